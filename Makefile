@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+#   make            build/pfd and build/pfctl-linux
+#   make check      every test (as root); ends with "N passed, N failed"
+#   make deps       installs the Debian packages that all targets need (as root)
+#   make install    DESTDIR= PREFIX=/usr/local
+#   make demo       the firewall at work in three namespaces (as root)
+#   make bench      figures, as ratios in one run (as root)
+#   make lint       clang-format and clang-tidy; make format mends the former
+#   make fuzz       fuzzes the parser and the control protocol, FUZZ_SECONDS each
+#   make clean
+#
+# SANITIZE=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer.
+# BUILD=DIR builds there instead of build/. V=1 shows the commands.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(shell command -v bpftool /usr/sbin/bpftool 2>/dev/null) bpftool)
+SANITIZE ?=
+FUZZ_SECONDS ?= 60
+
+VERSION := 0.1.0
+ARCH := $(shell $(CC) -dumpmachine 2>/dev/null)
+BPF_ARCH := $(patsubst aarch64%,arm64,$(patsubst x86_64%,x86,$(firstword $(subst -, ,$(ARCH)))))
+
+CFLAGS ?= -O2 -g
+ALL_CFLAGS := -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wwrite-strings -Wundef -fno-common $(CFLAGS) \
+	-DPF_VERSION='"$(VERSION)"' -D_GNU_SOURCE
+ifneq ($(WERROR),)
+ALL_CFLAGS += -Werror
+endif
+ifneq ($(SANITIZE),)
+ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+ALL_LDFLAGS += -fsanitize=address,undefined
+else
+ALL_CFLAGS += -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+ALL_LDFLAGS += -pie -Wl,-z,relro,-z,now
+endif
+ALL_LDFLAGS += $(LDFLAGS)
+INCLUDES := -I$(BUILD)/gen -I$(BUILD)/gen/grammar -Igrammar
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) \
+	-Wall -Wextra -Werror -Wno-unused-parameter -I/usr/include/$(ARCH)
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@))
+
+GRAMMAR_SRC := $(wildcard grammar/*.c)
+COMPILER_SRC := $(wildcard compiler/*.c)
+LIB_SRC := $(wildcard lib/*.c)
+LOADER_SRC := $(wildcard loader/*.c)
+PFCTL_SRC := $(wildcard pfctl-linux/*.c)
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+GRAMMAR_OBJ := $(call obj,$(GRAMMAR_SRC)) $(BUILD)/gen/grammar/parse.tab.o \
+	$(BUILD)/gen/grammar/lex.yy.o
+COMPILER_OBJ := $(call obj,$(COMPILER_SRC))
+LIB_OBJ := $(call obj,$(LIB_SRC))
+LOADER_OBJ := $(call obj,$(LOADER_SRC))
+PFCTL_OBJ := $(call obj,$(PFCTL_SRC))
+
+SKEL := $(BUILD)/gen/bpf/datapath.skel.h $(BUILD)/gen/bpf/states.skel.h
+LOADER_LIBS := -lbpf -lelf -lz -lmnl -lpcap -lcap-ng
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+
+all: $(BUILD)/pfd $(BUILD)/pfctl-linux
+
+$(BUILD)/pfd: $(LOADER_OBJ) $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LOADER_LIBS)
+
+$(BUILD)/pfctl-linux: $(PFCTL_OBJ) $(LIB_OBJ) $(GRAMMAR_OBJ)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+# Objects are made anew when the flags change.
+$(BUILD)/.flags: FORCE
+	@mkdir -p $(BUILD)
+	@echo '$(CC) $(ALL_CFLAGS) | $(CLANG) $(BPF_CFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(ALL_CFLAGS) | $(CLANG) $(BPF_CFLAGS)' >$@
+FORCE:
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
+
+# Generated code: its style is not ours.
+$(BUILD)/gen/grammar/%.o: $(BUILD)/gen/grammar/%.c $(BUILD)/.flags
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-unused-function -Wno-missing-prototypes -Wno-shadow \
+		-Wno-undef $(INCLUDES) -MMD -MP -c -o $@ $<
+
+$(BUILD)/gen/grammar/parse.tab.c $(BUILD)/gen/grammar/parse.tab.h &: grammar/parse.y
+	@mkdir -p $(@D)
+	$(call say,BISON)
+	$(Q)bison -Wall -Werror --defines=$(BUILD)/gen/grammar/parse.tab.h \
+		-o $(BUILD)/gen/grammar/parse.tab.c $<
+
+$(BUILD)/gen/grammar/lex.yy.c: grammar/lex.l
+	@mkdir -p $(@D)
+	$(call say,FLEX)
+	$(Q)flex -o $@ $<
+
+$(BUILD)/gen/grammar/lex.yy.o $(BUILD)/obj/grammar/parse.o: $(BUILD)/gen/grammar/parse.tab.h
+
+$(BUILD)/gen/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/gen/bpf/%.skel.h: $(BUILD)/gen/bpf/%.bpf.o
+	$(call say,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name pf_$(*F)_skel >$@
+
+$(LOADER_OBJ): $(SKEL)
+
+DEBIAN_BUILD := make gcc libc6-dev clang llvm bpftool bison flex libbpf-dev libelf-dev \
+	zlib1g-dev libmnl-dev libpcap-dev libcap-ng-dev linux-libc-dev
+DEBIAN_TEST := libcmocka-dev python3 python3-scapy iproute2 iputils-ping procps tcpdump mandoc \
+	ethtool netbase util-linux bsdextrautils
+DEBIAN_LINT := clang-format clang-tidy
+
+deps:
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+		$(DEBIAN_BUILD) $(DEBIAN_TEST) $(DEBIAN_LINT)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/examples/pf-linux
+	install -m 755 $(BUILD)/pfd $(BUILD)/pfctl-linux $(DESTDIR)$(PREFIX)/sbin/
+	install -m 644 man/pfd.8 man/pfctl-linux.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 man/pf.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 examples/*.conf $(DESTDIR)$(PREFIX)/share/examples/pf-linux/
+
+clean:
+	rm -rf $(BUILD)
+
+C_FILES := $(wildcard bpf/*.[ch] grammar/*.[ch] compiler/*.[ch] lib/*.[ch] loader/*.[ch] \
+	pfctl-linux/*.[ch] selftests/*/*.[ch] bench/*.[ch])
+TIDY_FILES := $(GRAMMAR_SRC) $(COMPILER_SRC) $(LIB_SRC) $(LOADER_SRC) $(PFCTL_SRC)
+
+format:
+	clang-format -i $(C_FILES)
+
+lint: all
+	clang-format --dry-run -Werror $(C_FILES)
+	clang-tidy --quiet $(TIDY_FILES) -- $(ALL_CFLAGS) $(INCLUDES)
+
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/gen/*/*.d)
+
+.PHONY: all check deps install demo bench lint format fuzz clean FORCE

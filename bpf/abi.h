@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What the datapath and its loader share: the layouts of map keys and values,
+ * the numbers of programs, counters and reasons.  Included by bpf/ (clang, BPF)
+ * and by compiler/ and loader/ (the host's compiler).
+ *
+ * Everything here may stand in pinned maps when a newer pfd takes over, so a
+ * change of a layout or of a number is a change of PF_ABI_VERSION.
+ *
+ * Byte order: addresses and the ports of keys are in network order, all else
+ * in the host's.  An IPv4 address stands in w[0], the other words are 0.
+ */
+#ifndef PF_ABI_H
+#define PF_ABI_H
+
+#ifdef __bpf__
+#include <linux/types.h>
+#else
+#include <assert.h>
+#include <linux/types.h>
+#include <stddef.h>
+#endif
+
+#define PF_ABI_VERSION 1
+
+#if defined(__bpf__) || !defined(__cplusplus)
+#define PF_ABI_ASSERT(expr) _Static_assert(expr, #expr)
+#endif
+
+/* OpenBSD's numbers, which pflog and pfctl's users know. */
+enum pf_dir { PF_INOUT = 0, PF_IN = 1, PF_OUT = 2 };
+enum pf_action { PF_PASS = 0, PF_BLOCK = 1 };
+
+/* Address families by IP version: the host's AF_INET6 differs between systems. */
+enum pf_af { PF_AF_ANY = 0, PF_AF_INET = 4, PF_AF_INET6 = 6 };
+
+/* Reasons of a verdict, OpenBSD's order; pflog records carry them. */
+enum pf_reason {
+	PFRES_MATCH,
+	PFRES_BADOFF,
+	PFRES_FRAG,
+	PFRES_SHORT,
+	PFRES_NORM,
+	PFRES_MEMORY,
+	PFRES_TS,
+	PFRES_CONGEST,
+	PFRES_IPOPTIONS,
+	PFRES_PROTCKSUM,
+	PFRES_BADSTATE,
+	PFRES_STATEINS,
+	PFRES_MAXSTATES,
+	PFRES_SRCLIMIT,
+	PFRES_SYNPROXY,
+	PFRES_TRANSLATE,
+	PFRES_NOROUTE,
+	PFRES_MAX,
+};
+
+/*
+ * Index of the per-CPU counters.  The first PFRES_MAX count reasons.
+ * "searches" of pf's status are PF_CNT_MISS + PF_CNT_HITS_RETIRED + the packets
+ * that live states hold: the established path counts in its state alone.
+ */
+enum pf_counter {
+	PF_CNT_REASON = 0,
+	PF_CNT_MISS = PFRES_MAX, /* look-ups that found no state, or dropped the packet */
+	PF_CNT_HITS_RETIRED,	 /* packets counted in states that are gone */
+	PF_CNT_INSERTS,
+	PF_CNT_REMOVALS,
+	PF_CNT_LOGGED,	 /* log records handed to the ring */
+	PF_CNT_LOG_LOST, /* log records that found no room or no reader */
+	PF_CNT_ANSWERS,	 /* RST, ACK and ICMP sent for a packet */
+	PF_CNT_NO_ANSWER, /* packets that should have had one, but could not */
+	PF_CNT_UNJUDGED, /* drops because a tail call found no program */
+	PF_CNT_VLAN,	 /* drops of frames with more than two VLAN tags */
+	PF_CNT_LINKTYPE, /* drops on interfaces whose link type is not known */
+	PF_CNT_MAX,
+};
+
+/* Timeouts, OpenBSD's order.  The last two are marks, not timeouts. */
+enum pf_timeout {
+	PFTM_TCP_FIRST_PACKET,
+	PFTM_TCP_OPENING,
+	PFTM_TCP_ESTABLISHED,
+	PFTM_TCP_CLOSING,
+	PFTM_TCP_FIN_WAIT,
+	PFTM_TCP_CLOSED,
+	PFTM_UDP_FIRST_PACKET,
+	PFTM_UDP_SINGLE,
+	PFTM_UDP_MULTIPLE,
+	PFTM_ICMP_FIRST_PACKET,
+	PFTM_ICMP_ERROR_REPLY,
+	PFTM_OTHER_FIRST_PACKET,
+	PFTM_OTHER_SINGLE,
+	PFTM_OTHER_MULTIPLE,
+	PFTM_FRAG,
+	PFTM_INTERVAL,
+	PFTM_ADAPTIVE_START,
+	PFTM_ADAPTIVE_END,
+	PFTM_SRC_NODE,
+	PFTM_TS_DIFF,
+	PFTM_MAX,
+};
+/* Timeouts up to here are of states. */
+#define PFTM_STATE_MAX PFTM_FRAG
+
+/* TCP peers (sys/netinet/tcp_fsm.h of 4.4BSD). */
+enum pf_tcp_state {
+	TCPS_CLOSED,
+	TCPS_LISTEN,
+	TCPS_SYN_SENT,
+	TCPS_SYN_RECEIVED,
+	TCPS_ESTABLISHED,
+	TCPS_CLOSE_WAIT,
+	TCPS_FIN_WAIT_1,
+	TCPS_CLOSING,
+	TCPS_LAST_ACK,
+	TCPS_FIN_WAIT_2,
+	TCPS_TIME_WAIT,
+};
+/* UDP peers and those of other protocols. */
+enum pf_peer_state { PF_NO_TRAFFIC, PF_SINGLE, PF_MULTIPLE };
+
+#define PF_WSCALE_FLAG 0x80 /* a window scale option was seen */
+#define PF_WSCALE_MASK 0x0f
+
+#define PF_TH_FIN 0x01
+#define PF_TH_SYN 0x02
+#define PF_TH_RST 0x04
+#define PF_TH_PUSH 0x08
+#define PF_TH_ACK 0x10
+#define PF_TH_URG 0x20
+#define PF_TH_ECE 0x40
+#define PF_TH_CWR 0x80
+
+struct pf_addr {
+	__u32 w[4];
+};
+
+/*
+ * addr[0], port[0] are the side outside of the interface (the source of a
+ * packet that comes in, the destination of one that goes out), [1] the other:
+ * so both directions of a connection on one interface have one key, and a
+ * forwarded connection has one state coming in and one going out.
+ */
+struct pf_state_key {
+	struct pf_addr addr[2];
+	__be16 port[2];
+	__u8 proto;
+	__u8 af;
+	__u16 rdomain;
+};
+
+/*
+ * One peer of a state, [0] the one that made it, on a cache line of its own.
+ * In the established phase packets *from* this peer alone write here, without
+ * a lock: that is why the other peer's seqhi stands here and not there.
+ */
+struct pf_state_peer {
+	__u64 packets;
+	__u64 bytes;
+	__u32 seqlo;	 /* highest sequence number seen to end from this peer */
+	__u32 other_seqhi; /* highest that the other may send: this peer's ack + window */
+	__u32 max_win;	 /* largest window announced, scaled down */
+	__u32 seqdiff;	 /* modulation */
+	__u32 last;	 /* tick of the last packet that renewed the state */
+	__u16 mss;
+	__u16 pad;
+	__u32 tsval;
+	__u32 tsecr;
+	__u64 reserved[2];
+};
+
+enum pf_slot_status {
+	PF_SLOT_FREE = 0,
+	PF_SLOT_EMBRYO = 1, /* being made: not found by packets */
+	PF_SLOT_LIVE = 2,
+	PF_SLOT_DEAD = 3, /* taken out; in limbo until nobody can hold it */
+	PF_SLOT_LOST = 4, /* dead or free, but no queue took it: the sweep offers it again */
+};
+
+#define PF_SF_LOOSE 0x01    /* adopted in mid-stream: sequence windows not yet known */
+#define PF_SF_ALLOWOPTS 0x02 /* its rule lets IP options pass */
+#define PF_SF_SLOPPY 0x04   /* no sequence windows at all */
+
+/* One state: four cache lines, in an mmapable array. */
+struct pf_state {
+	/* line 0: read by every packet; written when made and under the state's lock */
+	struct pf_state_key key;
+	__u32 status; /* enum pf_slot_status; changes by compare-and-exchange */
+	__u32 rule;   /* id of the rule that made it, index of its counters */
+	__u8 peer_state[2];
+	__u8 wscale[2];
+	__u8 timeout; /* enum pf_timeout */
+	__u8 flags;   /* PF_SF_* */
+	__u8 dir;     /* enum pf_dir of the packet that made it */
+	__u8 log;
+	__u32 ifindex; /* where it was made */
+	__u32 index;   /* of this slot */
+	/* lines 1 and 2 */
+	struct pf_state_peer peer[2];
+	/* line 3 */
+	struct pf_state_key stack; /* the key behind translation */
+	__u64 id;
+	__u64 creation; /* jiffies */
+	__u32 anchor;
+	__u16 tag;
+	__u8 kill; /* userland's wish: the next sweep takes it out */
+	__u8 pad;
+};
+
+#define PF_BUCKET_SLOTS 8
+
+/*
+ * A bucket of the state table.  `ver` moves with each insertion of a key whose
+ * first bucket this is, also into the second one.  `overflow` counts those keys
+ * that are in their second bucket.  A tag of 0 is an empty place.
+ */
+struct pf_bucket {
+#ifdef __bpf__
+	struct bpf_spin_lock lock;
+#else
+	__u32 lock;
+#endif
+	__u32 ver;
+	__u32 overflow;
+	__u32 pad;
+	__u16 tag[PF_BUCKET_SLOTS];
+	__u32 index[PF_BUCKET_SLOTS];
+};
+
+struct pf_limbo_entry {
+	__u32 index;
+	__u32 since; /* tick */
+};
+
+/*
+ * The clock of states: a tick is 1 << PF_TICK_SHIFT jiffies (64 ms at HZ=250),
+ * so that reading it costs nothing and 32 bits last for years.
+ */
+#define PF_TICK_SHIFT 4
+
+/* What the loader tells the datapath; one value, read on slow paths. */
+struct pf_config {
+	__u32 abi_version;
+	__u32 hz;
+	__u64 hash_key[6];	     /* of the state table; never changes while it holds states */
+	__u32 mark;		     /* secret by which we know our own answers; not 0 */
+	__u32 mark16;		     /* the same in 16 bits, for tc_index; not 0 */
+	__u32 state_limit;	     /* set limit states */
+	__u32 slots;		     /* entries of the slot array */
+	__u32 bucket_mask;
+	__u32 debug;
+	__u32 timeout[PFTM_MAX];     /* ticks; adaptive.start and .end count states */
+	__u32 sweep_slice;	     /* slots that one sweep looks at */
+	__u32 sweep_ns;		     /* time between two sweeps */
+	__u32 grace;		     /* ticks that a dead slot rests */
+	/* the loader's own, kept here so that they outlive it */
+	__u32 enabled;
+	__u32 adopted;		     /* connections older than the firewall have been taken in */
+	__u32 confirm_gen;	     /* generation to go back to ... */
+	__u64 confirm_at;	     /* ... then, CLOCK_BOOTTIME seconds; 0 never */
+	__u64 since;		     /* CLOCK_BOOTTIME seconds of enabling or disabling */
+};
+
+/* What the datapath alone writes, each on a cache line of its own. */
+struct pf_status {
+	__u32 states; /* reserved or in the table; never above the limit */
+	__u32 pad0[15];
+	__u64 next_id;
+	__u64 pad1[7];
+	__u32 sweep_at; /* the next slot to look at */
+	__u32 sweep_rounds;
+	__u64 sweeps;
+	__u64 pad2[6];
+};
+
+/* Counters of one rule, per CPU; [0] in, [1] out.  Live states hold the rest. */
+struct pf_rule_stats {
+	__u64 packets[2];
+	__u64 bytes[2];
+	__u64 states;	   /* states made */
+	__u64 states_gone; /* states that ended */
+};
+
+/* Rule ids: 0 is the implicit default rule, pass without state. */
+#define PF_RULE_DEFAULT 0
+#define PF_MAX_RULE_IDS 8192
+
+/* Interfaces, by ifindex; kept by the loader. */
+#define PF_IFACE_BRIDGED 0x01 /* a bridge port: frames for other stations are ours too */
+struct pf_iface {
+	__u32 flags;
+	__u32 addr4;		/* own addresses, 0 if none: sources of ICMP errors */
+	struct pf_addr addr6;
+	struct pf_addr linklocal;
+};
+
+/* Key of the address tables: longest prefix over family and address. */
+struct pf_table_key {
+	__u32 prefixlen; /* 32 + the address's */
+	__u32 af;	 /* enum pf_af, in network order */
+	struct pf_addr addr;
+};
+#define PF_TABLE_ENTRY_NOT 0x01
+struct pf_table_value {
+	__u32 flags;
+	__u32 prefixlen; /* the key's, for a look-up tells only that something covers it */
+};
+#define PF_MAX_TABLES 4096 /* slots of the array of tables; 0 is always empty */
+
+/* Who a table is; kept by the loader, by slot. */
+#define PF_TABLE_USED 0x01
+#define PF_TABLE_PERSIST 0x02
+#define PF_TABLE_CONST 0x04
+struct pf_table_name {
+	char name[32];
+	__u32 flags;
+	__u32 generation; /* of the rules that it belongs to; 0: of all that come */
+};
+
+/* What `apply` needs to know of the rule that won. */
+#define PF_RULE_BLOCK 0x01
+#define PF_RULE_LOG 0x02
+#define PF_RULE_KEEP 0x04
+#define PF_RULE_RETURN 0x08	/* RST to TCP, ICMP to the rest */
+#define PF_RULE_RETURN_RST 0x10
+#define PF_RULE_RETURN_ICMP 0x20
+#define PF_RULE_ALLOWOPTS 0x40
+struct pf_rule_info {
+	__u32 id;
+	__u32 nr; /* as printed; ~0 for the default rule */
+	__u32 flags;
+	__u8 return_ttl;
+	__u8 pad[3];
+	__u16 return_icmp; /* type << 8 | code, 0 none */
+	__u16 return_icmp6;
+	__u32 reserved;
+};
+
+/* Words of the interface mask: one bit for each interface that rules name. */
+#define PF_IFMASK_WORDS 16
+struct pf_ifmask {
+	__u32 w[PF_IFMASK_WORDS];
+};
+
+/* TCP, ICMP: what a packet asks of the answer program. */
+enum pf_answer {
+	PF_ANSWER_NONE,
+	PF_ANSWER_TCP,	/* answer_seq, answer_ack, answer_flags */
+	PF_ANSWER_ICMP, /* answer_icmp */
+};
+
+#define PF_FRAG_NONE 0
+#define PF_FRAG_FIRST 1
+#define PF_FRAG_LATER 2
+
+#define PF_OPT_ROUTER_ALERT 0x01
+#define PF_OPT_OTHER 0x02
+#define PF_OPT_JUMBO 0x04
+
+#define PF_ANSWER_BUF 192
+
+/*
+ * The packet at hand, in per-CPU scratch memory: filled by the parser, read by
+ * the generated rules, finished by apply.  The compiler takes offsets from here.
+ */
+struct pf_pkt {
+	struct pf_table_key src; /* addr is the packet's source */
+	struct pf_table_key dst;
+	__u16 sport; /* host order; ICMP has its id and type here, as pf */
+	__u16 dport;
+	__u8 af;
+	__u8 dir;
+	__u8 proto;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 icmp_reply; /* answers a query */
+	__u8 icmp_error; /* belongs to another packet */
+	__u8 frag;	 /* PF_FRAG_* */
+	__u8 badopts;	 /* PF_OPT_* */
+	__u8 tos;
+	__u8 ttl;
+	__u8 keep_never; /* no rule that keeps state matches it */
+	__u8 pad1[3];
+	__u32 ifindex;
+	__u32 rule_index; /* of the generation's rules: the last that matched */
+	__u32 pad2;
+	struct pf_ifmask ifmask;
+	struct pf_rule_info rule;
+	struct pf_state_key key;
+	/* offsets from the start of the frame, lengths in bytes */
+	__u32 l2;
+	__u32 l3;
+	__u32 l4;
+	__u32 tot_len;	   /* of the IP packet */
+	__u32 payload_len; /* TCP: behind the header */
+	__u32 seq;
+	__u32 ack;
+	__u16 win;
+	__u8 wscale; /* of a SYN: value | PF_WSCALE_FLAG */
+	__u8 th_off; /* bytes */
+	__u16 icmp_id; /* network order */
+	__u16 pad3;
+	__u8 vlan_tags; /* in the packet */
+	__u8 reason;
+	__u8 answer; /* enum pf_answer */
+	__u8 answer_flags;
+	__u32 answer_seq;
+	__u32 answer_ack;
+	__u16 answer_icmp; /* type << 8 | code */
+	__u8 answer_ttl;
+	__u8 pad0;
+	__u32 top_slot; /* 0, but read from memory: see pf_top */
+	__u8 buf[PF_ANSWER_BUF];
+};
+
+/* Slots of the static program array. */
+enum pf_prog {
+	PF_PROG_SLOW,
+	PF_PROG_TRACK,
+	PF_PROG_ICMP,
+	PF_PROG_ICMP_ERROR,
+	PF_PROG_ANSWER,
+	PF_PROG_MAX,
+};
+/* Slots of a generation's own program array. */
+enum pf_gen_prog { PF_GEN_APPLY, PF_GEN_MAX };
+
+/* A log record; the frame's first bytes follow it. */
+#define PF_LOG_SNAPLEN 256
+struct pf_log_rec {
+	__u64 time; /* CLOCK_MONOTONIC, ns */
+	__u32 ifindex;
+	__u32 rule_nr; /* ~0: no rule */
+	__u32 rule_id;
+	__u32 len;    /* of the IP packet */
+	__u16 caplen; /* bytes of the frame that follow */
+	__u16 l3;     /* where IP starts in them */
+	__u8 af;
+	__u8 action;
+	__u8 reason;
+	__u8 dir;
+	__be16 sport;
+	__be16 dport;
+	__u32 pad;
+};
+
+PF_ABI_ASSERT(sizeof(struct pf_addr) == 16);
+PF_ABI_ASSERT(sizeof(struct pf_state_key) == 40);
+PF_ABI_ASSERT(sizeof(struct pf_state_peer) == 64);
+PF_ABI_ASSERT(sizeof(struct pf_state) == 256);
+PF_ABI_ASSERT(sizeof(struct pf_bucket) == 64);
+PF_ABI_ASSERT(sizeof(struct pf_limbo_entry) == 8);
+PF_ABI_ASSERT(sizeof(struct pf_config) == 200);
+PF_ABI_ASSERT(sizeof(struct pf_status) == 192);
+PF_ABI_ASSERT(sizeof(struct pf_rule_stats) == 48);
+PF_ABI_ASSERT(sizeof(struct pf_iface) == 40);
+PF_ABI_ASSERT(sizeof(struct pf_table_key) == 24);
+PF_ABI_ASSERT(sizeof(struct pf_table_value) == 8);
+PF_ABI_ASSERT(sizeof(struct pf_table_name) == 40);
+PF_ABI_ASSERT(sizeof(struct pf_rule_info) == 24);
+PF_ABI_ASSERT(sizeof(struct pf_log_rec) == 40);
+PF_ABI_ASSERT(sizeof(struct pf_pkt) == 456);
+
+#endif /* PF_ABI_H */

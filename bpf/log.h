@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Log records: a header and the frame's first bytes, over the perf ring of this CPU. */
+#ifndef PF_BPF_LOG_H
+#define PF_BPF_LOG_H
+
+#include "pf.h"
+
+#define PF_NO_RULE (~0U)
+
+/* Rules that ask for no log still do for what pf always logs: malformed packets, IP options. */
+noinline_sub int log_packet(struct __sk_buff *skb, struct pf_pkt *p, __u32 action, __u32 reason)
+{
+	struct pf_log_rec r = {
+		.time = bpf_ktime_get_ns(),
+		.ifindex = skb->ifindex,
+		.rule_nr = p->rule.nr,
+		.rule_id = p->rule.id,
+		.len = p->tot_len,
+		.l3 = p->l3,
+		.af = p->af,
+		.action = action,
+		.reason = reason,
+		.dir = p->dir,
+	};
+	__u64 cap = skb->len;
+
+	if (cap > PF_LOG_SNAPLEN)
+		cap = PF_LOG_SNAPLEN;
+	r.caplen = cap;
+	if (p->frag != PF_FRAG_LATER && (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP)) {
+		r.sport = bpf_htons(p->sport);
+		r.dport = bpf_htons(p->dport);
+	}
+	count(PF_CNT_LOGGED);
+	/* the kernel appends the frame (BPF_F_CTXLEN_MASK) */
+	if (bpf_perf_event_output(skb, &pf_log, BPF_F_CURRENT_CPU | (cap << 32), &r, sizeof(r)))
+		count(PF_CNT_LOG_LOST);
+	return 0;
+}
+
+inline_always void log_no_rule(struct pf_pkt *p)
+{
+	p->rule.nr = PF_NO_RULE;
+	p->rule.id = PF_RULE_DEFAULT;
+}
+
+#endif /* PF_BPF_LOG_H */

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What happens to a packet that has a state, and how a state is made. */
+#ifndef PF_BPF_STATE_H
+#define PF_BPF_STATE_H
+
+#include "icmp.h"
+#include "table.h"
+#include "tcp.h"
+
+/* What state_track() leaves to its caller. */
+enum track_result {
+	TRACK_PASS,
+	TRACK_DROP,   /* p->reason */
+	TRACK_ANSWER, /* drop, and p->answer goes back */
+	TRACK_RULES,  /* the state is gone: to be judged as new */
+};
+
+inline_always enum track_result track_drop(struct pf_pkt *p, __u8 reason)
+{
+	p->reason = reason;
+	return TRACK_DROP;
+}
+
+/* Asks for a TCP segment from the packet's destination to its source. */
+inline_always void ask_tcp(struct pf_pkt *p, __u8 flags, __u32 seq, __u32 ack, __u8 ttl)
+{
+	p->answer = PF_ANSWER_TCP;
+	p->answer_flags = flags;
+	p->answer_seq = seq;
+	p->answer_ack = ack;
+	p->answer_ttl = ttl;
+}
+
+inline_always enum track_result track_tcp(struct pf_state *s, struct pf_pkt *p, __u32 from)
+{
+	__u32 stripe = s->index % PF_TCP_LOCKS, now = tick_now();
+	struct pf_tcp_lock *l = bpf_map_lookup_elem(&pf_tcp_locks, &stripe);
+	enum tcp_verdict v;
+
+	if (!l)
+		return track_drop(p, PFRES_MEMORY);
+	bpf_spin_lock(&l->lock);
+	v = tcp_full(s, from, p, now);
+	bpf_spin_unlock(&l->lock);
+	switch (v) {
+	case TCP_PASS:
+		return TRACK_PASS;
+	case TCP_REUSE:
+		state_remove(s);
+		return TRACK_RULES;
+	case TCP_CHALLENGE:
+		/* RFC 5961 section 4.2 */
+		ask_tcp(p, PF_TH_ACK, p->answer_seq, p->answer_ack, 0);
+		p->reason = PFRES_BADSTATE;
+		return TRACK_ANSWER;
+	case TCP_DROP_RST:
+		ask_tcp(p, PF_TH_RST, p->ack, 0, 0);
+		p->reason = PFRES_BADSTATE;
+		return TRACK_ANSWER;
+	default:
+		return track_drop(p, PFRES_BADSTATE);
+	}
+}
+
+/* UDP and all that has no flags: traffic seen from one side, or from both. */
+inline_always void track_simple(struct pf_state *s, __u32 from, __u8 single, __u8 multiple)
+{
+	__u8 *src = &s->peer_state[from & 1], *dst = &s->peer_state[!(from & 1)];
+
+	/* stores of bytes that only ever rise: two CPUs at once do no harm */
+	if (*src < PF_SINGLE)
+		WRITE_ONCE(*src, PF_SINGLE);
+	if (*dst == PF_SINGLE)
+		WRITE_ONCE(*dst, PF_MULTIPLE);
+	WRITE_ONCE(s->timeout,
+		   *src == PF_MULTIPLE && *dst == PF_MULTIPLE ? multiple : single);
+}
+
+/* A packet of a state, errors of ICMP apart. */
+inline_always enum track_result state_track(struct pf_state *s, struct pf_pkt *p)
+{
+	__u32 from = state_sender(s, p->dir);
+	enum track_result r;
+
+	if (p->badopts && !(s->flags & PF_SF_ALLOWOPTS))
+		return track_drop(p, PFRES_IPOPTIONS);
+	switch (p->proto) {
+	case IPPROTO_TCP:
+		r = track_tcp(s, p, from);
+		if (r != TRACK_PASS)
+			return r;
+		break;
+	case IPPROTO_UDP:
+		track_simple(s, from, PFTM_UDP_SINGLE, PFTM_UDP_MULTIPLE);
+		peer_renew(&s->peer[from & 1]);
+		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		WRITE_ONCE(s->timeout, PFTM_ICMP_ERROR_REPLY);
+		peer_renew(&s->peer[from & 1]);
+		break;
+	default:
+		track_simple(s, from, PFTM_OTHER_SINGLE, PFTM_OTHER_MULTIPLE);
+		peer_renew(&s->peer[from & 1]);
+		break;
+	}
+	peer_count(&s->peer[from & 1], p->tot_len);
+	return TRACK_PASS;
+}
+
+/* --- making one --- */
+
+inline_always void state_fill(struct pf_state *s, const struct pf_state_key *key, __u32 rule,
+			      __u32 ifindex, __u8 dir)
+{
+	__u32 now = tick_now();
+	struct pf_status *st = status();
+
+	s->key = *key;
+	s->stack = *key;
+	s->rule = rule;
+	s->ifindex = ifindex;
+	s->dir = dir;
+	*(__u16 *)s->peer_state = 0;
+	*(__u16 *)s->wscale = 0;
+	s->flags = 0;
+	s->log = 0;
+	s->anchor = 0;
+	s->tag = 0;
+	s->kill = 0;
+	s->creation = bpf_jiffies64();
+	s->id = st ? __sync_fetch_and_add(&st->next_id, 1) : 0;
+	__builtin_memset(s->peer, 0, sizeof(s->peer));
+	s->peer[0].last = now;
+	s->peer[1].last = now;
+}
+
+enum create_result { CREATE_OK, CREATE_EXISTS, CREATE_LIMIT, CREATE_MEMORY };
+
+/* Publishes a filled EMBRYO, or gives it back. */
+inline_always enum create_result state_publish(struct pf_state *s, struct pf_status *st)
+{
+	int published = 0, r = state_place(s, &published);
+
+	if (r == INSERT_OK) {
+		/* an exchange is a full barrier: all of the above is seen before LIVE */
+		__sync_lock_test_and_set(&s->status, PF_SLOT_LIVE);
+		return CREATE_OK;
+	}
+	__sync_fetch_and_add(&st->states, -1);
+	if (published) {
+		WRITE_ONCE(s->status, PF_SLOT_DEAD);
+		slot_rest(s);
+	} else {
+		slot_offer(s);
+	}
+	return r == INSERT_EXISTS ? CREATE_EXISTS : CREATE_MEMORY;
+}
+
+/* One of the limit's states and a slot for it; NULL with *why. */
+inline_always struct pf_state *state_alloc(struct pf_status *st, enum create_result *why)
+{
+	struct pf_config *cfg = config();
+	struct pf_state *s;
+
+	*why = CREATE_MEMORY;
+	if (!cfg)
+		return NULL;
+	if (!state_reserve(st, READ_ONCE(cfg->state_limit))) {
+		*why = CREATE_LIMIT;
+		return NULL;
+	}
+	s = slot_take(cfg->grace);
+	if (!s)
+		__sync_fetch_and_add(&st->states, -1);
+	return s;
+}
+
+inline_always enum create_result state_create(struct pf_pkt *p)
+{
+	struct pf_status *st = status();
+	enum create_result why;
+	struct pf_state *s;
+
+	if (!st)
+		return CREATE_MEMORY;
+	s = state_alloc(st, &why);
+	if (!s)
+		return why;
+	state_fill(s, &p->key, p->rule.id, p->ifindex, p->dir);
+	if (p->rule.flags & PF_RULE_ALLOWOPTS)
+		s->flags |= PF_SF_ALLOWOPTS;
+	switch (p->proto) {
+	case IPPROTO_TCP:
+		tcp_begin(s, p);
+		break;
+	case IPPROTO_UDP:
+		s->peer_state[0] = PF_SINGLE;
+		s->timeout = PFTM_UDP_FIRST_PACKET;
+		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		s->timeout = PFTM_ICMP_FIRST_PACKET;
+		break;
+	default:
+		s->peer_state[0] = PF_SINGLE;
+		s->timeout = PFTM_OTHER_FIRST_PACKET;
+		break;
+	}
+	s->peer[0].packets = 1;
+	s->peer[0].bytes = p->tot_len;
+	why = state_publish(s, st);
+	if (why == CREATE_OK)
+		count(PF_CNT_INSERTS);
+	return why;
+}
+
+#endif /* PF_BPF_STATE_H */

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * "cat /sys/fs/bpf/pf/states": the live states as text, one a line, without
+ * the daemon.  Pinned by the loader as an iterator over the slots.
+ */
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "abi.h"
+#include "kern.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* The datapath's; the loader puts the real one here. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pf_state);
+} pf_states SEC(".maps");
+
+/* One of two constant texts would do for %s, but 6.1 wants it in a map: say it in full. */
+#define SAY(seq, text) BPF_SEQ_PRINTF(seq, text)
+
+static inline void say_proto(struct seq_file *seq, __u8 proto)
+{
+	switch (proto) {
+	case 1:
+		SAY(seq, "icmp ");
+		break;
+	case 6:
+		SAY(seq, "tcp ");
+		break;
+	case 17:
+		SAY(seq, "udp ");
+		break;
+	case 58:
+		SAY(seq, "ipv6-icmp ");
+		break;
+	default:
+		BPF_SEQ_PRINTF(seq, "%u ", proto);
+		break;
+	}
+}
+
+static inline void say_tcp(struct seq_file *seq, __u8 state)
+{
+	switch (state) {
+	case TCPS_CLOSED:
+		SAY(seq, "CLOSED");
+		break;
+	case TCPS_SYN_SENT:
+		SAY(seq, "SYN_SENT");
+		break;
+	case TCPS_ESTABLISHED:
+		SAY(seq, "ESTABLISHED");
+		break;
+	case TCPS_CLOSING:
+		SAY(seq, "CLOSING");
+		break;
+	case TCPS_FIN_WAIT_2:
+		SAY(seq, "FIN_WAIT_2");
+		break;
+	case TCPS_TIME_WAIT:
+		SAY(seq, "TIME_WAIT");
+		break;
+	default:
+		BPF_SEQ_PRINTF(seq, "%u", state);
+		break;
+	}
+}
+
+static inline void say_simple(struct seq_file *seq, __u8 state)
+{
+	if (state == PF_NO_TRAFFIC)
+		SAY(seq, "NO_TRAFFIC");
+	else if (state == PF_SINGLE)
+		SAY(seq, "SINGLE");
+	else
+		SAY(seq, "MULTIPLE");
+}
+
+static inline void say_peer(struct seq_file *seq, __u8 proto, __u8 state)
+{
+	if (proto == 6)
+		say_tcp(seq, state);
+	else if (proto == 1 || proto == 58)
+		BPF_SEQ_PRINTF(seq, "%u", state);
+	else
+		say_simple(seq, state);
+}
+
+static inline void say_host(struct seq_file *seq, const struct pf_state *s, int side)
+{
+	__u16 port = bpf_ntohs(s->key.port[side]);
+
+	if (s->key.af == PF_AF_INET && port)
+		BPF_SEQ_PRINTF(seq, "%pI4:%u", &s->key.addr[side], port);
+	else if (s->key.af == PF_AF_INET)
+		BPF_SEQ_PRINTF(seq, "%pI4", &s->key.addr[side]);
+	else if (port)
+		BPF_SEQ_PRINTF(seq, "%pI6[%u]", &s->key.addr[side], port);
+	else
+		BPF_SEQ_PRINTF(seq, "%pI6", &s->key.addr[side]);
+}
+
+SEC("iter/bpf_map_elem") int pf_states_text(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct pf_state *s = ctx->value;
+
+	if (!s || s->status != PF_SLOT_LIVE) /* or the end */
+		return 0;
+	SAY(seq, "all ");
+	say_proto(seq, s->key.proto);
+	say_host(seq, s, 1);
+	if (s->dir == PF_OUT)
+		SAY(seq, " -> ");
+	else
+		SAY(seq, " <- ");
+	say_host(seq, s, 0);
+	SAY(seq, "       ");
+	say_peer(seq, s->key.proto, s->peer_state[s->dir != PF_OUT]);
+	SAY(seq, ":");
+	say_peer(seq, s->key.proto, s->peer_state[s->dir == PF_OUT]);
+	SAY(seq, "\n");
+	return 0;
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The state table: two-choice buckets of eight tags and slot indexes over an
+ * array of slots.  One table for IPv4 and IPv6.
+ *
+ * Life of a slot: FREE (in pf_free) -> EMBRYO (its maker's alone, though its
+ * index may already stand in a bucket) -> LIVE -> DEAD (out of its bucket, in
+ * pf_limbo) -> FREE.  Who turns LIVE into DEAD, by compare-and-exchange, takes
+ * it out.  A packet may still hold a slot that has just died; it rests for
+ * pf_config.grace ticks before it can become another connection.
+ *
+ * Look-ups take no lock: they read tag, index, status, key in this order and
+ * use a slot only if it is LIVE and its key is theirs.
+ *
+ * Insertion: a bucket's `ver` moves, under its lock, with every insertion of a
+ * key whose *first* bucket it is.  A maker reads `ver`, looks its key up, and
+ * inserts only if `ver` has not moved since; so of two that make the same
+ * connection at once, one sees the other.  A key that finds its first bucket
+ * full is put into the second one *before* this check: then nobody can pass
+ * the check for the same key without having been able to see it there.
+ *
+ * Locks: one bucket's at a time, never with a TCP lock; no helper under them.
+ */
+#ifndef PF_BPF_TABLE_H
+#define PF_BPF_TABLE_H
+
+#include "pf.h"
+
+/* Set before load; constants for the verifier and the JIT. */
+const volatile __u64 hash_key[6] = {1, 2, 3, 4, 5, 6};
+const volatile __u32 bucket_mask = 0;
+
+enum pf_insert_result { INSERT_OK, INSERT_EXISTS, INSERT_NOROOM };
+enum place_result { PLACE_OK, PLACE_FULL, PLACE_MOVED };
+
+/* Multilinear over the key's words with secret keys, then mixed. */
+inline_always __u64 key_hash(const struct pf_state_key *key)
+{
+	const __u64 *w = (const __u64 *)key;
+	__u64 a, b;
+
+	a = (w[0] + hash_key[0]) * (w[1] + hash_key[1]);
+	b = (w[2] + hash_key[2]) * (w[3] + hash_key[3]);
+	a ^= a >> 32;
+	b ^= b >> 32;
+	a = (a + b + w[4] + hash_key[4]) * 0x9e3779b97f4a7c15ULL;
+	a ^= a >> 29;
+	a *= 0xbf58476d1ce4e5b9ULL;
+	return a ^ (a >> 32);
+}
+
+inline_always int key_equal(const struct pf_state_key *a, const struct pf_state_key *b)
+{
+	const __u64 *x = (const __u64 *)a;
+	const __u64 *y = (const __u64 *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+}
+
+inline_always __u16 hash_tag(__u64 hash)
+{
+	return (hash >> 48) | 1;
+}
+
+inline_always __u32 hash_bucket1(__u64 hash)
+{
+	return (__u32)hash & bucket_mask;
+}
+
+/* Each is the other's partner: the tag alone tells the way. */
+inline_always __u32 hash_bucket2(__u64 hash)
+{
+	return ((__u32)hash ^ (hash_tag(hash) * 0x5bd1e995U)) & bucket_mask;
+}
+
+inline_always struct pf_bucket *bucket(__u32 nr)
+{
+	return bpf_map_lookup_elem(&pf_buckets, &nr);
+}
+
+inline_always struct pf_state *slot(__u32 index)
+{
+	return bpf_map_lookup_elem(&pf_states, &index);
+}
+
+/* `min` PF_SLOT_LIVE for packets; PF_SLOT_EMBRYO for makers, who must see each other. */
+inline_always struct pf_state *bucket_find(struct pf_bucket *b, __u16 tag,
+					   const struct pf_state_key *key, __u32 min)
+{
+	struct pf_state *s;
+	__u32 status;
+
+#pragma clang loop unroll(full)
+	for (int i = 0; i < PF_BUCKET_SLOTS; i++) {
+		if (READ_ONCE(b->tag[i]) != tag)
+			continue;
+		s = slot(READ_ONCE(b->index[i]));
+		if (!s)
+			continue;
+		status = READ_ONCE(s->status);
+		if (status < min || status > PF_SLOT_LIVE)
+			continue;
+		if (likely(key_equal(&s->key, key)))
+			return s;
+	}
+	return NULL;
+}
+
+/* The state of a packet's key, or NULL. */
+inline_always struct pf_state *state_find(const struct pf_state_key *key, __u64 hash)
+{
+	__u16 tag = hash_tag(hash);
+	struct pf_state *s;
+	struct pf_bucket *b;
+
+	b = bucket(hash_bucket1(hash));
+	if (!b)
+		return NULL;
+	s = bucket_find(b, tag, key, PF_SLOT_LIVE);
+	if (s || likely(!READ_ONCE(b->overflow)))
+		return s;
+	b = bucket(hash_bucket2(hash));
+	if (!b)
+		return NULL;
+	return bucket_find(b, tag, key, PF_SLOT_LIVE);
+}
+
+/* Is the key there, or being made?  *ver is what the first bucket's was before. */
+noinline_sub int state_exists(const struct pf_state_key *key, __u64 hash, __u32 *ver)
+{
+	__u16 tag = hash_tag(hash);
+	struct pf_bucket *b;
+
+	b = bucket(hash_bucket1(hash));
+	if (!b)
+		return 0;
+	/* an atomic read is a full barrier: the look-up cannot run ahead of it */
+	*ver = __sync_fetch_and_add(&b->ver, 0);
+	if (bucket_find(b, tag, key, PF_SLOT_EMBRYO))
+		return 1;
+	if (!READ_ONCE(b->overflow))
+		return 0;
+	b = bucket(hash_bucket2(hash));
+	return b && bucket_find(b, tag, key, PF_SLOT_EMBRYO) ? 1 : 0;
+}
+
+/* Into the first bucket, if its version is still `ver`. */
+inline_always enum place_result place_first(struct pf_bucket *b, __u16 tag, __u32 index, __u32 ver)
+{
+	enum place_result r = PLACE_FULL;
+
+	bpf_spin_lock(&b->lock);
+	if (b->ver != ver) {
+		r = PLACE_MOVED;
+	} else {
+#pragma clang loop unroll(full)
+		for (int i = 0; i < PF_BUCKET_SLOTS; i++) {
+			if (r == PLACE_FULL && b->tag[i] == 0) {
+				WRITE_ONCE(b->index[i], index);
+				barrier();
+				WRITE_ONCE(b->tag[i], tag);
+				r = PLACE_OK;
+			}
+		}
+		if (r == PLACE_OK)
+			b->ver++;
+	}
+	bpf_spin_unlock(&b->lock);
+	return r;
+}
+
+inline_always enum place_result place_second(struct pf_bucket *b, __u16 tag, __u32 index)
+{
+	enum place_result r = PLACE_FULL;
+
+	bpf_spin_lock(&b->lock);
+#pragma clang loop unroll(full)
+	for (int i = 0; i < PF_BUCKET_SLOTS; i++) {
+		if (r == PLACE_FULL && b->tag[i] == 0) {
+			WRITE_ONCE(b->index[i], index);
+			barrier();
+			WRITE_ONCE(b->tag[i], tag);
+			r = PLACE_OK;
+		}
+	}
+	bpf_spin_unlock(&b->lock);
+	return r;
+}
+
+inline_always int unplace(struct pf_bucket *b, __u16 tag, __u32 index)
+{
+	int found = 0;
+
+	bpf_spin_lock(&b->lock);
+#pragma clang loop unroll(full)
+	for (int i = 0; i < PF_BUCKET_SLOTS; i++) {
+		if (!found && b->tag[i] == tag && b->index[i] == index) {
+			WRITE_ONCE(b->tag[i], 0);
+			found = 1;
+		}
+	}
+	bpf_spin_unlock(&b->lock);
+	return found;
+}
+
+/* The first bucket was full: into the second one, then the first one's consent. */
+inline_always enum place_result place_overflow(struct pf_bucket *b1, __u64 hash, __u32 index,
+					       __u32 ver)
+{
+	struct pf_bucket *b2 = bucket(hash_bucket2(hash));
+	__u16 tag = hash_tag(hash);
+	int moved = 0;
+
+	if (!b2)
+		return PLACE_FULL;
+	/*
+	 * The count goes up first, and stays up when we fail only as long as it
+	 * takes to undo: too high costs a look-up, too low would hide a state.
+	 */
+	__sync_fetch_and_add(&b1->overflow, 1);
+	if (place_second(b2, tag, index) != PLACE_OK) {
+		__sync_fetch_and_add(&b1->overflow, -1);
+		return PLACE_FULL;
+	}
+	bpf_spin_lock(&b1->lock);
+	if (b1->ver != ver)
+		moved = 1;
+	else
+		b1->ver++;
+	bpf_spin_unlock(&b1->lock);
+	if (!moved)
+		return PLACE_OK;
+	unplace(b2, tag, index);
+	__sync_fetch_and_add(&b1->overflow, -1);
+	return PLACE_MOVED;
+}
+
+#define INSERT_TRIES 4
+
+/*
+ * Makes an EMBRYO findable under its key.  INSERT_EXISTS if somebody else has
+ * made the same connection meanwhile; *published tells whether the slot's index
+ * has stood in a bucket, so that it may not be reused at once.
+ */
+noinline_sub int state_place(struct pf_state *s, int *published)
+{
+	__u32 ver = 0, index = s->index;
+	__u64 hash = key_hash(&s->key);
+	struct pf_bucket *b1;
+	enum place_result r;
+
+	b1 = bucket(hash_bucket1(hash));
+	if (!b1)
+		return INSERT_NOROOM;
+	for (int try = 0; try < INSERT_TRIES; try++) {
+		if (state_exists(&s->key, hash, &ver))
+			return INSERT_EXISTS;
+		r = place_first(b1, hash_tag(hash), index, ver);
+		if (r == PLACE_FULL) {
+			*published = 1;
+			r = place_overflow(b1, hash, index, ver);
+			if (r == PLACE_FULL)
+				return INSERT_NOROOM;
+		}
+		if (r == PLACE_OK) {
+			*published = 1;
+			return INSERT_OK;
+		}
+	}
+	return INSERT_NOROOM;
+}
+
+inline_always void slot_offer(struct pf_state *s)
+{
+	__u32 index = s->index;
+
+	WRITE_ONCE(s->status, PF_SLOT_FREE);
+	if (bpf_map_push_elem(&pf_free, &index, 0))
+		WRITE_ONCE(s->status, PF_SLOT_LOST);
+}
+
+inline_always void slot_rest(struct pf_state *s)
+{
+	struct pf_limbo_entry e = {.index = s->index, .since = tick_now()};
+
+	if (bpf_map_push_elem(&pf_limbo, &e, 0))
+		WRITE_ONCE(s->status, PF_SLOT_LOST);
+}
+
+/* Gives back one slot whose rest is over; 0 when there is none. */
+inline_always int limbo_release_one(__u32 now, __u32 grace)
+{
+	struct pf_limbo_entry e;
+	struct pf_state *s;
+
+	if (bpf_map_peek_elem(&pf_limbo, &e) || now - e.since < grace)
+		return 0;
+	if (bpf_map_pop_elem(&pf_limbo, &e))
+		return 0;
+	s = slot(e.index);
+	if (!s)
+		return 1;
+	if (now - e.since < grace) { /* another CPU took the one we had seen */
+		if (bpf_map_push_elem(&pf_limbo, &e, 0))
+			WRITE_ONCE(s->status, PF_SLOT_LOST);
+		return 0;
+	}
+	slot_offer(s);
+	return 1;
+}
+
+struct limbo_ctx {
+	__u32 now;
+	__u32 grace;
+	__u32 released;
+};
+
+static long limbo_step(__u32 i, struct limbo_ctx *c)
+{
+	if (!limbo_release_one(c->now, c->grace))
+		return 1;
+	c->released++;
+	return 0;
+}
+
+noinline_sub __u32 limbo_release(__u32 grace, __u32 most)
+{
+	struct limbo_ctx c = {.now = tick_now(), .grace = grace};
+
+	bpf_loop(most, limbo_step, &c, 0);
+	return c.released;
+}
+
+/* A slot of one's own, EMBRYO, key not yet set; NULL when none is free. */
+noinline_sub struct pf_state *slot_take(__u32 grace)
+{
+	struct pf_state *s;
+	__u32 index;
+
+	if (bpf_map_pop_elem(&pf_free, &index)) {
+		if (!limbo_release(grace, 8) || bpf_map_pop_elem(&pf_free, &index))
+			return NULL;
+	}
+	s = slot(index);
+	if (!s)
+		return NULL;
+	WRITE_ONCE(s->status, PF_SLOT_EMBRYO);
+	s->index = index;
+	return s;
+}
+
+/* Adds what a state has counted to the totals of its rule and of the firewall. */
+inline_always void state_retire(struct pf_state *s)
+{
+	__u32 rule = s->rule;
+	struct pf_rule_stats *rs = bpf_map_lookup_elem(&pf_rule_stats, &rule);
+	int fwd = s->dir == PF_OUT;
+
+	if (rs) {
+		rs->states_gone++;
+		/* constant indexes: 6.1 loses the bounds of variable ones */
+		if (fwd) {
+			rs->packets[1] += s->peer[0].packets;
+			rs->bytes[1] += s->peer[0].bytes;
+			rs->packets[0] += s->peer[1].packets;
+			rs->bytes[0] += s->peer[1].bytes;
+		} else {
+			rs->packets[0] += s->peer[0].packets;
+			rs->bytes[0] += s->peer[0].bytes;
+			rs->packets[1] += s->peer[1].packets;
+			rs->bytes[1] += s->peer[1].bytes;
+		}
+	}
+	count_n(PF_CNT_HITS_RETIRED, s->peer[0].packets + s->peer[1].packets);
+	count(PF_CNT_REMOVALS);
+}
+
+/* Ends a state: 1 if it was ours to end, 0 if somebody else was faster. */
+noinline_sub int state_remove(struct pf_state *s)
+{
+	struct pf_bucket *b1, *b2;
+	struct pf_status *st;
+	__u64 hash;
+
+	if (__sync_val_compare_and_swap(&s->status, PF_SLOT_LIVE, PF_SLOT_DEAD) != PF_SLOT_LIVE)
+		return 0;
+	hash = key_hash(&s->key);
+	b1 = bucket(hash_bucket1(hash));
+	if (b1 && !unplace(b1, hash_tag(hash), s->index)) {
+		b2 = bucket(hash_bucket2(hash));
+		if (b2 && unplace(b2, hash_tag(hash), s->index))
+			__sync_fetch_and_add(&b1->overflow, -1);
+	}
+	state_retire(s);
+	st = status();
+	if (st)
+		__sync_fetch_and_add(&st->states, -1);
+	slot_rest(s);
+	return 1;
+}
+
+/* Reserves one of the limit's states: exact on any number of CPUs. */
+inline_always int state_reserve(struct pf_status *st, __u32 limit)
+{
+	if (READ_ONCE(st->states) >= limit)
+		return 0;
+	if (__sync_fetch_and_add(&st->states, 1) >= limit) {
+		__sync_fetch_and_add(&st->states, -1);
+		return 0;
+	}
+	return 1;
+}
+
+#endif /* PF_BPF_TABLE_H */

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From the rule model to what the kernel runs.  An emitter turns the rules into
+ * a program; the loader gives it its maps and loads it.
+ *
+ * What every emitter keeps to: the program starts with struct pf_pkt filled in
+ * scratch memory; it leaves there the information of the last matching rule (or
+ * of the default one) and jumps to PF_GEN_APPLY of its generation.
+ */
+#ifndef PF_COMPILER_H
+#define PF_COMPILER_H
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../bpf/abi.h"
+#include "../grammar/rule.h"
+
+/* Straight bytecode in pf's order.  More kinds will stand here beside it. */
+enum pf_emitter { PF_EMITTER_LINEAR };
+
+/* Maps that a program refers to; the loader puts their descriptors in. */
+enum pf_code_map {
+	PF_CODE_SCRATCH,
+	PF_CODE_COUNTERS,
+	PF_CODE_TABLES,
+	PF_CODE_INFOS,	   /* ARRAY of struct pf_rule_info, the default rule last */
+	PF_CODE_EVALS,	   /* PERCPU_ARRAY, one value of nevals u64 */
+	PF_CODE_IFACES,	   /* ARRAY of struct pf_ifmask, by ifindex below PF_IFACE_DIRECT */
+	PF_CODE_IFACES_FAR, /* HASH of the same, by any other ifindex */
+	PF_CODE_JUMP,	   /* the generation's PROG_ARRAY */
+	PF_CODE_MAP_MAX,
+};
+
+#define PF_IFACE_DIRECT 1024
+
+struct pf_reloc {
+	uint32_t insn; /* of a two-slot load of an immediate */
+	enum pf_code_map map;
+};
+
+/* pf's skip steps: where to go on when a criterion does not match. */
+enum pf_skip {
+	PF_SKIP_IFP,
+	PF_SKIP_DIR,
+	PF_SKIP_RDOM,
+	PF_SKIP_AF,
+	PF_SKIP_PROTO,
+	PF_SKIP_SRC_ADDR,
+	PF_SKIP_DST_ADDR,
+	PF_SKIP_SRC_PORT,
+	PF_SKIP_DST_PORT,
+	PF_SKIP_MAX,
+};
+
+struct pf_skips {
+	uint32_t to[PF_SKIP_MAX]; /* the number of rules is the end */
+};
+
+/* A jump that leaves rules out, counted: evaluations are worked out from these. */
+struct pf_edge {
+	uint32_t from;
+	uint32_t to; /* the number of rules: it ends there */
+};
+
+struct pf_compiled {
+	enum pf_emitter emitter;
+	struct bpf_insn *insns;
+	size_t ninsns;
+	struct pf_reloc *relocs;
+	size_t nrelocs;
+	size_t nrules;
+	struct pf_rule_info *infos; /* nrules + 1 */
+	struct pf_skips *skips;	    /* nrules */
+	bool *reachable;	    /* nrules: the others can never be evaluated */
+	struct pf_edge *edges;
+	size_t nedges;
+	char (*ifaces)[PF_IFNAME_SIZE]; /* bit i of an interface's mask: it is ifaces[i] */
+	size_t nifaces;
+};
+
+/* What the compiler needs to know from its caller. */
+struct pf_compile_env {
+	/* Slot of a table in the array of tables; negative errno if it has none. */
+	int (*table_slot)(void *ctx, const char *name);
+	void *ctx;
+	const uint32_t *rule_ids; /* one for each rule */
+};
+
+struct pf_compile_error {
+	uint32_t line; /* of the rule, 0 if it is the ruleset as a whole */
+	char text[192];
+};
+
+/*
+ * Compiles rs.  0 and *out, which the caller frees; -E2BIG when the ruleset is
+ * more than the emitter takes, -EINVAL when it names what is not there, both
+ * with a message in *err; -ENOMEM.
+ */
+int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env *env,
+		       struct pf_compiled **out, struct pf_compile_error *err);
+void pf_compiled_free(struct pf_compiled *c);
+void pf_compiled_freep(struct pf_compiled **c);
+#define pf_compiled_auto __attribute__((cleanup(pf_compiled_freep))) struct pf_compiled *
+
+/* Number of u64 in the PF_CODE_EVALS value. */
+size_t pf_compiled_nevals(const struct pf_compiled *c);
+
+/* evals summed over the CPUs -> how often each of the nrules rules was evaluated. */
+void pf_compiled_evaluations(const struct pf_compiled *c, const uint64_t *evals, uint64_t *out);
+
+/* "i", "d", ... as pfctl -vv prints them. */
+extern const char *const pf_skip_names[PF_SKIP_MAX];
+
+/* skips[0 .. nrules - 1] */
+void pf_skips_compute(const struct pf_ruleset *rs, struct pf_skips *skips);
+
+#endif /* PF_COMPILER_H */

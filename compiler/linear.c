@@ -1,0 +1,601 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Emitter A: straight bytecode in pf's own order, with skip steps.
+ *
+ * Registers: r6 the packet (scratch map value), r7 this CPU's evaluation
+ * counters, r8 the context.  Fields are read from the map value just before
+ * each compare: kept in registers, every compare would tell the verifier
+ * something about them, and it would follow each combination (35 times the work
+ * at 100 rules, refusal at 1000).  The last matching rule is kept in the packet
+ * for the same reason.
+ *
+ * Evaluations are not counted one by one: a jump that leaves rules out counts,
+ * and pf_compiled_evaluations() works back from these.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "code.h"
+#include "linear.h"
+
+/* What the verifier and 16-bit jumps leave us; see pf.conf(5), LIMITS. */
+#define MAX_RULES 512
+#define MAX_BRANCHES 8000
+#define MAX_EVALS 4096 /* a per-CPU value is at most 32 KB */
+
+#define R_PKT BPF_REG_6
+#define R_EVALS BPF_REG_7
+#define R_CTX BPF_REG_8
+
+#define PKT(field) offsetof(struct pf_pkt, field)
+
+#define VERDICT_DROP 2
+
+/* Jumps of the rule at hand that wait for their target. */
+struct pending {
+	size_t insn;
+	uint32_t to;
+};
+
+#define MAX_PENDING 48
+
+struct linear {
+	const struct pf_ruleset *rs;
+	const struct pf_compile_env *env;
+	struct pf_compiled *out;
+	struct pf_compile_error *err;
+	struct pf_code code;
+	/* jumps to a rule's start, or to the end (nrules), by target */
+	struct pending *jumps;
+	size_t njumps, jumps_capacity;
+	struct pending pending[MAX_PENDING];
+	size_t npending;
+	size_t edges_capacity;
+	size_t ifmask_words;
+	bool far; /* a jump did not fit */
+};
+
+/* --- jumps --- */
+
+static void jump_to(struct linear *l, size_t insn, uint32_t rule)
+{
+	if (l->njumps == l->jumps_capacity) {
+		size_t want = l->jumps_capacity ? l->jumps_capacity * 2 : 256;
+		struct pending *p = reallocarray(l->jumps, want, sizeof(*p));
+
+		if (!p) {
+			l->code.failed = true;
+			return;
+		}
+		l->jumps = p;
+		l->jumps_capacity = want;
+	}
+	l->jumps[l->njumps++] = (struct pending){.insn = insn, .to = rule};
+	if (rule < l->rs->nrules)
+		l->out->reachable[rule] = true;
+}
+
+/* A jump of the rule at hand to where it goes on when it does not match. */
+static void miss(struct linear *l, size_t insn, uint32_t to)
+{
+	l->pending[l->npending++] = (struct pending){.insn = insn, .to = to};
+}
+
+static void land(struct linear *l, size_t from, size_t to)
+{
+	if (!pf_code_land(&l->code, from, to))
+		l->far = true;
+}
+
+static void land_here(struct linear *l, size_t from)
+{
+	land(l, from, l->code.n);
+}
+
+/* Counts an edge; the number of its counter. */
+static size_t edge(struct linear *l, uint32_t from, uint32_t to)
+{
+	struct pf_compiled *o = l->out;
+
+	if (o->nedges == l->edges_capacity) {
+		size_t want = l->edges_capacity ? l->edges_capacity * 2 : 256;
+		struct pf_edge *e = reallocarray(o->edges, want, sizeof(*e));
+
+		if (!e) {
+			l->code.failed = true;
+			return 0;
+		}
+		o->edges = e;
+		l->edges_capacity = want;
+	}
+	o->edges[o->nedges] = (struct pf_edge){.from = from, .to = to};
+	return ++o->nedges; /* counter 0 is of all packets */
+}
+
+static void count_eval(struct pf_code *c, size_t counter)
+{
+	pf_code_load(c, BPF_DW, BPF_REG_1, R_EVALS, counter * 8);
+	pf_code_alu_imm(c, BPF_ADD, BPF_REG_1, 1);
+	pf_code_store(c, BPF_DW, R_EVALS, counter * 8, BPF_REG_1);
+}
+
+/* --- tests --- */
+
+static void test_byte(struct linear *l, size_t field, uint8_t value, uint32_t to)
+{
+	pf_code_load(&l->code, BPF_B, BPF_REG_1, R_PKT, field);
+	miss(l, pf_code_jump32(&l->code, BPF_JNE, BPF_REG_1, value), to);
+}
+
+static int iface_bit(struct linear *l, const char *name)
+{
+	struct pf_compiled *o = l->out;
+
+	for (size_t i = 0; i < o->nifaces; i++)
+		if (strcmp(o->ifaces[i], name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static void test_iface(struct linear *l, const struct pf_rule *r, uint32_t to)
+{
+	int bit;
+
+	if (!r->ifname)
+		return;
+	bit = iface_bit(l, r->ifname);
+	pf_code_load(&l->code, BPF_W, BPF_REG_1, R_PKT,
+		     PKT(ifmask) + (size_t)bit / 32 * sizeof(uint32_t));
+	pf_code_alu32_imm(&l->code, BPF_AND, BPF_REG_1, (int32_t)(1U << bit % 32));
+	miss(l, pf_code_jump32(&l->code, r->ifnot ? BPF_JNE : BPF_JEQ, BPF_REG_1, 0), to);
+}
+
+static uint32_t word_of(const struct pf_ip *ip, unsigned int i)
+{
+	uint32_t w;
+
+	memcpy(&w, ip->b + i * sizeof(w), sizeof(w));
+	return w;
+}
+
+/* Bits of word i that a prefix covers, as they lie in memory. */
+static uint32_t mask_of(unsigned int bits, unsigned int i)
+{
+	struct pf_ip all;
+
+	memset(&all, 0xff, sizeof(all));
+	pf_ip_mask(&all, bits);
+	return word_of(&all, i);
+}
+
+/* reg = 0 in those bits of word i that agree */
+static void load_difference(struct linear *l, int reg, size_t field, const struct pf_rule_host *h,
+			    unsigned int i)
+{
+	uint32_t mask = mask_of(h->bits, i);
+
+	pf_code_load(&l->code, BPF_W, reg, R_PKT, field + i * sizeof(uint32_t));
+	pf_code_alu32_imm(&l->code, BPF_XOR, reg, (int32_t)word_of(&h->ip, i));
+	if (mask != UINT32_MAX)
+		pf_code_alu32_imm(&l->code, BPF_AND, reg, (int32_t)mask);
+}
+
+static void test_prefix(struct linear *l, const struct pf_rule_host *h, size_t field, uint32_t to)
+{
+	unsigned int words = (h->bits + 31U) / 32, i = 0;
+
+	/* the first word tells most addresses apart: a branch of its own */
+	if (!h->neg && words > 1) {
+		load_difference(l, BPF_REG_1, field, h, 0);
+		miss(l, pf_code_jump32(&l->code, BPF_JNE, BPF_REG_1, 0), to);
+		i = 1;
+	}
+	load_difference(l, BPF_REG_1, field, h, i);
+	for (i++; i < words; i++) {
+		load_difference(l, BPF_REG_2, field, h, i);
+		pf_code_alu32(&l->code, BPF_OR, BPF_REG_1, BPF_REG_2);
+	}
+	miss(l, pf_code_jump32(&l->code, h->neg ? BPF_JEQ : BPF_JNE, BPF_REG_1, 0), to);
+}
+
+static int test_table(struct linear *l, const struct pf_rule *r, const struct pf_rule_host *h,
+		      size_t key, uint32_t to)
+{
+	struct pf_code *c = &l->code;
+	int slot = l->env->table_slot(l->env->ctx, h->table);
+	size_t out[3];
+
+	if (slot < 0) {
+		l->err->line = r->line;
+		snprintf(l->err->text, sizeof(l->err->text), "table <%s> has no place", h->table);
+		return slot;
+	}
+	pf_code_store_imm(c, BPF_W, BPF_REG_10, -4, slot);
+	pf_code_alu(c, BPF_MOV, BPF_REG_2, BPF_REG_10);
+	pf_code_alu_imm(c, BPF_ADD, BPF_REG_2, -4);
+	pf_code_map(c, BPF_REG_1, PF_CODE_TABLES);
+	pf_code_call(c, BPF_FUNC_map_lookup_elem);
+	out[0] = pf_code_jump(c, BPF_JEQ, BPF_REG_0, 0);
+	pf_code_alu(c, BPF_MOV, BPF_REG_1, BPF_REG_0);
+	pf_code_alu(c, BPF_MOV, BPF_REG_2, R_PKT);
+	pf_code_alu_imm(c, BPF_ADD, BPF_REG_2, (int32_t)key);
+	pf_code_call(c, BPF_FUNC_map_lookup_elem);
+	out[1] = pf_code_jump(c, BPF_JEQ, BPF_REG_0, 0);
+	pf_code_load(c, BPF_W, BPF_REG_1, BPF_REG_0, offsetof(struct pf_table_value, flags));
+	out[2] = pf_code_jump32(c, BPF_JSET, BPF_REG_1, PF_TABLE_ENTRY_NOT);
+	if (h->neg)
+		miss(l, pf_code_goto(c), to);
+	for (int i = 0; i < 3; i++) {
+		if (h->neg)
+			land_here(l, out[i]);
+		else
+			miss(l, out[i], to);
+	}
+	return 0;
+}
+
+/* Of test_host() and test_rule(): no packet gets past this test. */
+#define NEVER 1
+
+/* `key` is where the packet's address stands with family and length in front. */
+static int test_host(struct linear *l, const struct pf_rule *r, const struct pf_rule_host *h,
+		     size_t key, uint32_t to)
+{
+	switch (h->type) {
+	case PF_HOST_ANY:
+		if (!h->neg)
+			return 0;
+		miss(l, pf_code_goto(&l->code), to);
+		return NEVER;
+	case PF_HOST_PREFIX:
+		test_prefix(l, h, key + offsetof(struct pf_table_key, addr), to);
+		return 0;
+	case PF_HOST_TABLE:
+		return test_table(l, r, h, key, to);
+	}
+	return -EINVAL;
+}
+
+static void test_port(struct linear *l, const struct pf_rule_port *p, size_t field, uint32_t to)
+{
+	struct pf_code *c = &l->code;
+	size_t out;
+
+	if (p->op == PF_PORT_ANY)
+		return;
+	pf_code_load(c, BPF_H, BPF_REG_1, R_PKT, field);
+	switch (p->op) {
+	case PF_PORT_ANY:
+		break;
+	case PF_PORT_EQ:
+		miss(l, pf_code_jump32(c, BPF_JNE, BPF_REG_1, p->lo), to);
+		break;
+	case PF_PORT_NE:
+		miss(l, pf_code_jump32(c, BPF_JEQ, BPF_REG_1, p->lo), to);
+		break;
+	case PF_PORT_LT:
+		miss(l, pf_code_jump32(c, BPF_JGE, BPF_REG_1, p->lo), to);
+		break;
+	case PF_PORT_LE:
+		miss(l, pf_code_jump32(c, BPF_JGT, BPF_REG_1, p->lo), to);
+		break;
+	case PF_PORT_GT:
+		miss(l, pf_code_jump32(c, BPF_JLE, BPF_REG_1, p->lo), to);
+		break;
+	case PF_PORT_GE:
+		miss(l, pf_code_jump32(c, BPF_JLT, BPF_REG_1, p->lo), to);
+		break;
+	case PF_PORT_RANGE:
+		miss(l, pf_code_jump32(c, BPF_JLT, BPF_REG_1, p->lo), to);
+		miss(l, pf_code_jump32(c, BPF_JGT, BPF_REG_1, p->hi), to);
+		break;
+	case PF_PORT_INSIDE:
+		miss(l, pf_code_jump32(c, BPF_JLE, BPF_REG_1, p->lo), to);
+		miss(l, pf_code_jump32(c, BPF_JGE, BPF_REG_1, p->hi), to);
+		break;
+	case PF_PORT_OUTSIDE:
+		out = pf_code_jump32(c, BPF_JLT, BPF_REG_1, p->lo);
+		miss(l, pf_code_jump32(c, BPF_JLE, BPF_REG_1, p->hi), to);
+		land_here(l, out);
+		break;
+	}
+}
+
+/* A fragment that is not the first has no ports, flags or ICMP type to match. */
+static void test_whole(struct linear *l, uint32_t next)
+{
+	pf_code_load(&l->code, BPF_B, BPF_REG_1, R_PKT, PKT(frag));
+	miss(l, pf_code_jump32(&l->code, BPF_JEQ, BPF_REG_1, PF_FRAG_LATER), next);
+}
+
+static void test_tcp_flags(struct linear *l, const struct pf_rule *r, uint32_t next)
+{
+	struct pf_code *c = &l->code;
+	size_t out = 0;
+
+	if (!r->flagset)
+		return;
+	if (!r->proto) { /* a rule for any protocol: flags are TCP's alone */
+		pf_code_load(c, BPF_B, BPF_REG_1, R_PKT, PKT(proto));
+		out = pf_code_jump32(c, BPF_JNE, BPF_REG_1, 6);
+	}
+	test_whole(l, next);
+	pf_code_load(c, BPF_B, BPF_REG_1, R_PKT, PKT(tcp_flags));
+	pf_code_alu32_imm(c, BPF_AND, BPF_REG_1, r->flagset);
+	miss(l, pf_code_jump32(c, BPF_JNE, BPF_REG_1, r->flags), next);
+	if (!r->proto)
+		land_here(l, out);
+}
+
+static void test_icmp(struct linear *l, const struct pf_rule *r, uint32_t next)
+{
+	bool icmp = r->proto == 1 || r->proto == 58;
+
+	if (r->icmp_type) {
+		test_whole(l, next);
+		test_byte(l, PKT(icmp_type), (uint8_t)(r->icmp_type - 1), next);
+	}
+	if (r->icmp_code)
+		test_byte(l, PKT(icmp_code), (uint8_t)(r->icmp_code - 1), next);
+	if (r->keep_state && (!r->proto || icmp))
+		test_byte(l, PKT(keep_never), 0, next);
+}
+
+/* All tests of one rule, in the order of facts: pf_match_rule() of OpenBSD. */
+static int test_rule(struct linear *l, const struct pf_rule *r, uint32_t nr)
+{
+	const uint32_t *to = l->out->skips[nr].to, next = nr + 1;
+	int err;
+
+	test_iface(l, r, to[PF_SKIP_IFP]);
+	if (r->dir)
+		test_byte(l, PKT(dir), r->dir, to[PF_SKIP_DIR]);
+	if (r->af)
+		test_byte(l, PKT(af), r->af, to[PF_SKIP_AF]);
+	if (r->proto)
+		test_byte(l, PKT(proto), r->proto, to[PF_SKIP_PROTO]);
+	err = test_host(l, r, &r->src, PKT(src), to[PF_SKIP_SRC_ADDR]);
+	if (err)
+		return err;
+	err = test_host(l, r, &r->dst, PKT(dst), to[PF_SKIP_DST_ADDR]);
+	if (err)
+		return err;
+	if (r->sport.op != PF_PORT_ANY || r->dport.op != PF_PORT_ANY)
+		test_whole(l, next);
+	test_tcp_flags(l, r, next);
+	test_port(l, &r->sport, PKT(sport), to[PF_SKIP_SRC_PORT]);
+	test_port(l, &r->dport, PKT(dport), to[PF_SKIP_DST_PORT]);
+	test_icmp(l, r, next);
+	if (r->fragment) {
+		pf_code_load(&l->code, BPF_B, BPF_REG_1, R_PKT, PKT(frag));
+		miss(l, pf_code_jump32(&l->code, BPF_JEQ, BPF_REG_1, PF_FRAG_NONE), next);
+	}
+	return 0;
+}
+
+/* --- one rule --- */
+
+/* Jumps that leave rules out go by a stub, which counts them. */
+static void put_stubs(struct linear *l, uint32_t nr)
+{
+	for (size_t i = 0; i < l->npending; i++) {
+		uint32_t to = l->pending[i].to;
+		size_t stub = l->code.n;
+
+		if (to == nr + 1) {
+			jump_to(l, l->pending[i].insn, to);
+			continue;
+		}
+		if (to == UINT32_MAX) /* done with another one */
+			continue;
+		count_eval(&l->code, edge(l, nr, to));
+		jump_to(l, pf_code_goto(&l->code), to);
+		for (size_t j = i; j < l->npending; j++) {
+			if (l->pending[j].to == to) {
+				land(l, l->pending[j].insn, stub);
+				l->pending[j].to = UINT32_MAX;
+			}
+		}
+	}
+}
+
+static bool needs_stubs(const struct linear *l, uint32_t nr)
+{
+	for (size_t i = 0; i < l->npending; i++)
+		if (l->pending[i].to != nr + 1)
+			return true;
+	return false;
+}
+
+static void land_all(struct linear *l, uint32_t rule)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->njumps; i++) {
+		if (l->jumps[i].to == rule)
+			land_here(l, l->jumps[i].insn);
+		else
+			l->jumps[kept++] = l->jumps[i];
+	}
+	l->njumps = kept;
+}
+
+static int put_rule(struct linear *l, uint32_t nr)
+{
+	const struct pf_rule *r = &l->rs->rules[nr];
+	int err;
+
+	land_all(l, nr);
+	/* unreachable code is an error to the verifier: such a rule is left out */
+	if (!l->out->reachable[nr])
+		return 0;
+	l->npending = 0;
+	err = test_rule(l, r, nr);
+	if (err < 0)
+		return err;
+	if (err == NEVER) {
+		put_stubs(l, nr);
+		return 0;
+	}
+	pf_code_store_imm(&l->code, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)nr);
+	if (r->quick) {
+		count_eval(&l->code, edge(l, nr, (uint32_t)l->rs->nrules));
+		jump_to(l, pf_code_goto(&l->code), (uint32_t)l->rs->nrules);
+	} else if (needs_stubs(l, nr)) {
+		jump_to(l, pf_code_goto(&l->code), nr + 1);
+	} else if (nr + 1 < l->rs->nrules) {
+		l->out->reachable[nr + 1] = true;
+	}
+	put_stubs(l, nr);
+	return 0;
+}
+
+/* --- around the rules --- */
+
+/* key on the stack at -4 already: r0 = the value, or a drop */
+static void lookup_or_drop(struct linear *l, enum pf_code_map map)
+{
+	struct pf_code *c = &l->code;
+	size_t ok;
+
+	pf_code_alu(c, BPF_MOV, BPF_REG_2, BPF_REG_10);
+	pf_code_alu_imm(c, BPF_ADD, BPF_REG_2, -4);
+	pf_code_map(c, BPF_REG_1, map);
+	pf_code_call(c, BPF_FUNC_map_lookup_elem);
+	ok = pf_code_jump(c, BPF_JNE, BPF_REG_0, 0);
+	pf_code_alu_imm(c, BPF_MOV, BPF_REG_0, VERDICT_DROP);
+	pf_code_exit(c);
+	land_here(l, ok);
+}
+
+/* The mask of the packet's interface into the packet; nothing if no rule names one. */
+static void put_ifmask(struct linear *l)
+{
+	struct pf_code *c = &l->code;
+	size_t far, near, none;
+
+	if (!l->ifmask_words)
+		return;
+	pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(ifindex));
+	pf_code_store(c, BPF_W, BPF_REG_10, (size_t)-4, BPF_REG_1);
+	pf_code_alu(c, BPF_MOV, BPF_REG_2, BPF_REG_10);
+	pf_code_alu_imm(c, BPF_ADD, BPF_REG_2, -4);
+	far = pf_code_jump32(c, BPF_JGE, BPF_REG_1, PF_IFACE_DIRECT);
+	pf_code_map(c, BPF_REG_1, PF_CODE_IFACES);
+	pf_code_call(c, BPF_FUNC_map_lookup_elem);
+	near = pf_code_goto(c);
+	land_here(l, far);
+	pf_code_map(c, BPF_REG_1, PF_CODE_IFACES_FAR);
+	pf_code_call(c, BPF_FUNC_map_lookup_elem);
+	land_here(l, near);
+	for (size_t i = 0; i < l->ifmask_words; i++)
+		pf_code_store_imm(c, BPF_W, R_PKT, (int)(PKT(ifmask) + i * 4), 0);
+	none = pf_code_jump(c, BPF_JEQ, BPF_REG_0, 0);
+	for (size_t i = 0; i < l->ifmask_words; i++) {
+		pf_code_load(c, BPF_W, BPF_REG_1, BPF_REG_0, i * 4);
+		pf_code_store(c, BPF_W, R_PKT, PKT(ifmask) + i * 4, BPF_REG_1);
+	}
+	land_here(l, none);
+}
+
+static void put_prologue(struct linear *l)
+{
+	struct pf_code *c = &l->code;
+
+	pf_code_alu(c, BPF_MOV, R_CTX, BPF_REG_1);
+	pf_code_store_imm(c, BPF_W, BPF_REG_10, -4, 0);
+	lookup_or_drop(l, PF_CODE_SCRATCH);
+	pf_code_alu(c, BPF_MOV, R_PKT, BPF_REG_0);
+	lookup_or_drop(l, PF_CODE_EVALS);
+	pf_code_alu(c, BPF_MOV, R_EVALS, BPF_REG_0);
+	count_eval(c, 0);
+	put_ifmask(l);
+	pf_code_store_imm(c, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)l->rs->nrules);
+}
+
+static void put_epilogue(struct linear *l)
+{
+	struct pf_code *c = &l->code;
+	size_t none;
+
+	land_all(l, (uint32_t)l->rs->nrules);
+	pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(rule_index));
+	pf_code_store(c, BPF_W, BPF_REG_10, (size_t)-4, BPF_REG_1);
+	lookup_or_drop(l, PF_CODE_INFOS);
+	for (size_t i = 0; i < sizeof(struct pf_rule_info); i += 8) {
+		pf_code_load(c, BPF_DW, BPF_REG_1, BPF_REG_0, i);
+		pf_code_store(c, BPF_DW, R_PKT, PKT(rule) + i, BPF_REG_1);
+	}
+	pf_code_alu(c, BPF_MOV, BPF_REG_1, R_CTX);
+	pf_code_map(c, BPF_REG_2, PF_CODE_JUMP);
+	pf_code_alu_imm(c, BPF_MOV, BPF_REG_3, PF_GEN_APPLY);
+	pf_code_call(c, BPF_FUNC_tail_call);
+	/* nothing there: a drop, counted */
+	pf_code_store_imm(c, BPF_W, BPF_REG_10, -4, PF_CNT_UNJUDGED);
+	pf_code_alu(c, BPF_MOV, BPF_REG_2, BPF_REG_10);
+	pf_code_alu_imm(c, BPF_ADD, BPF_REG_2, -4);
+	pf_code_map(c, BPF_REG_1, PF_CODE_COUNTERS);
+	pf_code_call(c, BPF_FUNC_map_lookup_elem);
+	none = pf_code_jump(c, BPF_JEQ, BPF_REG_0, 0);
+	pf_code_load(c, BPF_DW, BPF_REG_1, BPF_REG_0, 0);
+	pf_code_alu_imm(c, BPF_ADD, BPF_REG_1, 1);
+	pf_code_store(c, BPF_DW, BPF_REG_0, 0, BPF_REG_1);
+	land_here(l, none);
+	pf_code_alu_imm(c, BPF_MOV, BPF_REG_0, VERDICT_DROP);
+	pf_code_exit(c);
+}
+
+static int too_big(struct linear *l, const char *what, size_t have, size_t most)
+{
+	snprintf(l->err->text, sizeof(l->err->text),
+		 "the ruleset has %zu %s after expansion; at most %zu fit: %zu too many", have, what,
+		 most, have - most);
+	return -E2BIG;
+}
+
+static int put_all(struct linear *l)
+{
+	int err;
+
+	put_prologue(l);
+	if (l->rs->nrules)
+		l->out->reachable[0] = true;
+	for (uint32_t i = 0; i < l->rs->nrules; i++) {
+		err = put_rule(l, i);
+		if (err)
+			return err;
+	}
+	put_epilogue(l);
+	if (l->code.failed)
+		return -ENOMEM;
+	if (l->code.branches > MAX_BRANCHES)
+		return too_big(l, "conditions", l->code.branches, MAX_BRANCHES);
+	if (l->far || l->out->nedges + 1 > MAX_EVALS)
+		return too_big(l, "skip steps", l->out->nedges, MAX_EVALS - 1);
+	return 0;
+}
+
+int pf_emit_linear(const struct pf_ruleset *rs, const struct pf_compile_env *env,
+		   struct pf_compiled *out, struct pf_compile_error *err)
+{
+	struct linear l = {.rs = rs, .env = env, .out = out, .err = err};
+	int r;
+
+	l.ifmask_words = (out->nifaces + 31) / 32;
+	if (rs->nrules > MAX_RULES)
+		return too_big(&l, "rules", rs->nrules, MAX_RULES);
+	r = put_all(&l);
+	free(l.jumps);
+	if (r) {
+		pf_code_free(&l.code);
+		return r;
+	}
+	out->emitter = PF_EMITTER_LINEAR;
+	out->insns = l.code.insns;
+	out->ninsns = l.code.n;
+	out->relocs = l.code.relocs;
+	out->nrelocs = l.code.nrelocs;
+	return 0;
+}

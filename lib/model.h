@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The rule model as bytes: what a client sends to load, and what pfd keeps
+ * beside the programs, so that a restarted pfd knows the rules in force.
+ */
+#ifndef PF_LIB_MODEL_H
+#define PF_LIB_MODEL_H
+
+#include "../grammar/rule.h"
+#include "wire.h"
+
+/* Changes with every change of the encoding. */
+#define PF_MODEL_VERSION 1
+
+#define PF_MODEL_RULES_MOST 1000000
+#define PF_MODEL_ENTRIES_MOST 10000000
+
+/* Rules, tables and options; not what -v echoes. */
+void pf_model_encode(const struct pf_ruleset *rs, struct pf_buf *out);
+
+/*
+ * Trusts nothing: every value is checked, and every rule by pf_rule_check().
+ * 0 and *out, which the caller frees; -EPROTO if it is another version's,
+ * -EINVAL if it is malformed, both with a message of at most errsize bytes in
+ * err; -ENOMEM.
+ */
+int pf_model_decode(const void *data, size_t len, struct pf_ruleset **out, char *err,
+		    size_t errsize);
+
+#endif /* PF_LIB_MODEL_H */

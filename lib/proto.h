@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control protocol between pfd and its clients: a stream of frames over a
+ * Unix socket, each a header and a payload written with wire.h.
+ *
+ * A client sends a request and reads frames until PF_MSG_OK or PF_MSG_ERROR;
+ * PF_MSG_DATA may come in between, any number of them.  A request that does not
+ * fit in one frame is sent as PF_REQ_LOAD_DATA, in pieces.
+ *
+ * A load is a transaction: PF_REQ_LOAD_BEGIN gives a ticket, and makes those
+ * given before worthless; the pieces and the commit name it.
+ */
+#ifndef PF_LIB_PROTO_H
+#define PF_LIB_PROTO_H
+
+#include <stdint.h>
+
+#define PF_SOCKET_DEFAULT "/run/pf/pfd.sock"
+#define PF_PIN_DIR_DEFAULT "/sys/fs/bpf/pf"
+#define PF_LOG_DEFAULT "/var/log/pflog"
+
+#define PF_PROTO_MAGIC 0x70664c31 /* "pfL1": the last digit is the version */
+#define PF_FRAME_MOST (1U << 20) /* bytes of payload */
+
+struct pf_frame {
+	uint32_t magic;
+	uint16_t type; /* enum pf_msg */
+	uint16_t reserved;
+	uint32_t len; /* of the payload */
+	uint32_t seq; /* of the request; answers repeat it */
+};
+
+/* Payloads: of the request -> of the answer.  s is a string, u32 and so on numbers. */
+enum pf_msg {
+	/* answers */
+	PF_MSG_OK = 1,
+	PF_MSG_ERROR, /* u32 errno, s message */
+	PF_MSG_DATA,
+
+	PF_REQ_FIRST = 100,
+	PF_REQ_LOAD_BEGIN = PF_REQ_FIRST, /* -> u64 ticket */
+	PF_REQ_LOAD_DATA,		  /* u64 ticket, bytes of a model -> */
+	PF_REQ_LOAD_COMMIT,		  /* u64 ticket, u32 seconds to confirm, 0 none -> u32 adopted */
+	PF_REQ_CONFIRM,			  /* -> */
+	PF_REQ_ENABLE,			  /* -> */
+	PF_REQ_DISABLE,			  /* -> */
+	/* -> DATA model in pieces, one empty DATA, DATA of pf_wire_rule; u32 rules, uid, pid */
+	PF_REQ_RULES,
+	PF_REQ_CLEAR_RULES,		  /* -> */
+	PF_REQ_STATES,	    /* -> DATA struct pf_wire_state, many in one */
+	PF_REQ_STATUS,	    /* -> struct pf_wire_status */
+	PF_REQ_CLEAR_STATUS, /* -> */
+	PF_REQ_OPTIONS,	    /* -> u32 timeouts[], u32 limits[] */
+	PF_REQ_TABLES,	    /* -> DATA s name, u32 flags, u32 addresses */
+	PF_REQ_TABLE,	    /* u8 op, u8 flags, s name, u32 n, n entries -> see table.h */
+	PF_REQ_FLUSH_RULES, /* -> */
+	PF_REQ_FLUSH_STATES, /* -> u32 states */
+	PF_REQ_FLUSH_TABLES, /* -> u32 tables */
+	PF_REQ_KILL,	    /* u8 hosts, that many of u8 af, u8 bits, u8 neg, 16 address -> u32 states */
+	PF_REQ_DEBUG,	    /* u32 level -> */
+	PF_REQ_MOST,
+};
+
+/* One rule's numbers, in the order of the rules. */
+struct pf_wire_rule {
+	uint64_t evaluations;
+	uint64_t packets[2]; /* in, out */
+	uint64_t bytes[2];
+	uint64_t states_made;
+	uint64_t states_now;
+	uint32_t skip[9]; /* enum pf_skip of compiler.h; the number of rules is the end */
+	uint32_t reachable;
+};
+
+/* A state; addresses in network order, all else in the host's. */
+struct pf_wire_state {
+	uint64_t id;
+	uint8_t addr[2][2][16]; /* [wire, stack][side] as in struct pf_state_key */
+	uint16_t port[2][2];
+	uint8_t proto;
+	uint8_t af;  /* enum pf_family */
+	uint8_t dir; /* enum pf_rule_dir */
+	uint8_t flags; /* PF_WIRE_STATE_* */
+	uint8_t peer_state[2]; /* [0] who made it */
+	uint8_t wscale[2];
+	uint32_t seqlo[2];
+	uint32_t seqhi[2];
+	uint32_t seqdiff[2];
+	uint64_t packets[2];
+	uint64_t bytes[2];
+	uint32_t age;	  /* seconds */
+	uint32_t expires; /* seconds */
+	uint32_t rule;	  /* number, ~0 if it is none of the rules in force */
+	char ifname[16];
+};
+#define PF_WIRE_STATE_LOOSE 1
+
+#define PF_WIRE_REASONS 17
+
+struct pf_wire_status {
+	uint32_t enabled;
+	uint32_t debug;
+	uint64_t since; /* seconds since it was enabled or disabled, or its counters cleared */
+	uint32_t states;
+	uint32_t half_open;
+	uint64_t searches;
+	uint64_t inserts;
+	uint64_t removals;
+	uint64_t reasons[PF_WIRE_REASONS];
+	uint64_t logged;
+	uint64_t log_lost;
+	uint64_t answers;
+	uint64_t no_answer;
+	uint64_t unjudged;
+	uint64_t vlan_deep;
+	uint64_t unknown_link;
+	uint32_t interfaces;
+	uint32_t confirm_left; /* seconds until a roll-back, 0 none */
+	uint32_t rules;
+	uint32_t tables;
+};
+
+enum pf_table_op {
+	PF_TABLE_SHOW,	  /* -> DATA entries */
+	PF_TABLE_ADD,	  /* -> u32 added, u32 table made; DATA one u8 an entry: what became of it */
+	PF_TABLE_DELETE,  /* -> u32 deleted, u32 0; DATA */
+	PF_TABLE_TEST,	  /* -> u32 matching, u32 0; DATA */
+	PF_TABLE_FLUSH,	  /* -> u32 deleted, u32 0 */
+	PF_TABLE_REPLACE, /* -> u32 added, u32 deleted, u32 changed, u32 table made */
+	PF_TABLE_OP_MOST,
+};
+
+/* What became of an entry. */
+enum pf_table_feedback {
+	PF_FEEDBACK_NONE,      /* as it was: there already, or not there */
+	PF_FEEDBACK_ADDED,
+	PF_FEEDBACK_DELETED,
+	PF_FEEDBACK_CHANGED,   /* negation */
+	PF_FEEDBACK_CONFLICT,  /* there with the other sign */
+	PF_FEEDBACK_DUPLICATE, /* came twice in one request */
+	PF_FEEDBACK_MATCH,     /* test */
+	PF_FEEDBACK_NOMATCH,
+};
+
+#define PF_TABLE_DRY_RUN 1
+
+/* Flags of a table in PF_REQ_TABLES. */
+enum {
+	PF_TABLE_FLAG_CONST = 1,
+	PF_TABLE_FLAG_PERSIST = 2,
+	PF_TABLE_FLAG_ACTIVE = 4,
+	PF_TABLE_FLAG_REFERENCED = 8,
+};
+
+/* Entries in requests and answers: u8 af, u8 bits, u8 neg, u8 0, 16 bytes of address. */
+struct pf_wire_entry {
+	uint8_t af;
+	uint8_t bits;
+	uint8_t neg;
+	uint8_t pad;
+	uint8_t addr[16];
+};
+
+#endif /* PF_LIB_PROTO_H */

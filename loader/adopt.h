@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Connections that are older than the firewall: local TCP and connected UDP
+ * sockets become states, so that the first ruleset does not cut them.
+ */
+#ifndef PF_LOADER_ADOPT_H
+#define PF_LOADER_ADOPT_H
+
+#include "datapath.h"
+#include "say.h"
+
+/* Number of states made, or a negative errno with a message. */
+int pf_adopt_sockets(const struct pf_datapath *dp, struct pf_error_text *err);
+
+#endif /* PF_LOADER_ADOPT_H */

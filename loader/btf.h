@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Type information for maps that are made at run time, so that bpftool can show them. */
+#ifndef PF_LOADER_BTF_H
+#define PF_LOADER_BTF_H
+
+#include <bpf/bpf.h>
+
+#include "datapath.h"
+
+/*
+ * Sets key and value type by the names that they have in the datapath's own
+ * type information; "u32" is __u32.  Leaves *opts without types if one is not
+ * to be found: the map works all the same.
+ */
+void pf_btf_map_types(const struct pf_datapath *dp, const char *key, const char *value,
+		      struct bpf_map_create_opts *opts);
+
+/*
+ * Types for an array map whose one value is `n` numbers of `size` bytes, made for
+ * the occasion.  Returns its descriptor, which must stay open until the map is
+ * made, or a negative errno; *opts is set only on success.
+ */
+int pf_btf_numbers(uint32_t n, uint32_t size, struct bpf_map_create_opts *opts);
+
+#endif /* PF_LOADER_BTF_H */

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control socket: clients, frames, transactions.  What a request does is in
+ * requests.c, by a table of handlers.
+ */
+#ifndef PF_LOADER_CONTROL_H
+#define PF_LOADER_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../lib/proto.h"
+#include "../lib/wire.h"
+#include "engine.h"
+#include "loop.h"
+#include "say.h"
+
+struct pf_control;
+
+struct pf_client_conn {
+	struct pf_client_conn *next;
+	struct pf_control *control;
+	struct pf_source source;
+	struct pf_buf in, out;
+	uint32_t seq; /* of the request at hand */
+	uint32_t uid, pid;
+	bool closing; /* once what is to be sent has been */
+	/*
+	 * An answer too long to be held at once: called for more when there is
+	 * room; false when it is complete.
+	 */
+	bool (*more)(struct pf_client_conn *c);
+	uint32_t cursor;
+	uint64_t now;
+};
+
+struct pf_control {
+	struct pf_engine *engine;
+	struct pf_loop *loop;
+	struct pf_source listener;
+	struct pf_client_conn *clients;
+	unsigned int nclients;
+	char path[108];
+	int lock_fd;
+	/* the load that is under way */
+	uint64_t ticket;
+	struct pf_buf load;
+	uint64_t malformed; /* messages */
+};
+
+/* -EBUSY with a message when another pfd has the socket. */
+int pf_control_open(struct pf_control *c, struct pf_engine *g, struct pf_loop *loop,
+		    const char *path, struct pf_error_text *err);
+void pf_control_close(struct pf_control *c);
+
+/* --- for the handlers --- */
+
+void pf_reply_ok(struct pf_client_conn *c, const struct pf_buf *payload);
+void pf_reply_error(struct pf_client_conn *c, int err, const char *text);
+void pf_reply_data(struct pf_client_conn *c, const void *payload, size_t len);
+
+/* Does the request; requests.c.  The cursor is at its payload. */
+void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *payload);
+
+#endif /* PF_LOADER_CONTROL_H */

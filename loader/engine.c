@@ -1,0 +1,642 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "engine.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../lib/model.h"
+#include "adopt.h"
+#include "pin.h"
+
+#define DEFAULT_STATES 100000
+#define SWEEP_FALLBACK_MS 10
+
+static uint64_t boot_seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec;
+}
+
+/* --- interfaces --- */
+
+static bool skipped(const struct pf_engine *g, const struct pf_netif *i)
+{
+	const struct pf_ruleset *rs = g->active ? g->active->rs : NULL;
+
+	if (i->bond_port)
+		return true;
+	for (size_t n = 0; rs && n < rs->nskip; n++)
+		if (pf_netif_is(i, rs->skip[n]))
+			return true;
+	return false;
+}
+
+/* What the datapath must know of an interface. */
+static void tell_iface(const struct pf_engine *g, const struct pf_netif *i, bool gone)
+{
+	struct pf_iface info = {.flags = i->bridge_port ? PF_IFACE_BRIDGED : 0};
+	uint32_t ifindex = (uint32_t)i->ifindex;
+	int map = pf_datapath_map(&g->dp, "pf_ifaces");
+
+	for (const struct pf_netif_addr *a = i->addrs; a; a = a->next) {
+		struct pf_addr *slot;
+
+		if (a->af == PF_FAMILY_INET) {
+			if (!info.addr4)
+				memcpy(&info.addr4, a->ip.b, sizeof(info.addr4));
+			continue;
+		}
+		slot = a->linklocal ? &info.linklocal : &info.addr6;
+		if (!slot->w[0])
+			memcpy(slot, a->ip.b, sizeof(*slot));
+	}
+	if (gone)
+		bpf_map_delete_elem(map, &ifindex);
+	else
+		bpf_map_update_elem(map, &ifindex, &info, BPF_ANY);
+}
+
+/* Attached or not, as it should be.  A failure is said: others must go on. */
+static int settle(struct pf_engine *g, const struct pf_netif *i)
+{
+	struct pf_error_text e;
+	int err;
+
+	if (!g->dp.config->enabled || skipped(g, i)) {
+		pf_attach_off(&g->attach, i);
+		return 0;
+	}
+	err = pf_attach_on(&g->attach, i, &e);
+	if (err)
+		pf_say(LOG_ERR, "%s: its packets are not filtered", e.text);
+	return err;
+}
+
+static int settle_all(struct pf_engine *g)
+{
+	bool hurry = pf_attach_hurry_begin();
+	int err = 0;
+
+	for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
+		err = settle(g, i) ? -EIO : err;
+	pf_attach_hurry_end(hurry);
+	return err;
+}
+
+static void netif_changed(void *ctx, struct pf_netif *i, bool gone)
+{
+	struct pf_engine *g = ctx;
+
+	/* first what the rules need to know, then the packets */
+	tell_iface(g, i, gone);
+	if (g->active)
+		pf_generation_netif(g->active, i, gone);
+	if (g->fallback)
+		pf_generation_netif(g->fallback, i, gone);
+	if (gone)
+		pf_attach_forget(&g->attach, i->ifindex);
+	else
+		settle(g, i);
+}
+
+/* --- options --- */
+
+static void apply_options(struct pf_engine *g, const struct pf_options *o)
+{
+	struct pf_config *c = g->dp.config;
+	uint64_t slice;
+
+	for (int i = 0; i < PF_TIMEOUT_MAX; i++) {
+		bool count = i == PF_TIMEOUT_ADAPTIVE_START || i == PF_TIMEOUT_ADAPTIVE_END;
+
+		c->timeout[i] = count ? o->timeout[i] : pf_datapath_ticks(&g->dp, o->timeout[i]);
+	}
+	/* one round over all slots in each interval */
+	slice = (uint64_t)c->slots * c->sweep_ns /
+			((uint64_t)o->timeout[PF_TIMEOUT_INTERVAL] * 1000000000) + 1;
+	c->sweep_slice = (uint32_t)slice;
+	__atomic_store_n(&c->state_limit, o->limit[PF_LIMIT_STATES], __ATOMIC_RELAXED);
+	g->tables.limit_tables = o->limit[PF_LIMIT_TABLES];
+	g->tables.limit_entries = o->limit[PF_LIMIT_TABLE_ENTRIES];
+}
+
+/* --- growing the state table --- */
+
+static int relink(struct pf_engine *g, const struct pf_datapath *dp, struct pf_error_text *e)
+{
+	struct pf_attach attach = {.dp = dp, .kind = g->attach.kind};
+	int err = 0;
+
+	for (const struct pf_netif *i = g->ifs.first; i && !err; i = i->next)
+		if (dp->config->enabled && !skipped(g, i))
+			err = pf_attach_on(&attach, i, e);
+	return err;
+}
+
+static int grow(struct pf_engine *g, uint32_t states, struct pf_error_text *e)
+{
+	struct pf_datapath next, *old = malloc(sizeof(*old));
+	struct pf_generation *gens[] = {g->active, g->fallback};
+	const uint32_t slot = PF_GEN_APPLY;
+	struct pf_error_text ignored;
+	int err, apply;
+
+	if (!old)
+		return pf_fail(e, -ENOMEM, "out of memory");
+	err = pf_datapath_grow(&next, &g->dp, states, e);
+	if (err) {
+		pf_datapath_close(&next);
+		free(old);
+		return err;
+	}
+	apply = pf_datapath_apply(&next);
+	for (size_t i = 0; i < 2; i++)
+		if (gens[i] && !err)
+			err = bpf_map_update_elem(gens[i]->jump, &slot, &apply, BPF_ANY);
+	if (err)
+		pf_fail(e, err, "cannot enlarge the state table: %s", strerror(-err));
+	else
+		err = relink(g, &next, e);
+	if (err) {
+		/* back: nothing of the old one has gone */
+		apply = pf_datapath_apply(&g->dp);
+		for (size_t i = 0; i < 2; i++)
+			if (gens[i])
+				bpf_map_update_elem(gens[i]->jump, &slot, &apply, BPF_ANY);
+		relink(g, &g->dp, &ignored);
+		pf_datapath_close(&next);
+		free(old);
+		return err;
+	}
+	*old = g->dp;
+	g->dp = next;
+	err = pf_datapath_grown(&g->dp, old, e);
+	free(old);
+	return err;
+}
+
+static int make_room(struct pf_engine *g, const struct pf_options *o, struct pf_error_text *e)
+{
+	uint32_t states = o->limit[PF_LIMIT_STATES];
+
+	return states > pf_datapath_capacity(&g->dp) ? grow(g, states, e) : 0;
+}
+
+/* --- rulesets --- */
+
+/* The one that `gen` replaces is gone, unless it may come back. */
+static void retire(struct pf_engine *g, struct pf_generation *old, bool keep)
+{
+	if (!old)
+		return;
+	if (!keep) {
+		pf_generation_destroy(&g->gens, old);
+		return;
+	}
+	/* if one waits already, that is the one that was confirmed: `old` never was */
+	if (g->fallback && g->fallback != old)
+		pf_generation_destroy(&g->gens, old);
+	else
+		g->fallback = old;
+}
+
+static void drop_fallback(struct pf_engine *g)
+{
+	if (g->fallback)
+		pf_generation_destroy(&g->gens, g->fallback);
+	g->fallback = NULL;
+	g->dp.config->confirm_at = 0;
+	g->dp.config->confirm_gen = 0;
+	pf_timer_once(&g->confirm, 0);
+}
+
+static void expect_confirm(struct pf_engine *g, uint32_t seconds)
+{
+	g->dp.config->confirm_gen = g->fallback->id;
+	g->dp.config->confirm_at = boot_seconds() + seconds;
+	pf_timer_once(&g->confirm, (uint64_t)seconds * 1000);
+}
+
+/* A made generation into force: from here on nothing can fail but the switch itself. */
+static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct pf_error_text *e)
+{
+	int err = pf_generation_switch(&g->gens, gen, e);
+
+	if (err)
+		return err;
+	g->active = gen;
+	apply_options(g, &gen->rs->options);
+	settle_all(g);
+	return 0;
+}
+
+static int adopt_connections(struct pf_engine *g, const struct pf_ruleset *rs, uint32_t *adopted)
+{
+	struct pf_error_text e;
+	int n;
+
+	*adopted = 0;
+	if (g->dp.config->adopted || !rs->nrules)
+		return 0;
+	n = pf_adopt_sockets(&g->dp, &e);
+	g->dp.config->adopted = 1;
+	if (n < 0)
+		pf_say(LOG_WARNING, "connections that exist are not taken in: %s", e.text);
+	else
+		*adopted = (uint32_t)n;
+	return 0;
+}
+
+static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t confirm,
+			uint32_t *adopted, struct pf_error_text *e)
+{
+	struct pf_generation *gen = NULL, *old = g->active;
+	uint32_t entries = g->tables.limit_entries, tables = g->tables.limit_tables;
+	int err;
+
+	/* the new limits hold for what comes with them */
+	g->tables.limit_tables = rs->options.limit[PF_LIMIT_TABLES];
+	g->tables.limit_entries = rs->options.limit[PF_LIMIT_TABLE_ENTRIES];
+	err = make_room(g, &rs->options, e);
+	if (err)
+		pf_ruleset_free(rs);
+	else
+		err = pf_generation_make(&g->gens, rs, old, &gen, e);
+	if (err) {
+		g->tables.limit_tables = tables;
+		g->tables.limit_entries = entries;
+		return err;
+	}
+	adopt_connections(g, rs, adopted);
+	err = put_in_force(g, gen, e);
+	if (err) {
+		pf_generation_destroy(&g->gens, gen);
+		return err;
+	}
+	retire(g, old, confirm);
+	if (confirm)
+		expect_confirm(g, confirm);
+	else
+		drop_fallback(g);
+	return 0;
+}
+
+int pf_engine_load(struct pf_engine *g, const void *model, size_t len, uint32_t confirm,
+		   uint32_t *adopted, struct pf_error_text *e)
+{
+	struct pf_ruleset *rs = NULL;
+	char why[256];
+	int err = pf_model_decode(model, len, &rs, why, sizeof(why));
+
+	if (err)
+		return pf_fail(e, err, "%s", err == -ENOMEM ? "out of memory" : why);
+	err = load_ruleset(g, rs, confirm, adopted, e);
+	if (!err)
+		pf_say(LOG_INFO, "%zu rules loaded%s", g->active->rs->nrules,
+		       confirm ? ", to be confirmed" : "");
+	return err;
+}
+
+int pf_engine_confirm(struct pf_engine *g, struct pf_error_text *e)
+{
+	if (!g->fallback)
+		return pf_fail(e, -ENOENT, "there is nothing to confirm");
+	drop_fallback(g);
+	pf_say(LOG_INFO, "the rules are confirmed");
+	return 0;
+}
+
+static void roll_back(void *ctx)
+{
+	struct pf_engine *g = ctx;
+	struct pf_generation *unconfirmed = g->active, *back = g->fallback;
+	struct pf_error_text e;
+
+	if (!back)
+		return;
+	g->fallback = NULL;
+	if (put_in_force(g, back, &e)) {
+		pf_say(LOG_CRIT, "cannot go back to the rules of before: %s", e.text);
+		g->fallback = back;
+		return;
+	}
+	pf_generation_destroy(&g->gens, unconfirmed);
+	drop_fallback(g);
+	pf_say(LOG_WARNING, "the rules were not confirmed: those of before are back");
+}
+
+int pf_engine_flush_rules(struct pf_engine *g, struct pf_error_text *e)
+{
+	struct pf_ruleset *rs = pf_ruleset_new();
+	uint32_t adopted;
+
+	if (!rs)
+		return pf_fail(e, -ENOMEM, "out of memory");
+	rs->options = g->active->rs->options;
+	for (size_t i = 0; i < g->active->rs->nskip; i++) {
+		if (pf_ruleset_add_skip(rs, g->active->rs->skip[i])) {
+			pf_ruleset_free(rs);
+			return pf_fail(e, -ENOMEM, "out of memory");
+		}
+	}
+	return load_ruleset(g, rs, 0, &adopted, e);
+}
+
+int pf_engine_enable(struct pf_engine *g, bool on, struct pf_error_text *e)
+{
+	if (g->dp.config->enabled == on)
+		return pf_fail(e, on ? -EEXIST : -ENOENT, "pf already %s",
+			       on ? "enabled" : "disabled");
+	g->dp.config->enabled = on;
+	g->dp.config->since = boot_seconds();
+	if (settle_all(g))
+		return pf_fail(e, -EIO, "not all interfaces could be attached: see pfd's log");
+	return 0;
+}
+
+/* --- counters --- */
+
+static uint64_t since(uint64_t now, uint64_t base)
+{
+	return now > base ? now - base : 0;
+}
+
+static int raw_stats(struct pf_engine *g, struct pf_rule_stats *stats, uint64_t *evals)
+{
+	int err = pf_generation_stats(&g->gens, g->active, stats, evals);
+
+	if (!err)
+		pf_states_add_to_rules(&g->dp, g->active, stats);
+	return err;
+}
+
+int pf_engine_rule_stats(struct pf_engine *g, struct pf_wire_rule *out, struct pf_error_text *e)
+{
+	const struct pf_generation *gen = g->active;
+	size_t n = gen->rs->nrules;
+	struct pf_rule_stats *stats = calloc(n + 1, sizeof(*stats));
+	uint64_t *evals = calloc(n + 1, sizeof(*evals));
+	int err = stats && evals ? raw_stats(g, stats, evals) : -ENOMEM;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		const struct pf_rule_stats *s = &stats[i], *base = &gen->base[i];
+		struct pf_wire_rule *o = &out[i];
+
+		memset(o, 0, sizeof(*o));
+		o->evaluations = since(evals[i], gen->base_evals[i]);
+		for (int d = 0; d < 2; d++) {
+			o->packets[d] = since(s->packets[d], base->packets[d]);
+			o->bytes[d] = since(s->bytes[d], base->bytes[d]);
+		}
+		o->states_made = since(s->states, base->states);
+		o->states_now = since(s->states, s->states_gone);
+		for (int k = 0; k < PF_SKIP_MAX; k++)
+			o->skip[k] = gen->code->skips[i].to[k];
+		o->reachable = gen->code->reachable[i];
+	}
+	free(stats);
+	free(evals);
+	return err ? pf_fail(e, err, "cannot read the counters: %s", strerror(-err)) : 0;
+}
+
+void pf_engine_clear_rule_stats(struct pf_engine *g)
+{
+	raw_stats(g, g->active->base, g->active->base_evals);
+}
+
+static uint64_t searches(const struct pf_engine *g, const struct pf_states_sum *sum)
+{
+	return pf_datapath_counter(&g->dp, PF_CNT_MISS) +
+	       pf_datapath_counter(&g->dp, PF_CNT_HITS_RETIRED) + sum->packets;
+}
+
+static uint64_t counter(const struct pf_engine *g, uint32_t which)
+{
+	return since(pf_datapath_counter(&g->dp, which), g->base_counters[which]);
+}
+
+static uint32_t attached(const struct pf_engine *g)
+{
+	uint32_t n = 0;
+
+	for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
+		n += g->dp.config->enabled && !skipped(g, i);
+	return n;
+}
+
+void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
+{
+	const struct pf_config *c = g->dp.config;
+	uint64_t now = boot_seconds();
+	struct pf_states_sum sum;
+
+	memset(out, 0, sizeof(*out));
+	pf_states_sum(&g->dp, &sum);
+	out->enabled = c->enabled;
+	out->debug = g->debug;
+	out->since = since(now, c->since);
+	out->states = g->dp.status->states;
+	out->half_open = sum.half_open;
+	out->searches = since(searches(g, &sum), g->base_searches);
+	out->inserts = counter(g, PF_CNT_INSERTS);
+	out->removals = counter(g, PF_CNT_REMOVALS);
+	for (uint32_t i = 0; i < PF_WIRE_REASONS; i++)
+		out->reasons[i] = counter(g, PF_CNT_REASON + i);
+	out->logged = counter(g, PF_CNT_LOGGED);
+	out->log_lost = counter(g, PF_CNT_LOG_LOST) + since(g->log.lost, g->base_lost);
+	out->answers = counter(g, PF_CNT_ANSWERS);
+	out->no_answer = counter(g, PF_CNT_NO_ANSWER);
+	out->unjudged = counter(g, PF_CNT_UNJUDGED);
+	out->vlan_deep = counter(g, PF_CNT_VLAN);
+	out->unknown_link = counter(g, PF_CNT_LINKTYPE);
+	out->interfaces = attached(g);
+	out->confirm_left = (uint32_t)since(c->confirm_at, now);
+	out->rules = (uint32_t)g->active->rs->nrules;
+	out->tables = g->tables.ntables;
+}
+
+void pf_engine_clear_status(struct pf_engine *g)
+{
+	struct pf_states_sum sum;
+
+	pf_states_sum(&g->dp, &sum);
+	for (uint32_t i = 0; i < PF_CNT_MAX; i++)
+		g->base_counters[i] = pf_datapath_counter(&g->dp, i);
+	g->base_searches = searches(g, &sum);
+	g->base_lost = g->log.lost;
+	g->dp.config->since = boot_seconds();
+}
+
+/* --- tables --- */
+
+struct pf_binding *pf_engine_table(struct pf_engine *g, const char *name, struct pf_error_text *e)
+{
+	struct pf_binding *b = pf_generation_table(g->active, name);
+
+	if (!b)
+		pf_fail(e, -ESRCH, "Table does not exist");
+	return b;
+}
+
+struct pf_binding *pf_engine_table_make(struct pf_engine *g, const char *name, bool *made,
+					struct pf_error_text *e)
+{
+	struct pf_binding *b = pf_generation_table(g->active, name);
+	struct pf_table *table;
+	int err;
+
+	*made = false;
+	if (b)
+		return b;
+	if (g->tables.ntables >= g->tables.limit_tables) {
+		pf_fail(e, -ENOSPC, "the limit of %u tables is reached (set limit tables)",
+			g->tables.limit_tables);
+		return NULL;
+	}
+	if (pf_table_new(&g->tables, name, &table, e))
+		return NULL;
+	err = pf_generation_bind(&g->gens, g->active, table, true, false, false);
+	if (err) {
+		pf_table_unref(&g->tables, table);
+		pf_fail(e, err, "cannot make table <%s>: %s", name, strerror(-err));
+		return NULL;
+	}
+	*made = true;
+	return pf_generation_table(g->active, name);
+}
+
+uint32_t pf_engine_flush_tables(struct pf_engine *g)
+{
+	struct pf_generation *gen = g->active;
+	uint32_t n = 0;
+
+	for (size_t i = gen->nbindings; i-- > 0;) {
+		struct pf_binding *b = &gen->bindings[i];
+		struct pf_table_result r = {0};
+		struct pf_error_text e;
+
+		if (b->constant)
+			continue;
+		n++;
+		if (!b->referenced)
+			pf_generation_unbind(&g->gens, gen, b);
+		else if (pf_table_replace(&g->tables, b->table, NULL, 0, false, &r, &e))
+			pf_say(LOG_ERR, "%s", e.text);
+	}
+	return n;
+}
+
+/* --- life --- */
+
+/* What an earlier pfd has left, or an empty ruleset. */
+static int first_generation(struct pf_engine *g, struct pf_error_text *e)
+{
+	struct pf_ruleset *rs;
+	uint32_t adopted;
+	int err;
+
+	if (g->dp.adopted) {
+		err = pf_tables_adopt(&g->tables, e);
+		if (!err)
+			err = pf_generation_adopt(&g->gens, &g->active, e);
+		if (err != -ENOENT)
+			return err;
+	}
+	rs = pf_ruleset_new();
+	if (!rs)
+		return pf_fail(e, -ENOMEM, "out of memory");
+	g->dp.config->enabled = 1;
+	g->dp.config->since = boot_seconds();
+	return load_ruleset(g, rs, 0, &adopted, e);
+}
+
+/* A load that was not confirmed when the last pfd ended: its time goes on. */
+static void resume_confirm(struct pf_engine *g)
+{
+	struct pf_config *c = g->dp.config;
+	struct pf_error_text e;
+	uint64_t now = boot_seconds();
+
+	if (!c->confirm_at)
+		return;
+	if (pf_generation_open(&g->gens, c->confirm_gen, &g->fallback, &e)) {
+		pf_say(LOG_ERR, "rules wait to be confirmed, but %s", e.text);
+		c->confirm_at = 0;
+		return;
+	}
+	pf_timer_once(&g->confirm, since(c->confirm_at, now) * 1000 + 1);
+}
+
+static void sweep_fire(void *ctx)
+{
+	struct pf_engine *g = ctx;
+
+	pf_datapath_sweep(&g->dp);
+}
+
+static int open_timers(struct pf_engine *g, struct pf_error_text *e)
+{
+	int err = pf_timer_init(g->loop, &g->sweep, sweep_fire, g);
+
+	if (!err)
+		err = pf_timer_init(g->loop, &g->confirm, roll_back, g);
+	if (!err && g->dp.timer_failed)
+		err = pf_timer_every(&g->sweep, SWEEP_FALLBACK_MS);
+	return err ? pf_fail(e, err, "timers: %s", strerror(-err)) : 0;
+}
+
+int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_engine_options *o,
+		   struct pf_error_text *e)
+{
+	int err;
+
+	memset(g, 0, sizeof(*g));
+	g->loop = loop;
+	g->sweep.source.fd = g->confirm.source.fd = g->log.source.fd = -1;
+	g->log.timer.source.fd = -1;
+	g->debug = LOG_ERR;
+	err = pf_pin_prepare(o->pin_dir, e);
+	if (!err)
+		err = pf_datapath_open(&g->dp, o->pin_dir, DEFAULT_STATES, e);
+	if (!err)
+		err = pf_netifs_open(&g->ifs, loop, netif_changed, g, e);
+	if (err)
+		return err;
+	for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
+		tell_iface(g, i, false);
+	pf_tables_init(&g->tables, &g->dp);
+	pf_generations_init(&g->gens, &g->dp, &g->tables, &g->ifs);
+	err = pf_attach_init(&g->attach, &g->dp, o->attach, e);
+	if (!err)
+		err = open_timers(g, e);
+	if (!err)
+		err = first_generation(g, e);
+	if (err)
+		return err;
+	if (g->dp.adopted) {
+		apply_options(g, &g->active->rs->options);
+		resume_confirm(g);
+		settle_all(g);
+	}
+	pf_tables_collect(&g->tables);
+	pf_generations_clean(&g->gens, g->active, g->fallback);
+	return pf_pflog_open(&g->log, &g->dp, &g->ifs, loop, o->log_path, e);
+}
+
+void pf_engine_close(struct pf_engine *g)
+{
+	pf_pflog_close(&g->log, g->loop);
+	pf_timer_close(g->loop, &g->sweep);
+	pf_timer_close(g->loop, &g->confirm);
+	pf_netifs_close(&g->ifs, g->loop);
+	pf_generation_release(g->active);
+	pf_generation_release(g->fallback);
+	pf_tables_close(&g->tables);
+	pf_datapath_close(&g->dp);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* pfd's core: the firewall of one network namespace, and what can be done to it. */
+#ifndef PF_LOADER_ENGINE_H
+#define PF_LOADER_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "attach.h"
+#include "datapath.h"
+#include "generation.h"
+#include "loop.h"
+#include "netif.h"
+#include "pflog.h"
+#include "say.h"
+#include "states.h"
+#include "tables.h"
+
+struct pf_engine {
+	struct pf_loop *loop;
+	struct pf_datapath dp;
+	struct pf_netifs ifs;
+	struct pf_attach attach;
+	struct pf_tables tables;
+	struct pf_generations gens;
+	struct pf_generation *active;
+	struct pf_generation *fallback; /* until the active one is confirmed */
+	struct pf_pflog log;
+	struct pf_timer sweep;
+	struct pf_timer confirm;
+	uint32_t debug;
+	uint32_t loader_uid, loader_pid; /* whose rules they are */
+	uint64_t base_counters[PF_CNT_MAX]; /* what they were when cleared */
+	uint64_t base_searches;
+	uint64_t base_lost;
+};
+
+struct pf_engine_options {
+	const char *pin_dir;
+	const char *log_path;
+	enum pf_attach_kind attach;
+};
+
+/* Takes over what is there, or begins with an empty ruleset, enabled. */
+int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_engine_options *o,
+		   struct pf_error_text *err);
+/* Lets go; the firewall goes on. */
+void pf_engine_close(struct pf_engine *g);
+
+/*
+ * Loads a ruleset, given as bytes of a model, or leaves everything as it is.
+ * confirm: seconds after which it goes back to what was before, unless
+ * pf_engine_confirm() comes; 0 never.  *adopted: older connections taken in.
+ */
+int pf_engine_load(struct pf_engine *g, const void *model, size_t len, uint32_t confirm,
+		   uint32_t *adopted, struct pf_error_text *err);
+int pf_engine_confirm(struct pf_engine *g, struct pf_error_text *err);
+/* An empty ruleset; options and tables stay. */
+int pf_engine_flush_rules(struct pf_engine *g, struct pf_error_text *err);
+
+int pf_engine_enable(struct pf_engine *g, bool on, struct pf_error_text *err);
+
+/* Numbers of all rules, the parts that live states hold and the last clearing considered. */
+int pf_engine_rule_stats(struct pf_engine *g, struct pf_wire_rule *out, struct pf_error_text *err);
+void pf_engine_clear_rule_stats(struct pf_engine *g);
+void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out);
+void pf_engine_clear_status(struct pf_engine *g);
+
+/* The table of that name; NULL with a message. */
+struct pf_binding *pf_engine_table(struct pf_engine *g, const char *name,
+				   struct pf_error_text *err);
+/* The same, made if it is not there: *made. */
+struct pf_binding *pf_engine_table_make(struct pf_engine *g, const char *name, bool *made,
+					struct pf_error_text *err);
+/* Empties those that rules need, unmakes the others: their number. */
+uint32_t pf_engine_flush_tables(struct pf_engine *g);
+
+#endif /* PF_LOADER_ENGINE_H */

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A generation: one ruleset as it runs.  It is made completely, with its own
+ * maps and program, pinned below PINDIR/gen/ID, and then put in force by one
+ * write; so a packet is judged by one generation as a whole.
+ */
+#ifndef PF_LOADER_GENERATION_H
+#define PF_LOADER_GENERATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../compiler/compiler.h"
+#include "../grammar/rule.h"
+#include "datapath.h"
+#include "netif.h"
+#include "say.h"
+#include "tables.h"
+
+/* A table as a generation has it. */
+struct pf_binding {
+	struct pf_table *table;
+	bool persist;
+	bool constant;
+	bool referenced; /* by a rule */
+};
+
+struct pf_generation {
+	uint32_t id;
+	struct pf_ruleset *rs;
+	struct pf_compiled *code;
+	uint32_t *rule_ids; /* rs->nrules */
+	struct pf_binding *bindings;
+	size_t nbindings;
+	int prog, infos, evals, ifaces, ifaces_far, jump, bound, model;
+	/* what the counters were when they were last cleared */
+	struct pf_rule_stats *base;
+	uint64_t *base_evals;
+};
+
+/* Ids of rules: given out in turn, and not again while a state has one. */
+struct pf_rule_id_pool {
+	uint8_t refs[PF_MAX_RULE_IDS];
+	uint32_t next;
+};
+
+/* What makes and keeps generations. */
+struct pf_generations {
+	const struct pf_datapath *dp;
+	struct pf_tables *tables;
+	const struct pf_netifs *ifs;
+	struct pf_rule_id_pool ids;
+	uint32_t next_id;
+};
+
+void pf_generations_init(struct pf_generations *g, const struct pf_datapath *dp,
+			 struct pf_tables *tables, const struct pf_netifs *ifs);
+
+/*
+ * Makes a generation of rs, which it then owns, also on failure.  `old`, which
+ * may be NULL, is the one in force: tables that rs does not fill are its.
+ * Nothing that is in force changes.
+ */
+int pf_generation_make(struct pf_generations *g, struct pf_ruleset *rs,
+		       const struct pf_generation *old, struct pf_generation **out,
+		       struct pf_error_text *err);
+
+/* Takes over the one that is in force; -ENOENT if there is none. */
+int pf_generation_adopt(struct pf_generations *g, struct pf_generation **out,
+			struct pf_error_text *err);
+/* Takes over a pinned one by its number. */
+int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generation **out,
+		       struct pf_error_text *err);
+
+/* Puts it in force. */
+int pf_generation_switch(const struct pf_generations *g, const struct pf_generation *gen,
+			 struct pf_error_text *err);
+
+/* Takes its pins, tables and rule ids away: it is not in force, nor will be. */
+void pf_generation_destroy(struct pf_generations *g, struct pf_generation *gen);
+/* Only lets go of it; pins stay. */
+void pf_generation_release(struct pf_generation *gen);
+/* Removes the pins of all generations but these, NULL allowed. */
+void pf_generations_clean(const struct pf_generations *g, const struct pf_generation *a,
+			  const struct pf_generation *b);
+
+/* An interface has come, changed or gone: which rules mean it. */
+void pf_generation_netif(const struct pf_generation *gen, const struct pf_netif *i, bool gone);
+
+/* The generation's table of that name, or NULL. */
+struct pf_binding *pf_generation_table(const struct pf_generation *gen, const char *name);
+/* Adds one, with a reference of its own. */
+int pf_generation_bind(struct pf_generations *g, struct pf_generation *gen,
+		       struct pf_table *table, bool persist, bool constant, bool referenced);
+/* Takes one out, and its reference. */
+void pf_generation_unbind(struct pf_generations *g, struct pf_generation *gen,
+			  struct pf_binding *b);
+
+/* Counters of all its rules as they stand in the kernel, live states not counted. */
+int pf_generation_stats(const struct pf_generations *g, const struct pf_generation *gen,
+			struct pf_rule_stats *stats, uint64_t *evaluations);
+
+#endif /* PF_LOADER_GENERATION_H */

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "pcapfile.h"
+
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define LINKTYPE_PFLOG 117
+#define SNAPLEN 65535
+
+struct pf_pcapfile {
+	pcap_t *pcap;
+	pcap_dumper_t *dumper;
+};
+
+struct pf_pcapfile *pf_pcapfile_open(const char *path, char *err, size_t errsize)
+{
+	struct pf_pcapfile *f = calloc(1, sizeof(*f));
+	struct stat st;
+	mode_t old;
+
+	snprintf(err, errsize, "out of memory");
+	if (!f)
+		return NULL;
+	f->pcap = pcap_open_dead(LINKTYPE_PFLOG, SNAPLEN);
+	if (!f->pcap) {
+		free(f);
+		return NULL;
+	}
+	old = umask(077);
+	if (stat(path, &st) == 0 && st.st_size > 0)
+		f->dumper = pcap_dump_open_append(f->pcap, path);
+	else
+		f->dumper = pcap_dump_open(f->pcap, path);
+	umask(old);
+	if (f->dumper)
+		return f;
+	snprintf(err, errsize, "%s", pcap_geterr(f->pcap));
+	pcap_close(f->pcap);
+	free(f);
+	return NULL;
+}
+
+void pf_pcapfile_write(struct pf_pcapfile *f, struct timeval when, const void *data,
+		       uint32_t caplen, uint32_t len)
+{
+	const struct pcap_pkthdr h = {.ts = when, .caplen = caplen, .len = len};
+
+	pcap_dump((u_char *)f->dumper, &h, data);
+}
+
+int pf_pcapfile_flush(struct pf_pcapfile *f)
+{
+	return pcap_dump_flush(f->dumper) ? -errno : 0;
+}
+
+void pf_pcapfile_close(struct pf_pcapfile *f)
+{
+	if (!f)
+		return;
+	pcap_dump_close(f->dumper);
+	pcap_close(f->pcap);
+	free(f);
+}

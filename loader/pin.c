@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "pin.h"
+
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define BPFFS "/sys/fs/bpf"
+
+static char words[512];
+
+const char *pf_libbpf_words(void)
+{
+	return words;
+}
+
+/* The last line that is not the verifier's frame: that is the reason. */
+static void keep_reason(const char *msg)
+{
+	const char *line = msg, *best = NULL;
+	size_t best_len = 0;
+
+	while (*line) {
+		size_t len = strcspn(line, "\n");
+
+		if (len && !strstr(line, "-- END PROG LOAD LOG --") &&
+		    strncmp(line, "processed ", 10) != 0) {
+			best = line;
+			best_len = len;
+		}
+		line += len;
+		if (*line)
+			line++;
+	}
+	if (best)
+		snprintf(words, sizeof(words), "%.*s", (int)best_len, best);
+}
+
+static int print(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	static char buf[65536];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	pf_say(LOG_DEBUG, "%s", buf);
+	if (level == LIBBPF_WARN && (!*words || strstr(buf, "BEGIN PROG LOAD LOG")))
+		keep_reason(buf);
+	return 0;
+}
+
+void pf_libbpf_quiet(void)
+{
+	libbpf_set_print(print);
+}
+
+static int is_bpffs(const char *path)
+{
+	struct statfs fs;
+
+	if (statfs(path, &fs))
+		return -errno;
+	return (unsigned long)fs.f_type == BPF_FS_MAGIC;
+}
+
+/* The nearest directory above that exists. */
+static void existing_parent(const char *path, char *buf, size_t size)
+{
+	struct stat st;
+
+	snprintf(buf, size, "%s", path);
+	while (stat(buf, &st) && strlen(buf) > 1) {
+		char *slash = strrchr(buf, '/');
+
+		if (!slash || slash == buf) {
+			snprintf(buf, size, "/");
+			return;
+		}
+		*slash = '\0';
+	}
+}
+
+static int make_dirs(const char *path)
+{
+	char buf[512];
+
+	snprintf(buf, sizeof(buf), "%s", path);
+	for (char *p = buf + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(buf, 0700) && errno != EEXIST)
+			return -errno;
+		*p = '/';
+	}
+	return mkdir(buf, 0700) && errno != EEXIST ? -errno : 0;
+}
+
+int pf_pin_prepare(const char *pin_dir, struct pf_error_text *e)
+{
+	static const char *const dirs[] = {"maps", "links", "gen", "tables"};
+	char parent[512], path[512];
+	int err;
+
+	existing_parent(pin_dir, parent, sizeof(parent));
+	if (is_bpffs(parent) <= 0 && strncmp(pin_dir, BPFFS "/", sizeof(BPFFS)) == 0) {
+		if (mount("bpf", BPFFS, "bpf", 0, "mode=0700"))
+			return pf_fail(e, -errno,
+				       "the BPF file system is not mounted at " BPFFS
+				       " and cannot be (%s): try `mount -t bpf bpf " BPFFS "'",
+				       strerror(errno));
+		pf_say(LOG_INFO, "mounted the BPF file system at " BPFFS);
+		existing_parent(pin_dir, parent, sizeof(parent));
+	}
+	if (is_bpffs(parent) <= 0)
+		return pf_fail(e, -EINVAL, "%s is not in a BPF file system (usually " BPFFS ")",
+			       pin_dir);
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", pin_dir, dirs[i]);
+		err = make_dirs(path);
+		if (err)
+			return pf_fail(e, err, "%s: %s", path, strerror(-err));
+	}
+	return 0;
+}
+
+static int remove_at(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), err = 0;
+	struct dirent *d;
+	DIR *dp;
+
+	if (fd < 0)
+		return -errno;
+	dp = fdopendir(fd);
+	if (!dp) {
+		close(fd);
+		return -errno;
+	}
+	while (!err && (d = readdir(dp))) {
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			continue;
+		if (d->d_type == DT_DIR)
+			err = remove_at(dirfd(dp), d->d_name);
+		else if (unlinkat(dirfd(dp), d->d_name, 0))
+			err = -errno;
+	}
+	closedir(dp);
+	if (!err && unlinkat(dir, name, AT_REMOVEDIR))
+		err = -errno;
+	return err;
+}
+
+int pf_pin_remove_tree(const char *path)
+{
+	return remove_at(AT_FDCWD, path);
+}

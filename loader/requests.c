@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What clients ask for: one handler a request, by a table. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "../grammar/check.h"
+#include "../lib/model.h"
+#include "control.h"
+
+#define LOAD_MOST ((size_t)1 << 30)
+#define ENTRIES_MOST (PF_FRAME_MOST / sizeof(struct pf_wire_entry))
+
+typedef void request_fn(struct pf_client_conn *c, struct pf_cursor *p);
+
+static void reply_u32(struct pf_client_conn *c, uint32_t v)
+{
+	pf_buf_auto b = {0};
+
+	pf_put_u32(&b, v);
+	pf_reply_ok(c, &b);
+}
+
+/* True when all of the payload was read well; else the client is told. */
+static bool complete(struct pf_client_conn *c, const struct pf_cursor *p)
+{
+	if (pf_cursor_done(p))
+		return true;
+	c->control->malformed++;
+	pf_reply_error(c, -EINVAL, "malformed request");
+	return false;
+}
+
+static void done(struct pf_client_conn *c, int err, const struct pf_error_text *e)
+{
+	if (err < 0)
+		pf_reply_error(c, err, e->text);
+	else
+		pf_reply_ok(c, NULL);
+}
+
+/* --- loading --- */
+
+static void load_begin(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_control *ctl = c->control;
+	pf_buf_auto b = {0};
+
+	if (!complete(c, p))
+		return;
+	/* a ticket given before is worth nothing from now on */
+	if (getrandom(&ctl->ticket, sizeof(ctl->ticket), 0) != sizeof(ctl->ticket)) {
+		pf_reply_error(c, -EIO, "no random numbers");
+		return;
+	}
+	ctl->ticket |= 1;
+	pf_buf_free(&ctl->load);
+	pf_put_u64(&b, ctl->ticket);
+	pf_reply_ok(c, &b);
+}
+
+static bool ticket_ok(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	uint64_t ticket = pf_get_u64(p);
+
+	if (!p->bad && ticket == c->control->ticket && ticket)
+		return true;
+	pf_reply_error(c, -EBUSY,
+		       "another load has begun in the meantime: this one changes nothing");
+	return false;
+}
+
+static void load_data(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_control *ctl = c->control;
+	size_t len;
+
+	if (!ticket_ok(c, p))
+		return;
+	len = (size_t)(p->end - p->at);
+	if (ctl->load.len + len > LOAD_MOST) {
+		pf_reply_error(c, -EFBIG, "the ruleset is too large");
+		return;
+	}
+	pf_put(&ctl->load, p->at, len);
+	if (ctl->load.failed)
+		pf_reply_error(c, -ENOMEM, "out of memory");
+	else
+		pf_reply_ok(c, NULL);
+}
+
+static void load_commit(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_control *ctl = c->control;
+	struct pf_error_text e;
+	uint32_t confirm, adopted = 0;
+	int err;
+
+	if (!ticket_ok(c, p))
+		return;
+	confirm = pf_get_u32(p);
+	if (!complete(c, p))
+		return;
+	ctl->ticket = 0;
+	err = pf_engine_load(ctl->engine, ctl->load.data, ctl->load.len, confirm, &adopted, &e);
+	pf_buf_free(&ctl->load);
+	if (err) {
+		pf_reply_error(c, err, e.text);
+		return;
+	}
+	ctl->engine->loader_uid = c->uid;
+	ctl->engine->loader_pid = c->pid;
+	reply_u32(c, adopted);
+}
+
+static void confirm(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_error_text e;
+
+	if (complete(c, p))
+		done(c, pf_engine_confirm(c->control->engine, &e), &e);
+}
+
+static void enable(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_error_text e;
+
+	if (complete(c, p))
+		done(c, pf_engine_enable(c->control->engine, true, &e), &e);
+}
+
+static void disable(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_error_text e;
+
+	if (complete(c, p))
+		done(c, pf_engine_enable(c->control->engine, false, &e), &e);
+}
+
+/* --- showing --- */
+
+static void rules(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	const struct pf_ruleset *rs = c->control->engine->active->rs;
+	struct pf_wire_rule *stats = calloc(rs->nrules + 1, sizeof(*stats));
+	const size_t most = PF_FRAME_MOST / sizeof(*stats);
+	pf_buf_auto b = {0};
+	struct pf_error_text e;
+	int err;
+
+	if (!complete(c, p)) {
+		free(stats);
+		return;
+	}
+	pf_model_encode(rs, &b);
+	err = stats && !b.failed ? pf_engine_rule_stats(c->control->engine, stats, &e)
+				 : pf_fail(&e, -ENOMEM, "out of memory");
+	if (err) {
+		pf_reply_error(c, err, e.text);
+		free(stats);
+		return;
+	}
+	for (size_t at = 0; at < b.len; at += PF_FRAME_MOST)
+		pf_reply_data(c, b.data + at,
+			      b.len - at < PF_FRAME_MOST ? b.len - at : PF_FRAME_MOST);
+	pf_reply_data(c, NULL, 0); /* here the model ends */
+	for (size_t at = 0; at < rs->nrules; at += most) {
+		size_t n = rs->nrules - at < most ? rs->nrules - at : most;
+
+		pf_reply_data(c, &stats[at], n * sizeof(*stats));
+	}
+	free(stats);
+	pf_buf_free(&b);
+	pf_put_u32(&b, (uint32_t)rs->nrules);
+	pf_put_u32(&b, c->control->engine->loader_uid);
+	pf_put_u32(&b, c->control->engine->loader_pid);
+	pf_reply_ok(c, &b);
+}
+
+static void clear_rules(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	if (!complete(c, p))
+		return;
+	pf_engine_clear_rule_stats(c->control->engine);
+	pf_reply_ok(c, NULL);
+}
+
+#define STATES_AT_ONCE 256
+
+static bool more_states(struct pf_client_conn *c)
+{
+	const struct pf_engine *g = c->control->engine;
+	struct pf_wire_state s[STATES_AT_ONCE];
+	size_t n = 0;
+
+	while (n < STATES_AT_ONCE && pf_states_next(&g->dp, g->active, c->now, &c->cursor, &s[n]))
+		n++;
+	if (n)
+		pf_reply_data(c, s, n * sizeof(s[0]));
+	if (n == STATES_AT_ONCE)
+		return true;
+	pf_reply_ok(c, NULL);
+	return false;
+}
+
+static void states(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	if (!complete(c, p))
+		return;
+	c->cursor = 0;
+	c->now = pf_datapath_jiffies(&c->control->engine->dp);
+	c->more = more_states;
+}
+
+static void status(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_wire_status s;
+	pf_buf_auto b = {0};
+
+	if (!complete(c, p))
+		return;
+	pf_engine_status(c->control->engine, &s);
+	pf_put(&b, &s, sizeof(s));
+	pf_reply_ok(c, &b);
+}
+
+static void clear_status(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	if (!complete(c, p))
+		return;
+	pf_engine_clear_status(c->control->engine);
+	pf_reply_ok(c, NULL);
+}
+
+static void options(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	const struct pf_options *o = &c->control->engine->active->rs->options;
+	pf_buf_auto b = {0};
+
+	if (!complete(c, p))
+		return;
+	for (int i = 0; i < PF_TIMEOUT_MAX; i++)
+		pf_put_u32(&b, o->timeout[i]);
+	for (int i = 0; i < PF_LIMIT_MAX; i++)
+		pf_put_u32(&b, o->limit[i]);
+	pf_reply_ok(c, &b);
+}
+
+static void set_debug(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	uint32_t level = pf_get_u32(p);
+
+	if (!complete(c, p))
+		return;
+	if (level > LOG_DEBUG) {
+		pf_reply_error(c, -EINVAL, "unknown debug level");
+		return;
+	}
+	c->control->engine->debug = level;
+	c->control->engine->dp.config->debug = level;
+	pf_reply_ok(c, NULL);
+}
+
+/* --- states --- */
+
+static void flush_states(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	if (complete(c, p))
+		reply_u32(c, pf_states_flush(&c->control->engine->dp));
+}
+
+static void get_host(struct pf_cursor *p, struct pf_kill_host *h)
+{
+	h->af = pf_get_u8(p);
+	h->bits = pf_get_u8(p);
+	h->neg = pf_get_u8(p);
+	pf_get(p, h->ip.b, sizeof(h->ip.b));
+	if (h->af && h->af != PF_FAMILY_INET && h->af != PF_FAMILY_INET6)
+		pf_cursor_fail(p);
+	else if (h->af && h->bits > pf_family_bits((enum pf_family)h->af))
+		pf_cursor_fail(p);
+	if (!p->bad)
+		pf_ip_mask(&h->ip, h->bits);
+}
+
+static void kill_states(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_kill_host hosts[2] = {{0}};
+	uint8_t n = pf_get_u8(p);
+
+	if (n < 1 || n > 2)
+		pf_cursor_fail(p);
+	for (uint8_t i = 0; i < n && i < 2; i++)
+		get_host(p, &hosts[i]);
+	if (complete(c, p))
+		reply_u32(c, pf_states_kill(&c->control->engine->dp, hosts, n));
+}
+
+static void flush_rules(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_error_text e;
+
+	if (complete(c, p))
+		done(c, pf_engine_flush_rules(c->control->engine, &e), &e);
+}
+
+/* --- tables --- */
+
+static void tables(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	const struct pf_generation *gen = c->control->engine->active;
+
+	if (!complete(c, p))
+		return;
+	for (size_t i = 0; i < gen->nbindings; i++) {
+		const struct pf_binding *b = &gen->bindings[i];
+		pf_buf_auto out = {0};
+
+		pf_put_string(&out, b->table->name);
+		pf_put_u32(&out, (b->constant ? PF_TABLE_FLAG_CONST : 0U) |
+					 (b->persist ? PF_TABLE_FLAG_PERSIST : 0U) |
+					 PF_TABLE_FLAG_ACTIVE |
+					 (b->referenced ? PF_TABLE_FLAG_REFERENCED : 0U));
+		pf_put_u32(&out, b->table->entries);
+		pf_reply_data(c, out.data, out.len);
+	}
+	reply_u32(c, (uint32_t)gen->nbindings);
+}
+
+static void flush_tables(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	if (complete(c, p))
+		reply_u32(c, pf_engine_flush_tables(c->control->engine));
+}
+
+/* One operation on one table. */
+struct table_request {
+	enum pf_table_op op;
+	bool dry;
+	char name[PF_TABLE_NAME_SIZE];
+	struct pf_wire_entry *entries;
+	uint32_t n;
+};
+
+static void get_entries(struct pf_cursor *p, struct table_request *r)
+{
+	r->n = pf_get_u32(p);
+	if (p->bad || r->n > ENTRIES_MOST) {
+		pf_cursor_fail(p);
+		return;
+	}
+	r->entries = calloc(r->n + 1, sizeof(*r->entries));
+	if (!r->entries) {
+		pf_cursor_fail(p);
+		return;
+	}
+	for (uint32_t i = 0; i < r->n; i++) {
+		struct pf_wire_entry *e = &r->entries[i];
+		struct pf_ip ip;
+
+		pf_get(p, e, sizeof(*e));
+		if ((e->af != PF_FAMILY_INET && e->af != PF_FAMILY_INET6) || e->neg > 1 ||
+		    e->bits > pf_family_bits((enum pf_family)e->af)) {
+			pf_cursor_fail(p);
+			return;
+		}
+		memcpy(ip.b, e->addr, sizeof(ip.b));
+		pf_ip_mask(&ip, e->bits);
+		memcpy(e->addr, ip.b, sizeof(ip.b));
+	}
+}
+
+static void reply_table(struct pf_client_conn *c, const struct table_request *r,
+			const struct pf_table_result *res, bool made)
+{
+	pf_buf_auto b = {0};
+
+	if (r->n)
+		pf_reply_data(c, res->feedback, r->n);
+	switch (r->op) {
+	case PF_TABLE_ADD:
+		pf_put_u32(&b, res->added);
+		pf_put_u32(&b, made);
+		break;
+	case PF_TABLE_REPLACE:
+		pf_put_u32(&b, res->added);
+		pf_put_u32(&b, res->deleted);
+		pf_put_u32(&b, res->changed);
+		pf_put_u32(&b, made);
+		break;
+	case PF_TABLE_TEST:
+		pf_put_u32(&b, res->matched);
+		pf_put_u32(&b, 0);
+		break;
+	default:
+		pf_put_u32(&b, res->deleted);
+		pf_put_u32(&b, 0);
+		break;
+	}
+	pf_reply_ok(c, &b);
+}
+
+static void table_show(struct pf_client_conn *c, const struct pf_table *table)
+{
+	const size_t most = PF_FRAME_MOST / sizeof(struct pf_wire_entry);
+	struct pf_wire_entry *list;
+	size_t n;
+	int err = pf_table_list(table, &list, &n);
+
+	if (err) {
+		pf_reply_error(c, err, "cannot read the table");
+		return;
+	}
+	for (size_t at = 0; at < n; at += most) {
+		size_t some = n - at < most ? n - at : most;
+
+		pf_reply_data(c, &list[at], some * sizeof(*list));
+	}
+	free(list);
+	reply_u32(c, (uint32_t)n);
+}
+
+static int table_do(struct pf_engine *g, struct pf_table *t, const struct table_request *r,
+		    struct pf_table_result *res, struct pf_error_text *e)
+{
+	switch (r->op) {
+	case PF_TABLE_ADD:
+		return pf_table_add(&g->tables, t, r->entries, r->n, r->dry, res, e);
+	case PF_TABLE_DELETE:
+		return pf_table_delete(&g->tables, t, r->entries, r->n, r->dry, res, e);
+	case PF_TABLE_TEST:
+		return pf_table_test(&g->tables, t, r->entries, r->n, res, e);
+	case PF_TABLE_FLUSH:
+		return pf_table_replace(&g->tables, t, NULL, 0, r->dry, res, e);
+	case PF_TABLE_REPLACE:
+		return pf_table_replace(&g->tables, t, r->entries, r->n, r->dry, res, e);
+	default:
+		return pf_fail(e, -EINVAL, "unknown operation");
+	}
+}
+
+static void table_run(struct pf_client_conn *c, const struct table_request *r)
+{
+	struct pf_engine *g = c->control->engine;
+	bool makes = r->op == PF_TABLE_ADD || r->op == PF_TABLE_REPLACE, made = false;
+	struct pf_table_result res = {.feedback = calloc(r->n + 1, 1)};
+	struct pf_error_text e;
+	struct pf_binding *b;
+	int err;
+
+	b = makes && !r->dry ? pf_engine_table_make(g, r->name, &made, &e)
+			     : pf_engine_table(g, r->name, &e);
+	if (!b) {
+		pf_reply_error(c, -ESRCH, e.text);
+	} else if (r->op == PF_TABLE_SHOW) {
+		table_show(c, b->table);
+	} else if (b->constant && r->op != PF_TABLE_TEST) {
+		pf_reply_error(c, -EPERM, "the table is const: only a load can change it");
+	} else {
+		err = res.feedback ? table_do(g, b->table, r, &res, &e)
+				   : pf_fail(&e, -ENOMEM, "out of memory");
+		if (err)
+			pf_reply_error(c, err, e.text);
+		else
+			reply_table(c, r, &res, made);
+	}
+	free(res.feedback);
+}
+
+static void table(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct table_request r = {.op = (enum pf_table_op)pf_get_u8(p)};
+
+	r.dry = pf_get_u8(p) & PF_TABLE_DRY_RUN;
+	pf_get_string(p, r.name, sizeof(r.name));
+	if (!pf_name_ok(r.name, sizeof(r.name)) || r.op >= PF_TABLE_OP_MOST)
+		pf_cursor_fail(p);
+	get_entries(p, &r);
+	if (complete(c, p))
+		table_run(c, &r);
+	free(r.entries);
+}
+
+/* --- the table of requests --- */
+
+static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
+	[PF_REQ_LOAD_BEGIN - PF_REQ_FIRST] = load_begin,
+	[PF_REQ_LOAD_DATA - PF_REQ_FIRST] = load_data,
+	[PF_REQ_LOAD_COMMIT - PF_REQ_FIRST] = load_commit,
+	[PF_REQ_CONFIRM - PF_REQ_FIRST] = confirm,
+	[PF_REQ_ENABLE - PF_REQ_FIRST] = enable,
+	[PF_REQ_DISABLE - PF_REQ_FIRST] = disable,
+	[PF_REQ_RULES - PF_REQ_FIRST] = rules,
+	[PF_REQ_CLEAR_RULES - PF_REQ_FIRST] = clear_rules,
+	[PF_REQ_STATES - PF_REQ_FIRST] = states,
+	[PF_REQ_STATUS - PF_REQ_FIRST] = status,
+	[PF_REQ_CLEAR_STATUS - PF_REQ_FIRST] = clear_status,
+	[PF_REQ_OPTIONS - PF_REQ_FIRST] = options,
+	[PF_REQ_TABLES - PF_REQ_FIRST] = tables,
+	[PF_REQ_TABLE - PF_REQ_FIRST] = table,
+	[PF_REQ_FLUSH_RULES - PF_REQ_FIRST] = flush_rules,
+	[PF_REQ_FLUSH_STATES - PF_REQ_FIRST] = flush_states,
+	[PF_REQ_FLUSH_TABLES - PF_REQ_FIRST] = flush_tables,
+	[PF_REQ_KILL - PF_REQ_FIRST] = kill_states,
+	[PF_REQ_DEBUG - PF_REQ_FIRST] = set_debug,
+};
+
+void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *p)
+{
+	if (type < PF_REQ_FIRST || type >= PF_REQ_MOST) {
+		c->control->malformed++;
+		pf_reply_error(c, -EOPNOTSUPP, "unknown request");
+		return;
+	}
+	handlers[type - PF_REQ_FIRST](c, p);
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "states.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_live(const struct pf_state *s)
+{
+	return __atomic_load_n(&s->status, __ATOMIC_ACQUIRE) == PF_SLOT_LIVE;
+}
+
+/* --- ending --- */
+
+static bool host_matches(const struct pf_kill_host *h, uint8_t af, const struct pf_addr *addr)
+{
+	struct pf_ip ip;
+
+	if (!h->af)
+		return true;
+	if (h->af != af)
+		return false;
+	memcpy(ip.b, addr, sizeof(ip.b));
+	pf_ip_mask(&ip, h->bits);
+	return pf_ip_equal(&ip, &h->ip) != h->neg;
+}
+
+uint32_t pf_states_kill(const struct pf_datapath *dp, const struct pf_kill_host *hosts,
+			unsigned int nhosts)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < dp->config->slots; i++) {
+		struct pf_state *s = &dp->states[i];
+		/* who made the state is outside when it came in, inside when it went out */
+		unsigned int src = s->dir == PF_IN ? 0 : 1;
+
+		if (!is_live(s) || !host_matches(&hosts[0], s->key.af, &s->key.addr[src]))
+			continue;
+		if (nhosts > 1 && !host_matches(&hosts[1], s->key.af, &s->key.addr[!src]))
+			continue;
+		__atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
+		any = true;
+	}
+	return any ? pf_datapath_purge(dp) : 0;
+}
+
+uint32_t pf_states_flush(const struct pf_datapath *dp)
+{
+	const struct pf_kill_host any = {.af = 0};
+
+	return pf_states_kill(dp, &any, 1);
+}
+
+/* --- reading --- */
+
+static uint32_t rule_nr(const struct pf_generation *gen, uint32_t id)
+{
+	for (size_t i = 0; gen && i < gen->rs->nrules; i++)
+		if (gen->rule_ids[i] == id)
+			return (uint32_t)i;
+	return UINT32_MAX;
+}
+
+/* As the datapath's sweep reckons, adaptive timeouts included. */
+static uint32_t expires_in(const struct pf_datapath *dp, const struct pf_state *s, uint32_t now)
+{
+	const struct pf_config *c = dp->config;
+	uint32_t start = c->timeout[PFTM_ADAPTIVE_START], end = c->timeout[PFTM_ADAPTIVE_END];
+	uint32_t states = dp->status->states, last = s->peer[0].last;
+	uint64_t after = s->timeout < PFTM_MAX ? c->timeout[s->timeout] : 0;
+	int64_t left;
+
+	if ((int32_t)(s->peer[1].last - last) > 0)
+		last = s->peer[1].last;
+	if (end && start < end && states > start)
+		after = states >= end ? 0 : after * (end - states) / (end - start);
+	left = (int64_t)after - (int32_t)(now - last);
+	return left <= 0 ? 0 : (uint32_t)((uint64_t)left * (1U << PF_TICK_SHIFT) / c->hz);
+}
+
+static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
+		 const struct pf_state *s, struct pf_wire_state *out)
+{
+	const struct pf_state_key *keys[2] = {&s->key, &s->stack};
+
+	memset(out, 0, sizeof(*out));
+	out->id = s->id;
+	for (int k = 0; k < 2; k++) {
+		for (int side = 0; side < 2; side++) {
+			memcpy(out->addr[k][side], &keys[k]->addr[side], 16);
+			out->port[k][side] = keys[k]->port[side];
+		}
+	}
+	out->proto = s->key.proto;
+	out->af = s->key.af;
+	out->dir = s->dir;
+	out->flags = s->flags & PF_SF_LOOSE ? PF_WIRE_STATE_LOOSE : 0;
+	for (int p = 0; p < 2; p++) {
+		out->peer_state[p] = s->peer_state[p];
+		out->wscale[p] = s->wscale[p];
+		out->seqlo[p] = s->peer[p].seqlo;
+		out->seqhi[p] = s->peer[!p].other_seqhi;
+		out->seqdiff[p] = s->peer[p].seqdiff;
+		out->packets[p] = s->peer[p].packets;
+		out->bytes[p] = s->peer[p].bytes;
+	}
+	out->age = (uint32_t)((now - s->creation) / dp->config->hz);
+	out->expires = expires_in(dp, s, (uint32_t)(now >> PF_TICK_SHIFT));
+	out->rule = rule_nr(gen, s->rule);
+	/* states are floating: they hold on every interface */
+	snprintf(out->ifname, sizeof(out->ifname), "all");
+}
+
+bool pf_states_next(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
+		    uint32_t *at, struct pf_wire_state *out)
+{
+	while (*at < dp->config->slots) {
+		const struct pf_state *s = &dp->states[(*at)++];
+
+		if (!is_live(s))
+			continue;
+		fill(dp, gen, now, s, out);
+		/* it may have died while we read it */
+		if (is_live(s))
+			return true;
+	}
+	return false;
+}
+
+void pf_states_sum(const struct pf_datapath *dp, struct pf_states_sum *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (uint32_t i = 0; i < dp->config->slots; i++) {
+		const struct pf_state *s = &dp->states[i];
+
+		if (!is_live(s))
+			continue;
+		out->states++;
+		out->packets += s->peer[0].packets + s->peer[1].packets;
+		if (s->key.proto == 6 && s->peer_state[0] < TCPS_ESTABLISHED)
+			out->half_open++;
+	}
+}
+
+void pf_states_add_to_rules(const struct pf_datapath *dp, const struct pf_generation *gen,
+			    struct pf_rule_stats *stats)
+{
+	/* rule id -> number + 1: one pass over the states for all rules */
+	uint32_t *nr = calloc(PF_MAX_RULE_IDS, sizeof(*nr));
+
+	if (!nr)
+		return;
+	for (size_t i = 0; i < gen->rs->nrules; i++)
+		nr[gen->rule_ids[i]] = (uint32_t)i + 1;
+	for (uint32_t i = 0; i < dp->config->slots; i++) {
+		const struct pf_state *s = &dp->states[i];
+		struct pf_rule_stats *r;
+		int in, out;
+
+		if (!is_live(s) || s->rule >= PF_MAX_RULE_IDS || !nr[s->rule])
+			continue;
+		r = &stats[nr[s->rule] - 1];
+		in = s->dir == PF_IN ? 0 : 1;
+		out = !in;
+		r->packets[0] += s->peer[in].packets;
+		r->packets[1] += s->peer[out].packets;
+		r->bytes[0] += s->peer[in].bytes;
+		r->bytes[1] += s->peer[out].bytes;
+	}
+	free(nr);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Address tables: slots of the datapath's array of tables, each a longest-prefix
+ * map.  A table belongs to the generations that have it (see generation.h), and
+ * is gone with the last of them.
+ *
+ * A slot's map, name and pin are made before any rules refer to it, and unmade
+ * after none do any more.
+ */
+#ifndef PF_LOADER_TABLES_H
+#define PF_LOADER_TABLES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../grammar/rule.h"
+#include "../lib/proto.h"
+#include "datapath.h"
+#include "say.h"
+
+struct pf_table {
+	char name[PF_TABLE_NAME_SIZE];
+	uint32_t slot;
+	int fd;
+	uint32_t entries;
+	uint32_t refs; /* generations */
+};
+
+struct pf_tables {
+	const struct pf_datapath *dp;
+	struct pf_table *slot[PF_MAX_TABLES];
+	uint32_t limit_tables;
+	uint32_t limit_entries;
+	uint32_t ntables;
+	uint64_t nentries; /* in all tables */
+};
+
+void pf_tables_init(struct pf_tables *t, const struct pf_datapath *dp);
+/* Takes over the tables of an earlier pfd, with no references yet. */
+int pf_tables_adopt(struct pf_tables *t, struct pf_error_text *err);
+void pf_tables_close(struct pf_tables *t);
+/* Unmakes those that no generation has. */
+void pf_tables_collect(struct pf_tables *t);
+
+/* Makes an empty table with one reference. */
+int pf_table_new(struct pf_tables *t, const char *name, struct pf_table **out,
+		 struct pf_error_text *err);
+void pf_table_unref(struct pf_tables *t, struct pf_table *table);
+
+/* Puts a definition's entries into a table that is not yet in use. */
+int pf_table_fill(struct pf_tables *t, struct pf_table *table, const struct pf_table_entry *e,
+		  size_t n, struct pf_error_text *err);
+
+/* What an operation has done. */
+struct pf_table_result {
+	uint32_t added, deleted, changed, matched;
+	uint8_t *feedback; /* one enum pf_table_feedback an entry, or NULL */
+};
+
+/* In place, entry by entry: each packet sees each entry before or after. */
+int pf_table_add(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		 size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);
+int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		    size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);
+int pf_table_test(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		  size_t n, struct pf_table_result *r, struct pf_error_text *err);
+/* In one step. */
+int pf_table_replace(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		     size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);
+
+/* All entries, malloced, for the caller to free. */
+int pf_table_list(const struct pf_table *table, struct pf_wire_entry **out, size_t *n);
+
+#endif /* PF_LOADER_TABLES_H */

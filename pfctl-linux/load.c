@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* -f, -n, -e, -d, -x, -F, -z, --confirmed: what changes the firewall. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "../grammar/print.h"
+#include "../lib/model.h"
+#include "pfctl.h"
+
+static unsigned int print_flags(const struct pfctl *c)
+{
+	return (c->verbose > 1 ? PF_PRINT_NUMBER : 0U) |
+	       (c->port_names ? PF_PRINT_PORT_NAMES : 0U);
+}
+
+static uint64_t get_ticket(const struct pf_buf *b)
+{
+	struct pf_cursor c = pf_cursor_of(b->data, b->len);
+
+	return pf_get_u64(&c);
+}
+
+/* The model in pieces that fit. */
+static int send_model(struct pfctl *c, uint64_t ticket, const struct pf_buf *model)
+{
+	const size_t most = PF_FRAME_MOST - sizeof(ticket);
+
+	for (size_t at = 0; at < model->len; at += most) {
+		size_t n = model->len - at < most ? model->len - at : most;
+		pf_buf_auto b = {0};
+
+		pf_put_u64(&b, ticket);
+		pf_put(&b, model->data + at, n);
+		if (pfctl_call(c, PF_REQ_LOAD_DATA, &b, NULL, NULL, NULL))
+			return 1;
+	}
+	return 0;
+}
+
+static int send_ruleset(struct pfctl *c, const struct pf_ruleset *rs, unsigned int confirm)
+{
+	pf_buf_auto model = {0};
+	pf_buf_auto begin = {0};
+	pf_buf_auto commit = {0};
+	pf_buf_auto answer = {0};
+	struct pf_cursor cur;
+	uint32_t adopted;
+
+	pf_model_encode(rs, &model);
+	if (model.failed) {
+		pfctl_warn("out of memory");
+		return 1;
+	}
+	if (pfctl_call(c, PF_REQ_LOAD_BEGIN, NULL, NULL, NULL, &begin))
+		return 1;
+	if (send_model(c, get_ticket(&begin), &model))
+		return 1;
+	pf_put_u64(&commit, get_ticket(&begin));
+	pf_put_u32(&commit, confirm);
+	if (pfctl_call(c, PF_REQ_LOAD_COMMIT, &commit, NULL, NULL, &answer))
+		return 1;
+	cur = pf_cursor_of(answer.data, answer.len);
+	adopted = pf_get_u32(&cur);
+	if (adopted && c->verbose)
+		pfctl_say(c, "%u connections that existed already were taken in", adopted);
+	if (confirm)
+		pfctl_say(c,
+			  "these rules go away in %u seconds, unless you say: "
+			  "pfctl-linux --confirmed",
+			  confirm);
+	return 0;
+}
+
+int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm)
+{
+	const struct pf_parse_options opt = {
+		.name = strcmp(file, "-") == 0 ? "stdin" : file,
+		.defines = c->defines,
+		.ndefines = c->ndefines,
+	};
+	pf_ruleset_auto rs = NULL;
+	unsigned int errors = 0;
+	int err = pf_parse_file(file, &opt, &rs, &errors);
+
+	if (err == -EINVAL && errors) {
+		pfctl_warn("%u error%s in %s: rules not loaded", errors, errors == 1 ? "" : "s",
+			   opt.name);
+		return 1;
+	}
+	if (err) {
+		pfctl_warn("%s: %s", opt.name, strerror(-err));
+		return 1;
+	}
+	if (c->verbose)
+		pf_ruleset_print(stdout, rs, print_flags(c));
+	if (c->no_action)
+		return 0;
+	fflush(stdout);
+	if (send_ruleset(c, rs, confirm)) {
+		pfctl_warn("%s: rules not loaded", opt.name);
+		return 1;
+	}
+	return 0;
+}
+
+int pfctl_confirmed(struct pfctl *c)
+{
+	if (pfctl_call(c, PF_REQ_CONFIRM, NULL, NULL, NULL, NULL))
+		return 1;
+	pfctl_say(c, "rules confirmed");
+	return 0;
+}
+
+int pfctl_enable(struct pfctl *c, bool on)
+{
+	if (!c->no_action && pfctl_call(c, on ? PF_REQ_ENABLE : PF_REQ_DISABLE, NULL, NULL, NULL,
+					NULL))
+		return 1;
+	pfctl_say(c, "pf %s", on ? "enabled" : "disabled");
+	return 0;
+}
+
+/* syslog's levels, and the names that FreeBSD's pfctl has for some. */
+static const struct {
+	const char *name;
+	int level;
+} levels[] = {
+	{"emerg", LOG_EMERG},	{"alert", LOG_ALERT}, {"crit", LOG_CRIT}, {"err", LOG_ERR},
+	{"warning", LOG_WARNING}, {"notice", LOG_NOTICE}, {"info", LOG_INFO},
+	{"debug", LOG_DEBUG},	{"none", LOG_EMERG},  {"urgent", LOG_ERR}, {"misc", LOG_NOTICE},
+	{"loud", LOG_DEBUG},
+};
+
+const char *pfctl_level_name(unsigned int level)
+{
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		if ((unsigned int)levels[i].level == level)
+			return levels[i].name;
+	return NULL;
+}
+
+int pfctl_level_by_name(const char *name)
+{
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		if (strcmp(levels[i].name, name) == 0)
+			return levels[i].level;
+	return -1;
+}
+
+int pfctl_debug(struct pfctl *c, const char *name)
+{
+	int level = pfctl_level_by_name(name);
+	pf_buf_auto b = {0};
+
+	if (level < 0) {
+		pfctl_warn("unknown debug level '%s'", name);
+		return 1;
+	}
+	pf_put_u32(&b, (uint32_t)level);
+	if (!c->no_action && pfctl_call(c, PF_REQ_DEBUG, &b, NULL, NULL, NULL))
+		return 1;
+	pfctl_say(c, "debug level set to '%s'", name);
+	return 0;
+}
+
+int pfctl_clear_rule_counters(struct pfctl *c)
+{
+	if (c->no_action)
+		return 0;
+	return pfctl_call(c, PF_REQ_CLEAR_RULES, NULL, NULL, NULL, NULL);
+}
+
+/* --- -F --- */
+
+static uint32_t answer_u32(const struct pf_buf *b)
+{
+	struct pf_cursor c = pf_cursor_of(b->data, b->len);
+
+	return pf_get_u32(&c);
+}
+
+static int flush_rules(struct pfctl *c)
+{
+	if (!c->no_action && pfctl_call(c, PF_REQ_FLUSH_RULES, NULL, NULL, NULL, NULL))
+		return 1;
+	pfctl_say(c, "rules cleared");
+	return 0;
+}
+
+static int flush_states(struct pfctl *c)
+{
+	pf_buf_auto b = {0};
+
+	if (!c->no_action && pfctl_call(c, PF_REQ_FLUSH_STATES, NULL, NULL, NULL, &b))
+		return 1;
+	pfctl_say(c, "%u states cleared", answer_u32(&b));
+	return 0;
+}
+
+static int flush_info(struct pfctl *c)
+{
+	if (!c->no_action && pfctl_call(c, PF_REQ_CLEAR_STATUS, NULL, NULL, NULL, NULL))
+		return 1;
+	pfctl_say(c, "pf: statistics cleared");
+	return 0;
+}
+
+static int flush_tables(struct pfctl *c)
+{
+	pf_buf_auto b = {0};
+
+	if (!c->no_action && pfctl_call(c, PF_REQ_FLUSH_TABLES, NULL, NULL, NULL, &b))
+		return 1;
+	pfctl_say(c, "%u tables deleted.", answer_u32(&b));
+	return 0;
+}
+
+static int flush_all(struct pfctl *c)
+{
+	return flush_rules(c) | flush_tables(c) | flush_states(c) | flush_info(c);
+}
+
+static const char *const flush_names[] = {"rules",  "Sources", "states", "info", "Tables",
+					  "osfp",   "Reset",   "all",	 NULL};
+
+static const struct {
+	const char *name;
+	int (*flush)(struct pfctl *c);
+} flushers[] = {
+	{"rules", flush_rules},	  {"states", flush_states}, {"info", flush_info},
+	{"Tables", flush_tables}, {"all", flush_all},
+};
+
+int pfctl_flush(struct pfctl *c, const char *what)
+{
+	const char *name = pfctl_abbreviation(what, flush_names);
+
+	if (!name) {
+		pfctl_warn("unknown flush modifier '%s'", what);
+		return 1;
+	}
+	for (size_t i = 0; i < sizeof(flushers) / sizeof(flushers[0]); i++)
+		if (strcmp(flushers[i].name, name) == 0)
+			return flushers[i].flush(c);
+	pfctl_warn("-F %s is not supported yet", name);
+	return 1;
+}

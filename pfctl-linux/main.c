@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* pfctl-linux: the command line. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pfctl.h"
+
+#define KILLS_MOST 2
+#define CONFIRM_MOST 86400
+
+/* What was asked for, in the order in which pfctl does it. */
+struct actions {
+	bool enable, disable, clear_counters, confirmed;
+	const char *show;
+	const char *flush;
+	const char *kill[KILLS_MOST];
+	size_t nkill;
+	const char *table, *table_command;
+	const char *rules;
+	const char *debug;
+	unsigned int confirm;
+};
+
+static void usage(FILE *f)
+{
+	fputs("usage: pfctl-linux [-deghnPqvz] [-D macro=value] [-F modifier] [-f file]\n"
+	      "\t[-k host [-k host]] [-o none] [-p socket] [-s modifier]\n"
+	      "\t[-t table -T command [address ...]] [-x level]\n"
+	      "\t[--confirm seconds] [--confirmed] [--version]\n",
+	      f);
+}
+
+void pfctl_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("pfctl-linux: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+void pfctl_say(const struct pfctl *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->quiet)
+		return;
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+int pfctl_connect(struct pfctl *c)
+{
+	if (c->connected)
+		return 0;
+	if (pf_client_connect(&c->client, c->socket)) {
+		pfctl_warn("%s", c->client.error);
+		return 1;
+	}
+	c->connected = true;
+	return 0;
+}
+
+int pfctl_call(struct pfctl *c, enum pf_msg type, const struct pf_buf *payload,
+	       int (*data)(void *ctx, const void *payload, size_t len), void *ctx,
+	       struct pf_buf *ok)
+{
+	if (pfctl_connect(c))
+		return 1;
+	if (pf_client_call(&c->client, type, payload, data, ctx, ok)) {
+		pfctl_warn("%s", c->client.error);
+		return 1;
+	}
+	return 0;
+}
+
+const char *pfctl_abbreviation(const char *text, const char *const *list)
+{
+	size_t len = strlen(text);
+
+	for (; len && *list; list++)
+		if (strncmp(text, *list, len) == 0)
+			return *list;
+	return NULL;
+}
+
+static int add_define(struct pfctl *c, char *arg)
+{
+	char *value = strchr(arg, '=');
+
+	if (!value || value == arg) {
+		pfctl_warn("could not parse macro definition %s", arg);
+		return 1;
+	}
+	if (c->ndefines == DEFINES_MOST) {
+		pfctl_warn("more than %d macro definitions", DEFINES_MOST);
+		return 1;
+	}
+	*value++ = '\0';
+	c->defines[c->ndefines++] = (struct pf_define){.name = arg, .value = value};
+	return 0;
+}
+
+static int parse_seconds(const char *text, unsigned int *out)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (!*text || *end || n < 1 || n > CONFIRM_MOST) {
+		pfctl_warn("--confirm takes a number of seconds (1 to %d), not '%s'", CONFIRM_MOST,
+			   text);
+		return 1;
+	}
+	*out = (unsigned int)n;
+	return 0;
+}
+
+enum { OPT_CONFIRM = 256, OPT_CONFIRMED, OPT_VERSION, OPT_HELP };
+
+static const struct option long_options[] = {
+	{"confirm", required_argument, NULL, OPT_CONFIRM},
+	{"confirmed", no_argument, NULL, OPT_CONFIRMED},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
+};
+
+/* 0, 1 for an error that has been said, -1 for all done, 2 for the usage. */
+static int one_option(struct pfctl *c, struct actions *a, int opt)
+{
+	switch (opt) {
+	case 'd':
+		a->disable = true;
+		return 0;
+	case 'e':
+		a->enable = true;
+		return 0;
+	case 'D':
+		return add_define(c, optarg);
+	case 'F':
+		a->flush = optarg;
+		return 0;
+	case 'f':
+		a->rules = optarg;
+		return 0;
+	case 'k':
+		if (a->nkill == KILLS_MOST) {
+			pfctl_warn("can only specify -k twice");
+			return 1;
+		}
+		a->kill[a->nkill++] = optarg;
+		return 0;
+	case 'n':
+		c->no_action = true;
+		return 0;
+	case 'o':
+		if (strcmp(optarg, "none") == 0)
+			return 0;
+		pfctl_warn("-o %s is not supported yet: rulesets are loaded as they are written",
+			   optarg);
+		return 1;
+	case 'P':
+		c->port_names = true;
+		return 0;
+	case 'p':
+		c->socket = optarg;
+		return 0;
+	case 'q':
+		c->quiet = true;
+		return 0;
+	case 's':
+		a->show = optarg;
+		return 0;
+	case 't':
+		a->table = optarg;
+		return 0;
+	case 'T':
+		a->table_command = optarg;
+		return 0;
+	case 'v':
+		c->verbose++;
+		return 0;
+	case 'x':
+		a->debug = optarg;
+		return 0;
+	case 'z':
+		a->clear_counters = true;
+		return 0;
+	case OPT_CONFIRM:
+		return parse_seconds(optarg, &a->confirm);
+	case OPT_CONFIRMED:
+		a->confirmed = true;
+		return 0;
+	case OPT_VERSION:
+		puts("pfctl-linux " PF_VERSION);
+		return -1;
+	case 'h':
+	case OPT_HELP:
+		usage(stdout);
+		return -1;
+	default:
+		return 2;
+	}
+}
+
+static int parse_options(struct pfctl *c, struct actions *a, int argc, char **argv)
+{
+	int opt, r;
+
+	while ((opt = getopt_long(argc, argv, "dD:eF:f:hk:no:Pp:qs:t:T:vx:z", long_options,
+				  NULL)) != -1) {
+		r = one_option(c, a, opt);
+		if (r == 2)
+			usage(stderr);
+		if (r)
+			return r;
+	}
+	if (!!a->table != !!a->table_command) {
+		pfctl_warn("-t and -T go together");
+		usage(stderr);
+		return 1;
+	}
+	if ((optind < argc && !a->table_command) || argc == 1) {
+		usage(stderr);
+		return 1;
+	}
+	if (a->confirm && !a->rules) {
+		pfctl_warn("--confirm goes with -f");
+		return 1;
+	}
+	return 0;
+}
+
+/* All that was asked for, in pfctl's order; the status is 1 if one of it failed. */
+static int run(struct pfctl *c, const struct actions *a, char *const *rest, size_t nrest)
+{
+	int status = 0, r;
+
+	if (a->confirmed)
+		status |= pfctl_confirmed(c);
+	if (a->disable)
+		status |= pfctl_enable(c, false);
+	if (a->show)
+		status |= pfctl_show(c, a->show, a->clear_counters);
+	else if (a->clear_counters)
+		status |= pfctl_clear_rule_counters(c);
+	if (a->flush)
+		status |= pfctl_flush(c, a->flush);
+	if (a->nkill)
+		status |= pfctl_kill(c, a->kill, a->nkill);
+	if (a->table) {
+		r = pfctl_table(c, a->table, a->table_command, rest, nrest, a->rules);
+		if (r)
+			status = r;
+	} else if (a->rules) {
+		status |= pfctl_load(c, a->rules, a->confirm);
+	}
+	if (a->enable)
+		status |= pfctl_enable(c, true);
+	if (a->debug)
+		status |= pfctl_debug(c, a->debug);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct pfctl c = {.socket = PF_SOCKET_DEFAULT, .client = PF_CLIENT_INIT};
+	struct actions a = {0};
+	int status = parse_options(&c, &a, argc, argv);
+
+	if (status)
+		return status < 0 ? 0 : 1;
+	status = run(&c, &a, argv + optind, (size_t)(argc - optind));
+	pf_client_close(&c.client);
+	if (fflush(stdout) || ferror(stdout)) {
+		pfctl_warn("standard output: %s", strerror(errno));
+		return 1;
+	}
+	return status;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the parts of pfctl-linux share. */
+#ifndef PFCTL_LINUX_H
+#define PFCTL_LINUX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../grammar/parse.h"
+#include "../lib/client.h"
+
+#define DEFINES_MOST 64
+
+/* The command line. */
+struct pfctl {
+	const char *socket;
+	struct pf_client client;
+	bool connected;
+	unsigned int verbose; /* -v, -vv */
+	bool quiet;
+	bool no_action;
+	bool port_names;
+	struct pf_define defines[DEFINES_MOST];
+	size_t ndefines;
+};
+
+/* Connects when that has not been done; 0, or 1 with the reason said. */
+int pfctl_connect(struct pfctl *c);
+/* One request; 0, or 1 with the reason said. */
+int pfctl_call(struct pfctl *c, enum pf_msg type, const struct pf_buf *payload,
+	       int (*data)(void *ctx, const void *payload, size_t len), void *ctx,
+	       struct pf_buf *ok);
+
+__attribute__((format(printf, 1, 2))) void pfctl_warn(const char *fmt, ...);
+/* To standard error, unless -q. */
+__attribute__((format(printf, 2, 3))) void pfctl_say(const struct pfctl *c, const char *fmt, ...);
+
+/* Each does what an option asks, and returns pfctl's exit status. */
+int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm);
+int pfctl_confirmed(struct pfctl *c);
+int pfctl_enable(struct pfctl *c, bool on);
+int pfctl_debug(struct pfctl *c, const char *level);
+int pfctl_clear_rule_counters(struct pfctl *c);
+int pfctl_flush(struct pfctl *c, const char *what);
+int pfctl_kill(struct pfctl *c, const char *const *hosts, size_t nhosts);
+int pfctl_show(struct pfctl *c, const char *what, bool clear);
+int pfctl_table(struct pfctl *c, const char *table, const char *command, char *const *addresses,
+		size_t n, const char *file);
+
+/* Parts of pfctl_show(). */
+int pfctl_show_rules(struct pfctl *c, bool labels);
+int pfctl_show_states(struct pfctl *c);
+int pfctl_show_status(struct pfctl *c);
+int pfctl_show_timeouts(struct pfctl *c);
+int pfctl_show_memory(struct pfctl *c);
+int pfctl_show_tables(struct pfctl *c);
+
+/*
+ * The first name of the list that begins with `text`, or NULL: pfctl's
+ * abbreviations.  The list ends in NULL.
+ */
+const char *pfctl_abbreviation(const char *text, const char *const *list);
+
+/* Names of syslog's levels, for -x and -s info; NULL and -1 for what is none. */
+const char *pfctl_level_name(unsigned int level);
+int pfctl_level_by_name(const char *name);
+
+/* --- addresses on the command line --- */
+
+struct pf_address_list {
+	struct pf_wire_entry *entry;
+	size_t n, capacity;
+};
+
+void pfctl_addresses_free(struct pf_address_list *l);
+/*
+ * Adds what an argument means: an address, a prefix, with "!" before it, or a
+ * name with all its addresses.  0, or 1 with the reason said.
+ */
+int pfctl_address_add(struct pf_address_list *l, const char *text);
+/* One a line, "#" begins a comment; "-" is standard input. */
+int pfctl_addresses_read(struct pf_address_list *l, const char *file);
+/* IPv4 first, then by address and length. */
+void pfctl_addresses_sort(struct pf_address_list *l);
+void pfctl_address_print(const struct pf_wire_entry *e);
+
+#endif /* PFCTL_LINUX_H */
