@@ -26,7 +26,7 @@ BPF_ARCH := $(patsubst aarch64%,arm64,$(patsubst x86_64%,x86,$(firstword $(subst
 
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-	-Wpointer-arith -Wwrite-strings -Wundef -fno-common $(CFLAGS) \
+	-Wpointer-arith -Wwrite-strings -Wundef -fno-common -fno-strict-aliasing $(CFLAGS) \
 	-DPF_VERSION='"$(VERSION)"' -D_GNU_SOURCE
 ifneq ($(WERROR),)
 ALL_CFLAGS += -Werror
@@ -40,7 +40,7 @@ ALL_LDFLAGS += -pie -Wl,-z,relro,-z,now
 endif
 ALL_LDFLAGS += $(LDFLAGS)
 INCLUDES := -I$(BUILD)/gen -I$(BUILD)/gen/grammar -Igrammar
-BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) \
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -fno-strict-aliasing -D__TARGET_ARCH_$(BPF_ARCH) \
 	-Wall -Wextra -Werror -Wno-unused-parameter -I/usr/include/$(ARCH)
 
 Q := $(if $(V),,@)

@@ -26,11 +26,11 @@ enum pf_code_map {
 	PF_CODE_SCRATCH,
 	PF_CODE_COUNTERS,
 	PF_CODE_TABLES,
-	PF_CODE_INFOS,	   /* ARRAY of struct pf_rule_info, the default rule last */
-	PF_CODE_EVALS,	   /* PERCPU_ARRAY, one value of nevals u64 */
-	PF_CODE_IFACES,	   /* ARRAY of struct pf_ifmask, by ifindex below PF_IFACE_DIRECT */
+	PF_CODE_INFOS,	    /* ARRAY of struct pf_rule_info, the default rule last */
+	PF_CODE_EVALS,	    /* PERCPU_ARRAY, one value of nevals u64 */
+	PF_CODE_IFACES,	    /* ARRAY of struct pf_ifmask, by ifindex below PF_IFACE_DIRECT */
 	PF_CODE_IFACES_FAR, /* HASH of the same, by any other ifindex */
-	PF_CODE_JUMP,	   /* the generation's PROG_ARRAY */
+	PF_CODE_JUMP,	    /* the generation's PROG_ARRAY */
 	PF_CODE_MAP_MAX,
 };
 
@@ -113,6 +113,9 @@ void pf_compiled_evaluations(const struct pf_compiled *c, const uint64_t *evals,
 
 /* "i", "d", ... as pfctl -vv prints them. */
 extern const char *const pf_skip_names[PF_SKIP_MAX];
+
+/* Do two rules say the same in that criterion? */
+bool pf_skip_agrees(enum pf_skip what, const struct pf_rule *a, const struct pf_rule *b);
 
 /* skips[0 .. nrules - 1] */
 void pf_skips_compute(const struct pf_ruleset *rs, struct pf_skips *skips);

@@ -9,6 +9,10 @@
  * at 100 rules, refusal at 1000).  The last matching rule is kept in the packet
  * for the same reason.
  *
+ * A packet that leaves a rule in the middle has met the criteria before: where
+ * the next rule begins with the same ones, the jump goes behind them.  So a rule
+ * can be entered at any of its criteria, and what nothing enters is not written.
+ *
  * Evaluations are not counted one by one: a jump that leaves rules out counts,
  * and pf_compiled_evaluations() works back from these.
  */
@@ -21,22 +25,23 @@
 #include "linear.h"
 
 /* What the verifier and 16-bit jumps leave us; see pf.conf(5), LIMITS. */
-#define MAX_RULES 512
+#define MAX_RULES    512
 #define MAX_BRANCHES 8000
-#define MAX_EVALS 4096 /* a per-CPU value is at most 32 KB */
+#define MAX_EVALS    4096 /* a per-CPU value is at most 32 KB */
 
-#define R_PKT BPF_REG_6
-#define R_EVALS BPF_REG_7
-#define R_CTX BPF_REG_8
+#define R_PKT	     BPF_REG_6
+#define R_EVALS	     BPF_REG_7
+#define R_CTX	     BPF_REG_8
 
-#define PKT(field) offsetof(struct pf_pkt, field)
+#define PKT(field)   offsetof(struct pf_pkt, field)
 
 #define VERDICT_DROP 2
 
-/* Jumps of the rule at hand that wait for their target. */
+/* A jump that waits for its target: a rule, entered at one of its criteria. */
 struct pending {
 	size_t insn;
 	uint32_t to;
+	uint32_t entry;
 };
 
 #define MAX_PENDING 48
@@ -47,11 +52,11 @@ struct linear {
 	struct pf_compiled *out;
 	struct pf_compile_error *err;
 	struct pf_code code;
-	/* jumps to a rule's start, or to the end (nrules), by target */
-	struct pending *jumps;
+	struct pending *jumps; /* to rules, or to the end (nrules) */
 	size_t njumps, jumps_capacity;
-	struct pending pending[MAX_PENDING];
+	struct pending pending[MAX_PENDING]; /* of the rule at hand */
 	size_t npending;
+	uint32_t nr, met; /* the rule at hand, and how many of its criteria are met here */
 	size_t edges_capacity;
 	size_t ifmask_words;
 	bool far; /* a jump did not fit */
@@ -59,7 +64,7 @@ struct linear {
 
 /* --- jumps --- */
 
-static void jump_to(struct linear *l, size_t insn, uint32_t rule)
+static void jump_to(struct linear *l, size_t insn, uint32_t rule, uint32_t entry)
 {
 	if (l->njumps == l->jumps_capacity) {
 		size_t want = l->jumps_capacity ? l->jumps_capacity * 2 : 256;
@@ -72,15 +77,18 @@ static void jump_to(struct linear *l, size_t insn, uint32_t rule)
 		l->jumps = p;
 		l->jumps_capacity = want;
 	}
-	l->jumps[l->njumps++] = (struct pending){.insn = insn, .to = rule};
+	l->jumps[l->njumps++] = (struct pending){.insn = insn, .to = rule, .entry = entry};
 	if (rule < l->rs->nrules)
 		l->out->reachable[rule] = true;
 }
 
+static uint32_t entry_of(const struct linear *l, uint32_t to);
+
 /* A jump of the rule at hand to where it goes on when it does not match. */
 static void miss(struct linear *l, size_t insn, uint32_t to)
 {
-	l->pending[l->npending++] = (struct pending){.insn = insn, .to = to};
+	l->pending[l->npending++] =
+		(struct pending){.insn = insn, .to = to, .entry = entry_of(l, to)};
 }
 
 static void land(struct linear *l, size_t from, size_t to)
@@ -139,17 +147,39 @@ static int iface_bit(struct linear *l, const char *name)
 	return -1;
 }
 
-static void test_iface(struct linear *l, const struct pf_rule *r, uint32_t to)
+static int test_iface(struct linear *l, const struct pf_rule *r, uint32_t to)
 {
 	int bit;
 
 	if (!r->ifname)
-		return;
+		return 0;
 	bit = iface_bit(l, r->ifname);
 	pf_code_load(&l->code, BPF_W, BPF_REG_1, R_PKT,
 		     PKT(ifmask) + (size_t)bit / 32 * sizeof(uint32_t));
 	pf_code_alu32_imm(&l->code, BPF_AND, BPF_REG_1, (int32_t)(1U << bit % 32));
 	miss(l, pf_code_jump32(&l->code, r->ifnot ? BPF_JNE : BPF_JEQ, BPF_REG_1, 0), to);
+	return 0;
+}
+
+static int test_dir(struct linear *l, const struct pf_rule *r, uint32_t to)
+{
+	if (r->dir)
+		test_byte(l, PKT(dir), r->dir, to);
+	return 0;
+}
+
+static int test_af(struct linear *l, const struct pf_rule *r, uint32_t to)
+{
+	if (r->af)
+		test_byte(l, PKT(af), r->af, to);
+	return 0;
+}
+
+static int test_proto(struct linear *l, const struct pf_rule *r, uint32_t to)
+{
+	if (r->proto)
+		test_byte(l, PKT(proto), r->proto, to);
+	return 0;
 }
 
 static uint32_t word_of(const struct pf_ip *ip, unsigned int i)
@@ -236,7 +266,7 @@ static int test_table(struct linear *l, const struct pf_rule *r, const struct pf
 	return 0;
 }
 
-/* Of test_host() and test_rule(): no packet gets past this test. */
+/* What a test returns when no packet gets past it. */
 #define NEVER 1
 
 /* `key` is where the packet's address stands with family and length in front. */
@@ -256,6 +286,16 @@ static int test_host(struct linear *l, const struct pf_rule *r, const struct pf_
 		return test_table(l, r, h, key, to);
 	}
 	return -EINVAL;
+}
+
+static int test_src(struct linear *l, const struct pf_rule *r, uint32_t to)
+{
+	return test_host(l, r, &r->src, PKT(src), to);
+}
+
+static int test_dst(struct linear *l, const struct pf_rule *r, uint32_t to)
+{
+	return test_host(l, r, &r->dst, PKT(dst), to);
 }
 
 static void test_port(struct linear *l, const struct pf_rule_port *p, size_t field, uint32_t to)
@@ -303,74 +343,170 @@ static void test_port(struct linear *l, const struct pf_rule_port *p, size_t fie
 	}
 }
 
-/* A fragment that is not the first has no ports, flags or ICMP type to match. */
-static void test_whole(struct linear *l, uint32_t next)
+static int test_sport(struct linear *l, const struct pf_rule *r, uint32_t to)
 {
-	pf_code_load(&l->code, BPF_B, BPF_REG_1, R_PKT, PKT(frag));
-	miss(l, pf_code_jump32(&l->code, BPF_JEQ, BPF_REG_1, PF_FRAG_LATER), next);
+	test_port(l, &r->sport, PKT(sport), to);
+	return 0;
 }
 
-static void test_tcp_flags(struct linear *l, const struct pf_rule *r, uint32_t next)
+static int test_dport(struct linear *l, const struct pf_rule *r, uint32_t to)
+{
+	test_port(l, &r->dport, PKT(dport), to);
+	return 0;
+}
+
+static bool needs_whole(const struct pf_rule *r)
+{
+	return r->sport.op != PF_PORT_ANY || r->dport.op != PF_PORT_ANY || r->icmp_type ||
+	       (r->flagset && r->proto);
+}
+
+static void not_later_fragment(struct linear *l, uint32_t to)
+{
+	pf_code_load(&l->code, BPF_B, BPF_REG_1, R_PKT, PKT(frag));
+	miss(l, pf_code_jump32(&l->code, BPF_JEQ, BPF_REG_1, PF_FRAG_LATER), to);
+}
+
+/* A fragment that is not the first has no ports, flags or ICMP type to match. */
+static int test_whole(struct linear *l, const struct pf_rule *r, uint32_t to)
+{
+	if (needs_whole(r))
+		not_later_fragment(l, to);
+	return 0;
+}
+
+static bool same_whole(const struct pf_rule *a, const struct pf_rule *b)
+{
+	return needs_whole(a) || !needs_whole(b);
+}
+
+static int test_tcp_flags(struct linear *l, const struct pf_rule *r, uint32_t to)
 {
 	struct pf_code *c = &l->code;
 	size_t out = 0;
 
 	if (!r->flagset)
-		return;
+		return 0;
 	if (!r->proto) { /* a rule for any protocol: flags are TCP's alone */
 		pf_code_load(c, BPF_B, BPF_REG_1, R_PKT, PKT(proto));
 		out = pf_code_jump32(c, BPF_JNE, BPF_REG_1, 6);
+		not_later_fragment(l, to);
 	}
-	test_whole(l, next);
 	pf_code_load(c, BPF_B, BPF_REG_1, R_PKT, PKT(tcp_flags));
 	pf_code_alu32_imm(c, BPF_AND, BPF_REG_1, r->flagset);
-	miss(l, pf_code_jump32(c, BPF_JNE, BPF_REG_1, r->flags), next);
+	miss(l, pf_code_jump32(c, BPF_JNE, BPF_REG_1, r->flags), to);
 	if (!r->proto)
 		land_here(l, out);
+	return 0;
 }
 
-static void test_icmp(struct linear *l, const struct pf_rule *r, uint32_t next)
+static bool same_tcp_flags(const struct pf_rule *a, const struct pf_rule *b)
+{
+	return a->flags == b->flags && a->flagset == b->flagset && !a->proto == !b->proto;
+}
+
+static int test_icmp(struct linear *l, const struct pf_rule *r, uint32_t to)
 {
 	bool icmp = r->proto == 1 || r->proto == 58;
 
-	if (r->icmp_type) {
-		test_whole(l, next);
-		test_byte(l, PKT(icmp_type), (uint8_t)(r->icmp_type - 1), next);
-	}
+	if (r->icmp_type)
+		test_byte(l, PKT(icmp_type), (uint8_t)(r->icmp_type - 1), to);
 	if (r->icmp_code)
-		test_byte(l, PKT(icmp_code), (uint8_t)(r->icmp_code - 1), next);
+		test_byte(l, PKT(icmp_code), (uint8_t)(r->icmp_code - 1), to);
 	if (r->keep_state && (!r->proto || icmp))
-		test_byte(l, PKT(keep_never), 0, next);
+		test_byte(l, PKT(keep_never), 0, to);
+	return 0;
 }
 
-/* All tests of one rule, in the order of facts: pf_match_rule() of OpenBSD. */
-static int test_rule(struct linear *l, const struct pf_rule *r, uint32_t nr)
+static bool same_icmp(const struct pf_rule *a, const struct pf_rule *b)
 {
-	const uint32_t *to = l->out->skips[nr].to, next = nr + 1;
-	int err;
+	return a->icmp_type == b->icmp_type && a->icmp_code == b->icmp_code &&
+	       a->keep_state == b->keep_state && a->proto == b->proto;
+}
 
-	test_iface(l, r, to[PF_SKIP_IFP]);
-	if (r->dir)
-		test_byte(l, PKT(dir), r->dir, to[PF_SKIP_DIR]);
-	if (r->af)
-		test_byte(l, PKT(af), r->af, to[PF_SKIP_AF]);
-	if (r->proto)
-		test_byte(l, PKT(proto), r->proto, to[PF_SKIP_PROTO]);
-	err = test_host(l, r, &r->src, PKT(src), to[PF_SKIP_SRC_ADDR]);
-	if (err)
-		return err;
-	err = test_host(l, r, &r->dst, PKT(dst), to[PF_SKIP_DST_ADDR]);
-	if (err)
-		return err;
-	if (r->sport.op != PF_PORT_ANY || r->dport.op != PF_PORT_ANY)
-		test_whole(l, next);
-	test_tcp_flags(l, r, next);
-	test_port(l, &r->sport, PKT(sport), to[PF_SKIP_SRC_PORT]);
-	test_port(l, &r->dport, PKT(dport), to[PF_SKIP_DST_PORT]);
-	test_icmp(l, r, next);
+static int test_fragment(struct linear *l, const struct pf_rule *r, uint32_t to)
+{
 	if (r->fragment) {
 		pf_code_load(&l->code, BPF_B, BPF_REG_1, R_PKT, PKT(frag));
-		miss(l, pf_code_jump32(&l->code, BPF_JEQ, BPF_REG_1, PF_FRAG_NONE), next);
+		miss(l, pf_code_jump32(&l->code, BPF_JEQ, BPF_REG_1, PF_FRAG_NONE), to);
+	}
+	return 0;
+}
+
+static bool same_fragment(const struct pf_rule *a, const struct pf_rule *b)
+{
+	return a->fragment == b->fragment;
+}
+
+/*
+ * What a rule is tested for, in the order of pf_match_rule() of OpenBSD.
+ * test: 0, NEVER or a negative errno.  Those without a skip step of their own
+ * lead to the next rule; `same` tells whether who has met a's has met b's.
+ */
+static const struct criterion {
+	int (*test)(struct linear *l, const struct pf_rule *r, uint32_t to);
+	enum pf_skip skip; /* PF_SKIP_MAX: none */
+	bool (*same)(const struct pf_rule *a, const struct pf_rule *b);
+} criteria[] = {
+	{test_iface, PF_SKIP_IFP, NULL},       {test_dir, PF_SKIP_DIR, NULL},
+	{test_af, PF_SKIP_AF, NULL},	       {test_proto, PF_SKIP_PROTO, NULL},
+	{test_src, PF_SKIP_SRC_ADDR, NULL},    {test_dst, PF_SKIP_DST_ADDR, NULL},
+	{test_whole, PF_SKIP_MAX, same_whole}, {test_tcp_flags, PF_SKIP_MAX, same_tcp_flags},
+	{test_sport, PF_SKIP_SRC_PORT, NULL},  {test_dport, PF_SKIP_DST_PORT, NULL},
+	{test_icmp, PF_SKIP_MAX, same_icmp},   {test_fragment, PF_SKIP_MAX, same_fragment},
+};
+#define CRITERIA (sizeof(criteria) / sizeof(criteria[0]))
+
+/* Where rule `to` can be entered by who has met the first l->met criteria of rule l->nr. */
+static uint32_t entry_of(const struct linear *l, uint32_t to)
+{
+	const struct pf_rule *a = &l->rs->rules[l->nr], *b = &l->rs->rules[to];
+	uint32_t n = 0;
+
+	if (to >= l->rs->nrules)
+		return 0;
+	while (n < l->met &&
+	       (criteria[n].same ? criteria[n].same(a, b) : pf_skip_agrees(criteria[n].skip, a, b)))
+		n++;
+	return n;
+}
+
+/* Lands the jumps that enter a rule at a criterion: were there any? */
+static bool land_entry(struct linear *l, uint32_t rule, uint32_t entry)
+{
+	size_t kept = 0, had = l->njumps;
+
+	for (size_t i = 0; i < l->njumps; i++) {
+		if (l->jumps[i].to == rule && l->jumps[i].entry == entry)
+			land_here(l, l->jumps[i].insn);
+		else
+			l->jumps[kept++] = l->jumps[i];
+	}
+	l->njumps = kept;
+	return kept != had;
+}
+
+/*
+ * All tests of a rule; `live`: the code before runs into it.  What no packet
+ * gets to is left out: unreachable code is an error to the verifier.
+ */
+static int test_rule(struct linear *l, uint32_t nr, bool live)
+{
+	const struct pf_rule *r = &l->rs->rules[nr];
+
+	for (uint32_t i = 0; i <= CRITERIA; i++) {
+		enum pf_skip skip;
+		int err;
+
+		l->met = i;
+		live |= land_entry(l, nr, i);
+		if (i == CRITERIA || !live)
+			continue;
+		skip = criteria[i].skip;
+		err = criteria[i].test(l, r,
+				       skip == PF_SKIP_MAX ? nr + 1 : l->out->skips[nr].to[skip]);
+		if (err)
+			return err;
 	}
 	return 0;
 }
@@ -381,23 +517,25 @@ static int test_rule(struct linear *l, const struct pf_rule *r, uint32_t nr)
 static void put_stubs(struct linear *l, uint32_t nr)
 {
 	for (size_t i = 0; i < l->npending; i++) {
-		uint32_t to = l->pending[i].to;
+		uint32_t to = l->pending[i].to, entry = l->pending[i].entry;
 		size_t stub = l->code.n;
 
 		if (to == nr + 1) {
-			jump_to(l, l->pending[i].insn, to);
+			jump_to(l, l->pending[i].insn, to, entry);
 			continue;
 		}
 		if (to == UINT32_MAX) /* done with another one */
 			continue;
-		count_eval(&l->code, edge(l, nr, to));
-		jump_to(l, pf_code_goto(&l->code), to);
 		for (size_t j = i; j < l->npending; j++) {
-			if (l->pending[j].to == to) {
-				land(l, l->pending[j].insn, stub);
-				l->pending[j].to = UINT32_MAX;
-			}
+			if (l->pending[j].to != to)
+				continue;
+			land(l, l->pending[j].insn, stub);
+			l->pending[j].to = UINT32_MAX;
+			if (l->pending[j].entry < entry)
+				entry = l->pending[j].entry;
 		}
+		count_eval(&l->code, edge(l, nr, to));
+		jump_to(l, pf_code_goto(&l->code), to, entry);
 	}
 }
 
@@ -409,30 +547,19 @@ static bool needs_stubs(const struct linear *l, uint32_t nr)
 	return false;
 }
 
-static void land_all(struct linear *l, uint32_t rule)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < l->njumps; i++) {
-		if (l->jumps[i].to == rule)
-			land_here(l, l->jumps[i].insn);
-		else
-			l->jumps[kept++] = l->jumps[i];
-	}
-	l->njumps = kept;
-}
-
-static int put_rule(struct linear *l, uint32_t nr)
+/* *runs_on: the code before runs into this rule, and then into the next. */
+static int put_rule(struct linear *l, uint32_t nr, bool *runs_on)
 {
 	const struct pf_rule *r = &l->rs->rules[nr];
+	uint32_t entry;
 	int err;
 
-	land_all(l, nr);
-	/* unreachable code is an error to the verifier: such a rule is left out */
+	l->nr = nr;
+	l->npending = 0;
 	if (!l->out->reachable[nr])
 		return 0;
-	l->npending = 0;
-	err = test_rule(l, r, nr);
+	err = test_rule(l, nr, *runs_on);
+	*runs_on = false;
 	if (err < 0)
 		return err;
 	if (err == NEVER) {
@@ -440,13 +567,16 @@ static int put_rule(struct linear *l, uint32_t nr)
 		return 0;
 	}
 	pf_code_store_imm(&l->code, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)nr);
+	entry = entry_of(l, nr + 1);
 	if (r->quick) {
 		count_eval(&l->code, edge(l, nr, (uint32_t)l->rs->nrules));
-		jump_to(l, pf_code_goto(&l->code), (uint32_t)l->rs->nrules);
-	} else if (needs_stubs(l, nr)) {
-		jump_to(l, pf_code_goto(&l->code), nr + 1);
-	} else if (nr + 1 < l->rs->nrules) {
-		l->out->reachable[nr + 1] = true;
+		jump_to(l, pf_code_goto(&l->code), (uint32_t)l->rs->nrules, 0);
+	} else if (entry || needs_stubs(l, nr)) {
+		jump_to(l, pf_code_goto(&l->code), nr + 1, entry);
+	} else {
+		*runs_on = true;
+		if (nr + 1 < l->rs->nrules)
+			l->out->reachable[nr + 1] = true;
 	}
 	put_stubs(l, nr);
 	return 0;
@@ -520,7 +650,7 @@ static void put_epilogue(struct linear *l)
 	struct pf_code *c = &l->code;
 	size_t none;
 
-	land_all(l, (uint32_t)l->rs->nrules);
+	land_entry(l, (uint32_t)l->rs->nrules, 0);
 	pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(rule_index));
 	pf_code_store(c, BPF_W, BPF_REG_10, (size_t)-4, BPF_REG_1);
 	lookup_or_drop(l, PF_CODE_INFOS);
@@ -550,20 +680,21 @@ static void put_epilogue(struct linear *l)
 static int too_big(struct linear *l, const char *what, size_t have, size_t most)
 {
 	snprintf(l->err->text, sizeof(l->err->text),
-		 "the ruleset has %zu %s after expansion; at most %zu fit: %zu too many", have, what,
-		 most, have - most);
+		 "the ruleset has %zu %s after expansion; at most %zu fit: %zu too many", have,
+		 what, most, have - most);
 	return -E2BIG;
 }
 
 static int put_all(struct linear *l)
 {
+	bool runs_on = true;
 	int err;
 
 	put_prologue(l);
 	if (l->rs->nrules)
 		l->out->reachable[0] = true;
 	for (uint32_t i = 0; i < l->rs->nrules; i++) {
-		err = put_rule(l, i);
+		err = put_rule(l, i, &runs_on);
 		if (err)
 			return err;
 	}

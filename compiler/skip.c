@@ -47,7 +47,7 @@ static bool same_port(const struct pf_rule_port *a, const struct pf_rule_port *b
  * the protocol comes first: that a rule of another protocol has no port is
  * agreement enough with one that has none.
  */
-static bool same(enum pf_skip what, const struct pf_rule *a, const struct pf_rule *b)
+bool pf_skip_agrees(enum pf_skip what, const struct pf_rule *a, const struct pf_rule *b)
 {
 	switch (what) {
 	case PF_SKIP_IFP:
@@ -81,7 +81,7 @@ void pf_skips_compute(const struct pf_ruleset *rs, struct pf_skips *skips)
 			uint32_t to = (uint32_t)i + 1;
 
 			if (to < rs->nrules &&
-			    same((enum pf_skip)what, &rs->rules[i], &rs->rules[to]))
+			    pf_skip_agrees((enum pf_skip)what, &rs->rules[i], &rs->rules[to]))
 				to = skips[to].to[what];
 			skips[i].to[what] = to;
 		}

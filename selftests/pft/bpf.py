@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""bpf(2), as far as the tests need it: pinned objects, maps, BPF_PROG_TEST_RUN."""
+import ctypes
+import os
+import platform
+import struct
+
+_NR = {"x86_64": 321, "aarch64": 280}.get(platform.machine(), 280)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_GET_NEXT_KEY = 1, 2, 4
+OBJ_GET, PROG_TEST_RUN, PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD = 7, 10, 13, 15
+
+
+def bpf(cmd, attr, size=None):
+    """attr: a bytearray, written back to by the kernel."""
+    if len(attr) < (size or 0):
+        attr.extend(bytes(size - len(attr)))
+    buf = (ctypes.c_char * len(attr)).from_buffer(attr)
+    r = _libc.syscall(_NR, cmd, ctypes.byref(buf), len(attr))
+    if r < 0:
+        e = ctypes.get_errno()
+        raise OSError(e, f"bpf({cmd}): {os.strerror(e)}")
+    return r
+
+
+def _ptr(buf):
+    return ctypes.addressof(buf)
+
+
+def obj_get(path):
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    return bpf(OBJ_GET, bytearray(struct.pack("=QII", _ptr(name), 0, 0)))
+
+
+def _info(fd, size=256):
+    buf = ctypes.create_string_buffer(size)
+    bpf(OBJ_GET_INFO_BY_FD, bytearray(struct.pack("=IIQ", fd, size, _ptr(buf))))
+    return buf.raw
+
+
+def link_prog_fd(path):
+    """The program of a pinned link."""
+    fd = obj_get(path)
+    try:
+        _kind, _id, prog = struct.unpack_from("=III", _info(fd))
+    finally:
+        os.close(fd)
+    return bpf(PROG_GET_FD_BY_ID, bytearray(struct.pack("=III", prog, 0, 0)))
+
+
+class Map:
+    def __init__(self, path):
+        self.fd = obj_get(path)
+        (self.type, self.id, self.key_size, self.value_size, self.max_entries,
+         self.flags) = struct.unpack_from("=IIIIII", _info(self.fd))
+        self.percpu = self.type in (5, 6, 10)
+        self.ncpu = _possible_cpus()
+
+    def close(self):
+        os.close(self.fd)
+
+    def get(self, key):
+        """The value's bytes; of a per-CPU map, a list of them."""
+        k = ctypes.create_string_buffer(bytes(key), self.key_size)
+        one = (self.value_size + 7) & ~7 if self.percpu else self.value_size
+        v = ctypes.create_string_buffer(one * (self.ncpu if self.percpu else 1))
+        bpf(MAP_LOOKUP_ELEM, bytearray(struct.pack("=IIQQQ", self.fd, 0, _ptr(k), _ptr(v), 0)))
+        if not self.percpu:
+            return v.raw
+        return [v.raw[i * one:i * one + self.value_size] for i in range(self.ncpu)]
+
+    def set(self, key, value):
+        k = ctypes.create_string_buffer(bytes(key), self.key_size)
+        v = ctypes.create_string_buffer(bytes(value), self.value_size)
+        bpf(MAP_UPDATE_ELEM, bytearray(struct.pack("=IIQQQ", self.fd, 0, _ptr(k), _ptr(v), 0)))
+
+    def u64_sum(self, index):
+        """A counter of a per-CPU array of u64."""
+        return sum(struct.unpack("=Q", v)[0] for v in self.get(struct.pack("=I", index)))
+
+
+def _possible_cpus():
+    n = 0
+    with open("/sys/devices/system/cpu/possible", encoding="ascii") as f:
+        for part in f.read().strip().split(","):
+            lo, _, hi = part.partition("-")
+            n += int(hi or lo) - int(lo) + 1
+    return n
+
+
+def test_run(prog_fd, data, ifindex=0, repeat=1, mark=0, out_size=4096):
+    """BPF_PROG_TEST_RUN on a frame: (return value, frame afterwards, ns per run).
+
+    ifindex is looked up in the namespace of the caller.  The kernel gives the
+    frame a device, and takes off and puts on the Ethernet header by itself.
+    """
+    din = ctypes.create_string_buffer(bytes(data), len(data))
+    dout = ctypes.create_string_buffer(out_size)
+    # struct __sk_buff: len pkt_type mark queue_mapping protocol ... ifindex at 40
+    ctx = ctypes.create_string_buffer(192)
+    struct.pack_into("=I", ctx, 8, mark)
+    struct.pack_into("=I", ctx, 40, ifindex)
+    attr = bytearray(struct.pack("=IIIIQQIIIIQQIIII", prog_fd, 0, len(data), out_size, _ptr(din),
+                                 _ptr(dout), repeat, 0, 192, 0, _ptr(ctx), 0, 0, 0, 0, 0))
+    bpf(PROG_TEST_RUN, attr)
+    retval, _size_in, size_out = struct.unpack_from("=III", attr, 4)
+    duration, = struct.unpack_from("=I", attr, 36)
+    return ctypes.c_int32(retval).value, dout.raw[:size_out], duration

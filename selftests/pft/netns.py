@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Network namespaces, and sockets in them.
+
+A socket belongs for ever to the namespace that it was opened in, so one process
+plays all the hosts of a test: `with ns: s = socket.socket(...)`.
+"""
+import ctypes
+import os
+import socket
+import subprocess
+import threading
+import time
+
+CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def setns(fd):
+    if _libc.setns(fd, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Netns:
+    """A named namespace, /run/netns/NAME, gone when delete() is called."""
+
+    def __init__(self, name):
+        self.name = name
+        self.path = f"/run/netns/{name}"
+        self._outer = threading.local()
+        ip("netns", "add", name)
+        self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def delete(self):
+        os.close(self.fd)
+        subprocess.run(["ip", "netns", "del", self.name], check=False,
+                       stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        stack = getattr(self._outer, "stack", None)
+        if stack is None:
+            stack = self._outer.stack = []
+        stack.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        setns(self.fd)
+        return self
+
+    def __exit__(self, *exc):
+        fd = self._outer.stack.pop()
+        setns(fd)
+        os.close(fd)
+
+    def popen(self, argv, **kw):
+        """A process in this namespace; it dies with the test."""
+        def enter():
+            setns(self.fd)
+            _libc.prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+        return subprocess.Popen([str(a) for a in argv], preexec_fn=enter, **kw)
+
+    def run(self, *argv, check=True, timeout=30, input=None):
+        p = self.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                       stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+                       text=True)
+        try:
+            out, err = p.communicate(input, timeout)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            p.communicate()
+            raise
+        if check and p.returncode:
+            raise AssertionError(f"{' '.join(map(str, argv))}: exit {p.returncode}\n{out}{err}")
+        return subprocess.CompletedProcess(argv, p.returncode, out, err)
+
+    def sysctl(self, path, value):
+        with self, open("/proc/sys/" + path, "w", encoding="ascii") as f:
+            f.write(str(value))
+
+    def ifindex(self, dev):
+        with self:
+            return socket.if_nametoindex(dev)
+
+    def ip(self, *args):
+        return ip("-n", self.name, *args)
+
+    def batch(self, lines):
+        return ip("-n", self.name, "-batch", "-", input="\n".join(lines) + "\n")
+
+    # sockets
+
+    def sock(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, proto=0):
+        with self:
+            return socket.socket(family, kind, proto)
+
+    def listen(self, port, addr="", family=socket.AF_INET, backlog=64):
+        s = self.sock(family)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((addr, port))
+        s.listen(backlog)
+        return s
+
+    def udp(self, port=0, addr="", family=socket.AF_INET):
+        s = self.sock(family, socket.SOCK_DGRAM)
+        s.bind((addr, port))
+        s.settimeout(2)
+        return s
+
+    def connect(self, addr, port, timeout=2.0, source=None):
+        family = socket.AF_INET6 if ":" in addr else socket.AF_INET
+        s = self.sock(family)
+        try:
+            s.settimeout(timeout)
+            if source:
+                s.bind(source)
+            s.connect((addr, port))
+        except BaseException:
+            s.close()
+            raise
+        return s
+
+    def can_connect(self, addr, port, timeout=1.0):
+        """'yes', 'refused' or 'timeout'."""
+        try:
+            self.connect(addr, port, timeout).close()
+        except ConnectionRefusedError:
+            return "refused"
+        except (TimeoutError, socket.timeout):
+            return "timeout"
+        except OSError as e:
+            return os.strerror(e.errno)
+        return "yes"
+
+    def ping(self, addr, timeout=1, size=56, count=1):
+        """Does an echo request come back?"""
+        return self.run("ping", "-c", count, "-i", "0.2", "-s", size, "-W", timeout, addr,
+                        check=False).returncode == 0
+
+
+def ip(*args, input=None):
+    r = subprocess.run(["ip", *map(str, args)], check=False, capture_output=True, text=True,
+                       input=input)
+    if r.returncode:
+        raise RuntimeError(f"ip {' '.join(map(str, args))}: {r.stderr.strip()}\n{input or ''}")
+    return r.stdout
+
+
+def wait_for(what, cond, timeout=5.0, every=0.02):
+    """Waits until cond() is true, and returns what it gave."""
+    end = time.monotonic() + timeout
+    while True:
+        v = cond()
+        if v:
+            return v
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {timeout} s for {what}")
+        time.sleep(every)
