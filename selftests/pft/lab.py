@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Three hosts in a row, src - fw - dst, with pfd on the middle one.
+
+    src 192.0.2.1 --- 192.0.2.2 (ext) fw (int) 198.51.100.2 --- 198.51.100.1 dst
+    src 2001:db8:1::1 --- ...:1::2    fw       2001:db8:2::2 --- ...:2::1    dst
+
+All neighbours are static.  Scripted packets use addresses ending in .100 or ::100,
+which no stack answers: fw takes them for behind src or dst.  With hosts=2 there
+is no dst and fw is an end.
+"""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from . import bpf
+from .netns import Netns, wait_for
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("PF_BUILD") or os.path.join(ROOT, "build")
+PFD = os.path.join(BUILD, "pfd")
+PFCTL = os.path.join(BUILD, "pfctl-linux")
+
+SRC, FW_SRC, FW_DST, DST = "192.0.2.1", "192.0.2.2", "198.51.100.2", "198.51.100.1"
+SRC6, FW6_SRC, FW6_DST, DST6 = ("2001:db8:1::1", "2001:db8:1::2", "2001:db8:2::2",
+                                "2001:db8:2::1")
+GHOST, GHOST_DST = "192.0.2.100", "198.51.100.100"
+GHOST6, GHOST6_DST = "2001:db8:1::100", "2001:db8:2::100"
+MAC = {"src": "02:00:00:00:01:01", "ext": "02:00:00:00:01:02",
+       "int": "02:00:00:00:02:02", "dst": "02:00:00:00:02:01"}
+
+_serial = 0
+
+
+class Lab:
+    """`with Lab() as lab:` or the runner's t.lab(); everything goes when it is closed."""
+
+    def __init__(self, hosts=3, prefix=None, rules=None, pfd=True, pfd_args=()):
+        global _serial
+        _serial += 1
+        # the runner sweeps up what begins with this, should we die
+        self.prefix = prefix or f"pft{os.getpid()}"
+        self.id = f"{self.prefix}.{_serial}"
+        self.dir = tempfile.mkdtemp(prefix=self.id + ".", dir="/tmp")
+        self.pin = f"/sys/fs/bpf/{self.id.replace('.', '_')}"
+        self.namespaces = []
+        self.pf = None
+        self.sniffers = []
+        try:
+            self.src = self._ns("src")
+            self.fw = self._ns("fw")
+            self.dst = self._ns("dst") if hosts == 3 else None
+            self._wire()
+            if pfd:
+                self.pf = Pfd(self.fw, self.dir, self.pin, pfd_args)
+                self.pf.start()
+                if rules is not None:
+                    self.pf.load(rules)
+        except BaseException:
+            self.close()
+            raise
+
+    def _ns(self, what):
+        ns = Netns(f"{self.id}.{what}")
+        self.namespaces.append(ns)
+        for path, value in (("net/ipv6/conf/default/addr_gen_mode", 1),
+                            ("net/ipv6/conf/default/router_solicitations", 0),
+                            ("net/ipv6/conf/default/accept_dad", 0),
+                            ("net/ipv6/conf/default/accept_ra", 0),
+                            ("net/ipv4/ping_group_range", "0 2147483647")):
+            ns.sysctl(path, value)
+        return ns
+
+    def _link(self, near, near_dev, far, far_dev):
+        near.batch([
+            f"link add {near_dev} address {MAC[near_dev]} type veth peer name {far_dev} "
+            f"address {MAC[far_dev]} netns {far.name}"])
+
+    def _wire(self):
+        src, fw, dst = self.src, self.fw, self.dst
+        self.src_dev, self.dst_dev = "src", "dst"
+        self._link(src, "src", fw, "ext")
+        src.batch(["link set lo up", "link set src up", f"addr add {SRC}/24 dev src",
+                   f"addr add {SRC6}/64 dev src nodad",
+                   f"neigh add {FW_SRC} lladdr {MAC['ext']} dev src nud permanent",
+                   f"neigh add {FW6_SRC} lladdr {MAC['ext']} dev src nud permanent",
+                   f"route add default via {FW_SRC}", f"route add default via {FW6_SRC}"])
+        lines = ["link set lo up", "link set ext up", f"addr add {FW_SRC}/24 dev ext",
+                 f"addr add {FW6_SRC}/64 dev ext nodad"]
+        lines += [f"neigh add {a} lladdr {MAC['src']} dev ext nud permanent"
+                  for a in (SRC, SRC6, GHOST, GHOST6)]
+        fw.batch(lines)
+        if not dst:
+            return
+        self._link(dst, "dst", fw, "int")
+        dst.batch(["link set lo up", "link set dst up", f"addr add {DST}/24 dev dst",
+                   f"addr add {DST6}/64 dev dst nodad",
+                   f"neigh add {FW_DST} lladdr {MAC['int']} dev dst nud permanent",
+                   f"neigh add {FW6_DST} lladdr {MAC['int']} dev dst nud permanent",
+                   f"route add default via {FW_DST}", f"route add default via {FW6_DST}"])
+        lines = ["link set int up", f"addr add {FW_DST}/24 dev int",
+                 f"addr add {FW6_DST}/64 dev int nodad"]
+        lines += [f"neigh add {a} lladdr {MAC['dst']} dev int nud permanent"
+                  for a in (DST, DST6, GHOST_DST, GHOST6_DST)]
+        fw.batch(lines)
+        fw.sysctl("net/ipv4/ip_forward", 1)
+        fw.sysctl("net/ipv6/conf/all/forwarding", 1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close(failed=exc[0] is not None)
+
+    def close(self, failed=False):
+        try:
+            if self.pf:
+                self.pf.close(failed)
+        finally:
+            for s in self.sniffers:
+                s.close()
+            for ns in reversed(self.namespaces):
+                ns.delete()
+            self.namespaces = []
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    # scripted packets
+
+    def wire(self, end):
+        """A raw socket at src's or dst's end of the wire; "ext", "int" are fw's."""
+        ns = {"src": self.src, "dst": self.dst, "ext": self.fw, "int": self.fw}[end]
+        w = Wire(ns, end)
+        self.sniffers.append(w)
+        return w
+
+
+class Wire:
+    """Sends and receives frames at one interface."""
+
+    def __init__(self, ns, dev):
+        self.dev = dev
+        self.sock = ns.sock(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self.sock.bind((dev, 3))
+        peer = {"src": "ext", "ext": "src", "dst": "int", "int": "dst"}[dev]
+        self.eth = bytes.fromhex((MAC[peer] + MAC[dev]).replace(":", ""))
+
+    def close(self):
+        self.sock.close()
+
+    def frame(self, pkt):
+        from scapy.packet import raw
+        data = raw(pkt)
+        return self.eth + (b"\x86\xdd" if data[0] >> 4 == 6 else b"\x08\x00") + data
+
+    def send(self, pkt):
+        """An IP packet of scapy's, or its bytes."""
+        self.sock.send(pkt if isinstance(pkt, bytes) else self.frame(pkt))
+
+    def drain(self):
+        self.sock.setblocking(False)
+        try:
+            while True:
+                self.sock.recv(65536)
+        except BlockingIOError:
+            pass
+
+    def receive(self, want, timeout=1.0):
+        """The first packet that comes in, and that `want` takes; None after the timeout.
+
+        want(ip) gets the packet as scapy's IP or IPv6.
+        """
+        from scapy.layers.inet import IP
+        from scapy.layers.inet6 import IPv6
+        end = time.monotonic() + timeout
+        while True:
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            self.sock.settimeout(left)
+            try:
+                data, addr = self.sock.recvfrom(65536)
+            except (TimeoutError, socket.timeout):
+                return None
+            if addr[2] == 4:  # PACKET_OUTGOING
+                continue
+            kind = data[12:14]
+            if kind == b"\x08\x00":
+                p = IP(data[14:])
+            elif kind == b"\x86\xdd":
+                p = IPv6(data[14:])
+            else:
+                continue
+            if want(p):
+                return p
+
+
+class Pfd:
+    """pfd in a namespace, and pfctl-linux that talks to it."""
+
+    def __init__(self, ns, where, pin, args=()):
+        self.ns, self.dir, self.pin, self.args = ns, where, pin, list(args)
+        self.socket = os.path.join(where, "sock")
+        self.logfile = os.path.join(where, "pflog")
+        self.errfile = os.path.join(where, "pfd.err")
+        self.proc = None
+
+    def argv(self, *more):
+        return [PFD, "-p", self.socket, "-P", self.pin, "-l", self.logfile, *self.args, *more]
+
+    def start(self, *more, wait=True):
+        with open(self.errfile, "ab") as err:
+            self.proc = self.ns.popen(self.argv("-d", *more), stdout=err, stderr=err,
+                                      stdin=subprocess.DEVNULL)
+        if wait:
+            wait_for("pfd", self.answers, 30)
+        return self
+
+    def answers(self):
+        if self.proc.poll() is not None:
+            raise AssertionError(f"pfd ended with {self.proc.returncode}\n{self.said()}")
+        return os.path.exists(self.socket) and self.ctl("-si", check=False).returncode == 0
+
+    def said(self):
+        with open(self.errfile, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def stop(self, sig=signal.SIGTERM):
+        """Ends pfd; the firewall goes on.  Returns its exit status."""
+        if self.proc is None:
+            return None
+        self.proc.send_signal(sig)
+        try:
+            status = self.proc.wait(20)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
+            raise AssertionError(f"pfd did not end\n{self.said()}") from None
+        self.proc = None
+        return status
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def close(self, failed=False):
+        status = self.stop() if self.proc and self.proc.poll() is None else (
+            self.proc.returncode if self.proc else None)
+        self.proc = None
+        gone = self.ns.run(*self.argv("-X"), check=False)
+        said = self.said() if os.path.exists(self.errfile) else ""
+        if failed:
+            if said:
+                print("--- pfd said:\n" + said)
+            return
+        assert status in (None, 0), f"pfd ended with {status}\n{said}"
+        assert "Sanitizer" not in said and "runtime error" not in said, said
+        assert gone.returncode == 0, gone.stderr
+
+    # the command line
+
+    def ctl(self, *args, check=True, input=None, timeout=30):
+        return self.ns.run(PFCTL, "-p", self.socket, *args, check=check, input=input,
+                           timeout=timeout)
+
+    def load(self, rules, *args):
+        return self.ctl(*args, "-f", "-", input=rules)
+
+    def rules(self):
+        return self.ctl("-sr").stdout.splitlines()
+
+    def rule_numbers(self):
+        """[(text, {"evaluations", "packets", "bytes", "states", "creations"})] of -sr -vv."""
+        out = []
+        for line in self.ctl("-sr", "-vv").stdout.splitlines():
+            m = re.match(r"@(\d+) (.*)", line)
+            if m:
+                out.append((m[2], {}))
+            m = re.match(r"\s+\[ Evaluations: (\d+)\s+Packets: (\d+)\s+Bytes: (\d+)\s+"
+                         r"States: (\d+)\s+\]", line)
+            if m:
+                out[-1][1].update(zip(("evaluations", "packets", "bytes", "states"),
+                                      map(int, m.groups())))
+            m = re.search(r"State Creations: (\d+)", line)
+            if m:
+                out[-1][1]["creations"] = int(m[1])
+        return out
+
+    def states(self, *args):
+        return self.ctl("-ss", *args).stdout.splitlines()
+
+    def state(self, pattern):
+        """The only state line that matches."""
+        found = [s for s in self.states() if re.search(pattern, s)]
+        assert len(found) == 1, f"{len(found)} states match {pattern}:\n" + "\n".join(
+            self.states())
+        return found[0]
+
+    def info(self):
+        """{name: number} of -si."""
+        out = {}
+        for line in self.ctl("-si").stdout.splitlines():
+            m = re.match(r"\s+([a-z][-a-z :]*?)\s{2,}(\d+)", line)
+            if m:
+                out[m[1]] = int(m[2])
+        return out
+
+    def log_lines(self, *args):
+        """What tcpdump makes of the log."""
+        r = subprocess.run(["tcpdump", "-n", "-e", "-ttt", *args, "-r", self.logfile],
+                           capture_output=True, text=True, check=False)
+        assert r.returncode == 0, r.stderr
+        return r.stdout.splitlines()
+
+    # maps and programs
+
+    def map(self, name):
+        return bpf.Map(f"{self.pin}/maps/pf_{name}")
+
+    def program(self, dev, direction):
+        """Descriptor of the program at an interface: "in" or "out"."""
+        return bpf.link_prog_fd(f"{self.pin}/links/{self.ns.ifindex(dev)}-{direction}")
+
+    def run(self, dev, direction, frame, repeat=1):
+        """TEST_RUN of the program at dev: (verdict, frame, ns); verdict -1 pass, 2 drop."""
+        fd = self.program(dev, direction)
+        try:
+            with self.ns:
+                return bpf.test_run(fd, frame, self.ns.ifindex(dev), repeat)
+        finally:
+            os.close(fd)
