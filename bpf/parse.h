@@ -465,6 +465,9 @@ inline_always enum parse_result parse_ip4(struct __sk_buff *skb, struct pf_pkt *
 	c->end = p->l3 + p->tot_len;
 	if (p->tot_len < sizeof(ip) || chain_begin4(c, &ip, p->l3))
 		return parse_drop(p, c->fail ? c->reason : PFRES_SHORT);
+	/* a fragment of what must not be fragmented */
+	if (c->fragoff && (ip.frag_off & bpf_htons(0x4000)))
+		return parse_drop(p, PFRES_FRAG);
 	return PARSE_IP;
 }
 

@@ -5,14 +5,22 @@
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define LINKTYPE_PFLOG 117
 #define SNAPLEN 65535
 
+/*
+ * stdio writes its buffer when it is full: so it never gets full, and each
+ * write is of whole records, whenever pfd is killed.
+ */
+#define BUFFER_MOST 4096
+
 struct pf_pcapfile {
 	pcap_t *pcap;
 	pcap_dumper_t *dumper;
+	size_t buffered;
 };
 
 struct pf_pcapfile *pf_pcapfile_open(const char *path, char *err, size_t errsize)
@@ -35,9 +43,12 @@ struct pf_pcapfile *pf_pcapfile_open(const char *path, char *err, size_t errsize
 	else
 		f->dumper = pcap_dump_open(f->pcap, path);
 	umask(old);
-	if (f->dumper)
+	/* the file's header, for readers who look at once */
+	if (f->dumper && pcap_dump_flush(f->dumper) == 0)
 		return f;
-	snprintf(err, errsize, "%s", pcap_geterr(f->pcap));
+	snprintf(err, errsize, "%s", f->dumper ? strerror(errno) : pcap_geterr(f->pcap));
+	if (f->dumper)
+		pcap_dump_close(f->dumper);
 	pcap_close(f->pcap);
 	free(f);
 	return NULL;
@@ -47,12 +58,17 @@ void pf_pcapfile_write(struct pf_pcapfile *f, struct timeval when, const void *d
 		       uint32_t caplen, uint32_t len)
 {
 	const struct pcap_pkthdr h = {.ts = when, .caplen = caplen, .len = len};
+	const size_t size = caplen + 16; /* pcap's record header */
 
+	if (f->buffered + size > BUFFER_MOST)
+		pf_pcapfile_flush(f);
+	f->buffered += size;
 	pcap_dump((u_char *)f->dumper, &h, data);
 }
 
 int pf_pcapfile_flush(struct pf_pcapfile *f)
 {
+	f->buffered = 0;
 	return pcap_dump_flush(f->dumper) ? -errno : 0;
 }
 

@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -32,6 +33,10 @@ GHOST, GHOST_DST = "192.0.2.100", "198.51.100.100"
 GHOST6, GHOST6_DST = "2001:db8:1::100", "2001:db8:2::100"
 MAC = {"src": "02:00:00:00:01:01", "ext": "02:00:00:00:01:02",
        "int": "02:00:00:00:02:02", "dst": "02:00:00:00:02:01"}
+
+REASONS = ["match", "bad-offset", "fragment", "short", "normalize", "memory", "bad-timestamp",
+           "congestion", "ip-option", "proto-cksum", "state-mismatch", "state-insert",
+           "state-limit", "src-limit", "synproxy", "translate", "no-route"]
 
 _serial = 0
 
@@ -314,6 +319,25 @@ class Pfd:
                            capture_output=True, text=True, check=False)
         assert r.returncode == 0, r.stderr
         return r.stdout.splitlines()
+
+    def log_records(self):
+        """The log's records, read without libpcap."""
+        with open(self.logfile, "rb") as f:
+            data = f.read()
+        magic, _, _, _, _, _, link = struct.unpack_from("=IHHIIII", data)
+        assert (magic, link) == (0xA1B2C3D4, 117), data[:24]
+        out, at = [], 24
+        while at < len(data):
+            _sec, _usec, caplen, length = struct.unpack_from("=IIII", data, at)
+            rec = data[at + 16:at + 16 + caplen]
+            assert len(rec) == caplen, "the file ends inside a record"
+            at += 16 + caplen
+            out.append({"action": ("pass", "block")[rec[2]], "reason": REASONS[rec[3]],
+                        "dev": rec[4:20].rstrip(b"\0").decode(),
+                        "rule": struct.unpack_from("!i", rec, 36)[0],
+                        "dir": {1: "in", 2: "out"}[rec[60]], "len": length - rec[0],
+                        "packet": rec[rec[0]:]})
+        return out
 
     # maps and programs
 
