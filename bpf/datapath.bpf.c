@@ -202,8 +202,8 @@ SEC("tc") int pf_unknown(struct __sk_buff *skb)
 
 inline_always int to_rules(struct __sk_buff *skb, struct pf_pkt *p)
 {
-	count(PF_CNT_MISS);
 	bpf_tail_call(skb, &pf_top, READ_ONCE(p->top_slot));
+	count(PF_CNT_MISS);
 	return unjudged();
 }
 
@@ -541,6 +541,7 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 		return VERDICT_DROP;
 	flags = p->rule.flags;
 	count(PF_CNT_REASON + PFRES_MATCH);
+	count(PF_CNT_MISS);
 	if (flags & PF_RULE_BLOCK) {
 		if (flags & PF_RULE_LOG)
 			log_packet(skb, p, PF_BLOCK, PFRES_MATCH);
@@ -565,6 +566,8 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 	if (flags & PF_RULE_LOG)
 		log_packet(skb, p, PF_PASS, PFRES_MATCH);
 	rule_count(p, made == CREATE_OK);
+	if (made == CREATE_OK) /* the look-up counts with the state's first packet */
+		count_n(PF_CNT_MISS, -1ULL);
 	return VERDICT_PASS;
 }
 

@@ -351,8 +351,8 @@ int pf_engine_flush_rules(struct pf_engine *g, struct pf_error_text *e)
 int pf_engine_enable(struct pf_engine *g, bool on, struct pf_error_text *e)
 {
 	if (g->dp.config->enabled == on)
-		return pf_fail(e, on ? -EEXIST : -ENOENT, "pf already %s",
-			       on ? "enabled" : "disabled");
+		return pf_fail(e, on ? -EEXIST : -ENOENT, "%s",
+			       on ? "pf already enabled" : "pf not enabled");
 	g->dp.config->enabled = on;
 	g->dp.config->since = boot_seconds();
 	if (settle_all(g))

@@ -6,7 +6,8 @@
 
 All neighbours are static.  Scripted packets use addresses ending in .100 or ::100,
 which no stack answers: fw takes them for behind src or dst.  With hosts=2 there
-is no dst and fw is an end.
+is no dst and fw is an end; v6=False switches IPv6 off, whose listener reports would
+be counted now and then.
 """
 import os
 import re
@@ -44,7 +45,7 @@ _serial = 0
 class Lab:
     """`with Lab() as lab:` or the runner's t.lab(); everything goes when it is closed."""
 
-    def __init__(self, hosts=3, prefix=None, rules=None, pfd=True, pfd_args=()):
+    def __init__(self, hosts=3, prefix=None, rules=None, pfd=True, pfd_args=(), v6=True):
         global _serial
         _serial += 1
         # the runner sweeps up what begins with this, should we die
@@ -54,6 +55,7 @@ class Lab:
         self.pin = f"/sys/fs/bpf/{self.id.replace('.', '_')}"
         self.namespaces = []
         self.pf = None
+        self.v6 = v6
         self.sniffers = []
         try:
             self.src = self._ns("src")
@@ -78,7 +80,13 @@ class Lab:
                             ("net/ipv6/conf/default/accept_ra", 0),
                             ("net/ipv4/ping_group_range", "0 2147483647")):
             ns.sysctl(path, value)
+        if not self.v6:
+            ns.sysctl("net/ipv6/conf/default/disable_ipv6", 1)
         return ns
+
+    def _batch(self, ns, lines):
+        """Without what is IPv6's, if that is off."""
+        ns.batch([line for line in lines if self.v6 or "2001:db8:" not in line])
 
     def _link(self, near, near_dev, far, far_dev):
         near.batch([
@@ -89,7 +97,7 @@ class Lab:
         src, fw, dst = self.src, self.fw, self.dst
         self.src_dev, self.dst_dev = "src", "dst"
         self._link(src, "src", fw, "ext")
-        src.batch(["link set lo up", "link set src up", f"addr add {SRC}/24 dev src",
+        self._batch(src, ["link set lo up", "link set src up", f"addr add {SRC}/24 dev src",
                    f"addr add {SRC6}/64 dev src nodad",
                    f"neigh add {FW_SRC} lladdr {MAC['ext']} dev src nud permanent",
                    f"neigh add {FW6_SRC} lladdr {MAC['ext']} dev src nud permanent",
@@ -98,11 +106,11 @@ class Lab:
                  f"addr add {FW6_SRC}/64 dev ext nodad"]
         lines += [f"neigh add {a} lladdr {MAC['src']} dev ext nud permanent"
                   for a in (SRC, SRC6, GHOST, GHOST6)]
-        fw.batch(lines)
+        self._batch(fw, lines)
         if not dst:
             return
         self._link(dst, "dst", fw, "int")
-        dst.batch(["link set lo up", "link set dst up", f"addr add {DST}/24 dev dst",
+        self._batch(dst, ["link set lo up", "link set dst up", f"addr add {DST}/24 dev dst",
                    f"addr add {DST6}/64 dev dst nodad",
                    f"neigh add {FW_DST} lladdr {MAC['int']} dev dst nud permanent",
                    f"neigh add {FW6_DST} lladdr {MAC['int']} dev dst nud permanent",
@@ -111,7 +119,7 @@ class Lab:
                  f"addr add {FW6_DST}/64 dev int nodad"]
         lines += [f"neigh add {a} lladdr {MAC['dst']} dev int nud permanent"
                   for a in (DST, DST6, GHOST_DST, GHOST6_DST)]
-        fw.batch(lines)
+        self._batch(fw, lines)
         fw.sysctl("net/ipv4/ip_forward", 1)
         fw.sysctl("net/ipv6/conf/all/forwarding", 1)
 
