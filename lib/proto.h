@@ -40,7 +40,8 @@ enum pf_msg {
 	PF_REQ_FIRST = 100,
 	PF_REQ_LOAD_BEGIN = PF_REQ_FIRST, /* -> u64 ticket */
 	PF_REQ_LOAD_DATA,		  /* u64 ticket, bytes of a model -> */
-	PF_REQ_LOAD_COMMIT,		  /* u64 ticket, u32 seconds to confirm, 0 none -> u32 adopted */
+	/* u64 ticket, u32 seconds to confirm, 0 none -> u32 adopted, u32 room: see struct pf_loaded */
+	PF_REQ_LOAD_COMMIT,
 	PF_REQ_CONFIRM,			  /* -> */
 	PF_REQ_ENABLE,			  /* -> */
 	PF_REQ_DISABLE,			  /* -> */

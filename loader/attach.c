@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -151,15 +152,18 @@ static void link_path(const char *pin_dir, int ifindex, bool in, char *buf, size
 	snprintf(buf, size, "%s/links/%d-%s", pin_dir, ifindex, in ? "in" : "out");
 }
 
-/* Does the pinned link still hold this interface?  Its number may have been given away. */
-static bool link_is_on(int fd, int ifindex)
+/* The interface that a link holds, 0 when that has gone, or a negative errno. */
+static int link_ifindex(int fd)
 {
 	struct bpf_link_info info = {0};
 	uint32_t len = sizeof(info);
+	int ifindex;
 
-	/* of tcx, the union's first word is the interface, 0 once that is gone */
-	return bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
-	       memcmp(&info.netns.netns_ino, &ifindex, sizeof(ifindex)) == 0;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return -errno;
+	/* of tcx, the union's first word */
+	memcpy(&ifindex, &info.netns.netns_ino, sizeof(ifindex));
+	return ifindex;
 }
 
 static int tcx_on(const struct pf_attach *a, int ifindex, int prog, bool in)
@@ -169,7 +173,8 @@ static int tcx_on(const struct pf_attach *a, int ifindex, int prog, bool in)
 
 	link_path(a->dp->pin_dir, ifindex, in, path, sizeof(path));
 	fd = bpf_obj_get(path);
-	if (fd >= 0 && link_is_on(fd, ifindex)) {
+	/* the number of an interface that went may have been given away */
+	if (fd >= 0 && link_ifindex(fd) == ifindex) {
 		err = bpf_link_update(fd, prog, NULL);
 		close(fd);
 		return err;
@@ -266,6 +271,42 @@ void pf_attach_forget(const struct pf_attach *a, int ifindex)
 		link_path(a->dp->pin_dir, ifindex, in, path, sizeof(path));
 		unlink(path);
 	}
+}
+
+void pf_attach_other_off(const struct pf_attach *a, const struct pf_netif *i)
+{
+	for (int in = 0; in < 2; in++) {
+		if (a->kind == PF_ATTACH_TCX)
+			clsact_off(i->ifindex, in);
+		else
+			tcx_off(a->dp->pin_dir, i->ifindex, in);
+	}
+}
+
+bool pf_attach_alive(const char *pin_dir)
+{
+	char path[512 + 256];
+	struct dirent *d;
+	bool any = false, alive = false;
+	DIR *dir;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/links", pin_dir);
+	dir = opendir(path);
+	while (dir && !alive && (d = readdir(dir))) {
+		if (d->d_name[0] == '.')
+			continue;
+		any = true;
+		snprintf(path, sizeof(path), "%s/links/%s", pin_dir, d->d_name);
+		fd = bpf_obj_get(path);
+		if (fd < 0)
+			continue;
+		alive = link_ifindex(fd) > 0;
+		close(fd);
+	}
+	if (dir)
+		closedir(dir);
+	return alive || !any;
 }
 
 static int rcu_expedited(int value)

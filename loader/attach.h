@@ -44,6 +44,15 @@ void pf_attach_forget(const struct pf_attach *a, int ifindex);
 bool pf_attach_hurry_begin(void);
 void pf_attach_hurry_end(bool began);
 
+/*
+ * Is anything attached by these pins, in whatever network namespace?  Filters of
+ * clsact cannot be asked: without any link the answer is yes.
+ */
+bool pf_attach_alive(const char *pin_dir);
+
+/* What an earlier pfd attached in the other way. */
+void pf_attach_other_off(const struct pf_attach *a, const struct pf_netif *i);
+
 /* Takes off whatever a pfd with this pin directory has attached. */
 void pf_attach_remove_all(const char *pin_dir, const struct pf_netifs *ifs);
 

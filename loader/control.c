@@ -246,7 +246,7 @@ static int listen_at(struct pf_control *ctl, const char *path, struct pf_error_t
 	old = umask(0177);
 	err = bind(ctl->listener.fd, (const struct sockaddr *)&sun, sizeof(sun)) ? -errno : 0;
 	umask(old);
-	if (!err && listen(ctl->listener.fd, 16))
+	if (!err && listen(ctl->listener.fd, SOMAXCONN))
 		err = -errno;
 	return err ? pf_fail(e, err, "%s: %s", path, strerror(-err)) : 0;
 }

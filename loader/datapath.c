@@ -18,11 +18,14 @@
 
 #include "bpf/datapath.skel.h"
 #include "bpf/states.skel.h"
+#include "netif.h"
 #include "pin.h"
 
 #define SWEEP_NS 10000000 /* 10 ms */
 #define GRACE_SECONDS 2
 #define BUCKETS_LEAST 1024
+#define RESTING_LEAST 1024
+#define MEMORY_PART 8 /* the table gets an eighth of what is free, at the most */
 
 /*
  * Maps that a restarted pfd needs again; the others are scratch.  The
@@ -189,7 +192,7 @@ uint64_t pf_datapath_counter(const struct pf_datapath *dp, uint32_t which)
  */
 static uint32_t slots_for(uint32_t states)
 {
-	return states + states / 20 + 1024;
+	return states + states / 20 + RESTING_LEAST;
 }
 
 /* A bucket a state: both keys of translated ones find room, see facts in DESIGN. */
@@ -204,9 +207,36 @@ static uint32_t buckets_for(uint32_t states)
 
 uint32_t pf_datapath_capacity(const struct pf_datapath *dp)
 {
-	uint32_t slots = dp->config->slots - 1024;
+	uint32_t slots = dp->config->slots - RESTING_LEAST;
 
-	return (uint32_t)((uint64_t)slots * 20 / 21);
+	/* what slots_for() was given: its rounding down is undone by rounding up */
+	return (uint32_t)(((uint64_t)slots * 20 + 20) / 21);
+}
+
+/* Bytes of memory that can be had without swapping, proc_meminfo(5); 0: unknown. */
+static uint64_t memory_available(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long long kb = 0;
+	char line[128];
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %llu kB", &kb) == 1)
+			break;
+	fclose(f);
+	return kb * 1024;
+}
+
+uint32_t pf_datapath_affordable(uint32_t states)
+{
+	/* slots with their place in the two queues; up to two buckets a state */
+	const uint64_t each = (sizeof(struct pf_state) + 2 * sizeof(uint64_t)) * 21 / 20 +
+			      2 * sizeof(struct pf_bucket);
+	uint64_t most = memory_available() / MEMORY_PART / each;
+
+	return most && states > most ? (uint32_t)most : states;
 }
 
 static int size_maps(struct pf_datapath_skel *s, uint32_t states)
@@ -473,6 +503,7 @@ int pf_datapath_open(struct pf_datapath *dp, const char *pin_dir, uint32_t state
 		return err;
 	if (!dp->adopted) {
 		*dp->config = cfg;
+		dp->config->netns = pf_netns_cookie();
 		dp->config->sweep_ns = SWEEP_NS;
 		dp->config->grace = pf_datapath_ticks(dp, GRACE_SECONDS);
 		err = fill_free(dp, e);
@@ -612,6 +643,13 @@ void pf_datapath_close(struct pf_datapath *dp)
 		munmap(dp->states, dp->states_size);
 	pf_datapath_skel__destroy(dp->skel);
 	memset(dp, 0, sizeof(*dp));
+}
+
+uint64_t pf_datapath_owner(const char *pin_dir)
+{
+	struct pf_config cfg;
+
+	return read_config(pin_dir, &cfg) ? 0 : cfg.netns;
 }
 
 int pf_datapath_unpin(const char *pin_dir, struct pf_error_text *e)

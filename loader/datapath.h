@@ -45,6 +45,8 @@ int pf_datapath_open(struct pf_datapath *dp, const char *pin_dir, uint32_t state
 		     struct pf_error_text *err);
 /* Lets go of it; everything that is pinned goes on. */
 void pf_datapath_close(struct pf_datapath *dp);
+/* The network namespace whose pins these are, as pf_netns_cookie(); 0: there are none. */
+uint64_t pf_datapath_owner(const char *pin_dir);
 /* Takes the pins away: what is not attached any more then ends. */
 int pf_datapath_unpin(const char *pin_dir, struct pf_error_text *err);
 
@@ -56,6 +58,8 @@ int pf_datapath_apply(const struct pf_datapath *dp);
 
 /* States that fit in the table as it is. */
 uint32_t pf_datapath_capacity(const struct pf_datapath *dp);
+/* `states`, or as many as a fair part of the memory that is free now can hold. */
+uint32_t pf_datapath_affordable(uint32_t states);
 
 /* Now, on the clock of states; and seconds to ticks and back. */
 uint64_t pf_datapath_jiffies(const struct pf_datapath *dp);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../lib/model.h"
 #include "adopt.h"
@@ -25,16 +26,19 @@ static uint64_t boot_seconds(void)
 
 /* --- interfaces --- */
 
-static bool skipped(const struct pf_engine *g, const struct pf_netif *i)
+static bool skipped_by(const struct pf_ruleset *rs, const struct pf_netif *i)
 {
-	const struct pf_ruleset *rs = g->active ? g->active->rs : NULL;
-
 	if (i->bond_port)
 		return true;
 	for (size_t n = 0; rs && n < rs->nskip; n++)
 		if (pf_netif_is(i, rs->skip[n]))
 			return true;
 	return false;
+}
+
+static bool skipped(const struct pf_engine *g, const struct pf_netif *i)
+{
+	return skipped_by(g->active ? g->active->rs : NULL, i);
 }
 
 /* What the datapath must know of an interface. */
@@ -85,6 +89,22 @@ static int settle_all(struct pf_engine *g)
 
 	for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
 		err = settle(g, i) ? -EIO : err;
+	pf_attach_hurry_end(hurry);
+	return err;
+}
+
+/*
+ * Before a ruleset comes into force: its interfaces are attached, with the rules
+ * of before.  Those that it skips are let go afterwards, by settle_all().
+ */
+static int attach_for(struct pf_engine *g, const struct pf_ruleset *rs, struct pf_error_text *e)
+{
+	bool hurry = pf_attach_hurry_begin();
+	int err = 0;
+
+	for (const struct pf_netif *i = g->ifs.first; i && !err; i = i->next)
+		if (g->dp.config->enabled && !skipped_by(rs, i))
+			err = pf_attach_on(&g->attach, i, e);
 	pf_attach_hurry_end(hurry);
 	return err;
 }
@@ -181,11 +201,29 @@ static int grow(struct pf_engine *g, uint32_t states, struct pf_error_text *e)
 	return err;
 }
 
-static int make_room(struct pf_engine *g, const struct pf_options *o, struct pf_error_text *e)
+/*
+ * A limit is no promise of memory: what it allows beyond this machine's is
+ * refused when it comes, and counted, as at a limit.
+ */
+static int make_room(struct pf_engine *g, const struct pf_options *o, uint32_t *room,
+		     struct pf_error_text *e)
 {
-	uint32_t states = o->limit[PF_LIMIT_STATES];
+	uint32_t wanted = o->limit[PF_LIMIT_STATES], states, have = pf_datapath_capacity(&g->dp);
+	int err = 0;
 
-	return states > pf_datapath_capacity(&g->dp) ? grow(g, states, e) : 0;
+	*room = 0;
+	if (wanted <= have)
+		return 0;
+	states = pf_datapath_affordable(wanted);
+	if (states > have)
+		err = grow(g, states, e);
+	have = pf_datapath_capacity(&g->dp);
+	if (!err && have < wanted) {
+		*room = have;
+		pf_say(LOG_WARNING, "memory for %u states only, not for the limit of %u", have,
+		       wanted);
+	}
+	return err;
 }
 
 /* --- rulesets --- */
@@ -226,35 +264,38 @@ static void expect_confirm(struct pf_engine *g, uint32_t seconds)
 /* A made generation into force: from here on nothing can fail but the switch itself. */
 static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct pf_error_text *e)
 {
-	int err = pf_generation_switch(&g->gens, gen, e);
+	int err = attach_for(g, gen->rs, e);
 
-	if (err)
+	if (!err)
+		err = pf_generation_switch(&g->gens, gen, e);
+	if (err) {
+		settle_all(g);
 		return err;
+	}
 	g->active = gen;
 	apply_options(g, &gen->rs->options);
 	settle_all(g);
 	return 0;
 }
 
-static int adopt_connections(struct pf_engine *g, const struct pf_ruleset *rs, uint32_t *adopted)
+static void adopt_connections(struct pf_engine *g, const struct pf_ruleset *rs, uint32_t *adopted)
 {
 	struct pf_error_text e;
 	int n;
 
 	*adopted = 0;
 	if (g->dp.config->adopted || !rs->nrules)
-		return 0;
+		return;
 	n = pf_adopt_sockets(&g->dp, &e);
 	g->dp.config->adopted = 1;
 	if (n < 0)
 		pf_say(LOG_WARNING, "connections that exist are not taken in: %s", e.text);
 	else
 		*adopted = (uint32_t)n;
-	return 0;
 }
 
 static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t confirm,
-			uint32_t *adopted, struct pf_error_text *e)
+			struct pf_loaded *out, struct pf_error_text *e)
 {
 	struct pf_generation *gen = NULL, *old = g->active;
 	uint32_t entries = g->tables.limit_entries, tables = g->tables.limit_tables;
@@ -263,7 +304,7 @@ static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t con
 	/* the new limits hold for what comes with them */
 	g->tables.limit_tables = rs->options.limit[PF_LIMIT_TABLES];
 	g->tables.limit_entries = rs->options.limit[PF_LIMIT_TABLE_ENTRIES];
-	err = make_room(g, &rs->options, e);
+	err = make_room(g, &rs->options, &out->room, e);
 	if (err)
 		pf_ruleset_free(rs);
 	else
@@ -273,7 +314,7 @@ static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t con
 		g->tables.limit_entries = entries;
 		return err;
 	}
-	adopt_connections(g, rs, adopted);
+	adopt_connections(g, rs, &out->adopted);
 	err = put_in_force(g, gen, e);
 	if (err) {
 		pf_generation_destroy(&g->gens, gen);
@@ -288,7 +329,7 @@ static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t con
 }
 
 int pf_engine_load(struct pf_engine *g, const void *model, size_t len, uint32_t confirm,
-		   uint32_t *adopted, struct pf_error_text *e)
+		   struct pf_loaded *out, struct pf_error_text *e)
 {
 	struct pf_ruleset *rs = NULL;
 	char why[256];
@@ -296,7 +337,7 @@ int pf_engine_load(struct pf_engine *g, const void *model, size_t len, uint32_t 
 
 	if (err)
 		return pf_fail(e, err, "%s", err == -ENOMEM ? "out of memory" : why);
-	err = load_ruleset(g, rs, confirm, adopted, e);
+	err = load_ruleset(g, rs, confirm, out, e);
 	if (!err)
 		pf_say(LOG_INFO, "%zu rules loaded%s", g->active->rs->nrules,
 		       confirm ? ", to be confirmed" : "");
@@ -334,7 +375,7 @@ static void roll_back(void *ctx)
 int pf_engine_flush_rules(struct pf_engine *g, struct pf_error_text *e)
 {
 	struct pf_ruleset *rs = pf_ruleset_new();
-	uint32_t adopted;
+	struct pf_loaded ignored;
 
 	if (!rs)
 		return pf_fail(e, -ENOMEM, "out of memory");
@@ -345,7 +386,7 @@ int pf_engine_flush_rules(struct pf_engine *g, struct pf_error_text *e)
 			return pf_fail(e, -ENOMEM, "out of memory");
 		}
 	}
-	return load_ruleset(g, rs, 0, &adopted, e);
+	return load_ruleset(g, rs, 0, &ignored, e);
 }
 
 int pf_engine_enable(struct pf_engine *g, bool on, struct pf_error_text *e)
@@ -538,7 +579,7 @@ uint32_t pf_engine_flush_tables(struct pf_engine *g)
 static int first_generation(struct pf_engine *g, struct pf_error_text *e)
 {
 	struct pf_ruleset *rs;
-	uint32_t adopted;
+	struct pf_loaded ignored;
 	int err;
 
 	if (g->dp.adopted) {
@@ -553,7 +594,7 @@ static int first_generation(struct pf_engine *g, struct pf_error_text *e)
 		return pf_fail(e, -ENOMEM, "out of memory");
 	g->dp.config->enabled = 1;
 	g->dp.config->since = boot_seconds();
-	return load_ruleset(g, rs, 0, &adopted, e);
+	return load_ruleset(g, rs, 0, &ignored, e);
 }
 
 /* A load that was not confirmed when the last pfd ended: its time goes on. */
@@ -591,6 +632,41 @@ static int open_timers(struct pf_engine *g, struct pf_error_text *e)
 	return err ? pf_fail(e, err, "timers: %s", strerror(-err)) : 0;
 }
 
+static int lock_pins(struct pf_engine *g, const char *pin_dir, struct pf_error_text *e)
+{
+	int err = pf_pin_prepare(pin_dir, e);
+
+	if (err)
+		return err;
+	g->pin_lock = pf_pin_lock(pin_dir, e);
+	return g->pin_lock < 0 ? g->pin_lock : 0;
+}
+
+/*
+ * Pins of another network namespace are not ours to take over: its interfaces
+ * may have the numbers of ours.  Those of one that is gone make room.
+ */
+static int claim_pins(struct pf_engine *g, const char *pin_dir, struct pf_error_text *e)
+{
+	int err = lock_pins(g, pin_dir, e);
+	uint64_t owner;
+
+	if (err)
+		return err;
+	owner = pf_datapath_owner(pin_dir);
+	if (!owner || owner == pf_netns_cookie())
+		return 0;
+	if (pf_attach_alive(pin_dir))
+		return pf_fail(e, -EBUSY,
+			       "%s belongs to the firewall of another network namespace: give this "
+			       "one a directory of its own with -P",
+			       pin_dir);
+	pf_say(LOG_NOTICE, "%s is of a network namespace that is gone: it is made anew", pin_dir);
+	err = pf_datapath_unpin(pin_dir, e);
+	close(g->pin_lock);
+	return err ? err : lock_pins(g, pin_dir, e);
+}
+
 int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_engine_options *o,
 		   struct pf_error_text *e)
 {
@@ -599,9 +675,10 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	memset(g, 0, sizeof(*g));
 	g->loop = loop;
 	g->sweep.source.fd = g->confirm.source.fd = g->log.source.fd = -1;
+	g->pin_lock = -1;
 	g->log.timer.source.fd = -1;
 	g->debug = LOG_ERR;
-	err = pf_pin_prepare(o->pin_dir, e);
+	err = claim_pins(g, o->pin_dir, e);
 	if (!err)
 		err = pf_datapath_open(&g->dp, o->pin_dir, DEFAULT_STATES, e);
 	if (!err)
@@ -623,6 +700,8 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 		apply_options(g, &g->active->rs->options);
 		resume_confirm(g);
 		settle_all(g);
+		for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
+			pf_attach_other_off(&g->attach, i);
 	}
 	pf_tables_collect(&g->tables);
 	pf_generations_clean(&g->gens, g->active, g->fallback);
@@ -639,4 +718,6 @@ void pf_engine_close(struct pf_engine *g)
 	pf_generation_release(g->fallback);
 	pf_tables_close(&g->tables);
 	pf_datapath_close(&g->dp);
+	if (g->pin_lock >= 0)
+		close(g->pin_lock);
 }

@@ -18,6 +18,7 @@
 
 struct pf_engine {
 	struct pf_loop *loop;
+	int pin_lock;
 	struct pf_datapath dp;
 	struct pf_netifs ifs;
 	struct pf_attach attach;
@@ -47,13 +48,19 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 /* Lets go; the firewall goes on. */
 void pf_engine_close(struct pf_engine *g);
 
+/* What is to be said of a load. */
+struct pf_loaded {
+	uint32_t adopted; /* older connections taken in */
+	uint32_t room;	  /* states that memory was found for; 0: all that the limit allows */
+};
+
 /*
  * Loads a ruleset, given as bytes of a model, or leaves everything as it is.
  * confirm: seconds after which it goes back to what was before, unless
- * pf_engine_confirm() comes; 0 never.  *adopted: older connections taken in.
+ * pf_engine_confirm() comes; 0 never.
  */
 int pf_engine_load(struct pf_engine *g, const void *model, size_t len, uint32_t confirm,
-		   uint32_t *adopted, struct pf_error_text *err);
+		   struct pf_loaded *out, struct pf_error_text *err);
 int pf_engine_confirm(struct pf_engine *g, struct pf_error_text *err);
 /* An empty ruleset; options and tables stay. */
 int pf_engine_flush_rules(struct pf_engine *g, struct pf_error_text *err);

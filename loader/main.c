@@ -215,8 +215,11 @@ static int remove_all(const struct arguments *a, struct pf_error_text *e)
 {
 	struct pf_loop loop;
 	struct pf_netifs ifs;
-	int err = pf_loop_init(&loop);
+	int lock = pf_pin_lock(a->engine.pin_dir, e), err;
 
+	if (lock < 0 && lock != -ENOENT)
+		return lock;
+	err = pf_loop_init(&loop);
 	if (err)
 		return pf_fail(e, err, "epoll: %s", strerror(-err));
 	err = pf_netifs_open(&ifs, &loop, NULL, NULL, e);
@@ -226,6 +229,8 @@ static int remove_all(const struct arguments *a, struct pf_error_text *e)
 	}
 	pf_netifs_close(&ifs, &loop);
 	pf_loop_close(&loop);
+	if (lock >= 0)
+		close(lock);
 	return err;
 }
 

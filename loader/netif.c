@@ -11,6 +11,19 @@
 #include <string.h>
 #include <time.h>
 
+uint64_t pf_netns_cookie(void)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len))
+		cookie = 0;
+	if (fd >= 0)
+		close(fd);
+	return cookie;
+}
+
 struct pf_netif *pf_netif_by_index(const struct pf_netifs *n, int ifindex)
 {
 	struct pf_netif *i = n->first;

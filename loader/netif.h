@@ -53,6 +53,9 @@ int pf_netifs_open(struct pf_netifs *n, struct pf_loop *loop,
 		   struct pf_error_text *err);
 void pf_netifs_close(struct pf_netifs *n, struct pf_loop *loop);
 
+/* A number that no other network namespace has had since the system started; 0: unknown. */
+uint64_t pf_netns_cookie(void);
+
 struct pf_netif *pf_netif_by_index(const struct pf_netifs *n, int ifindex);
 
 /* Does a name that a rule uses mean this interface?  "lo0" is the loopback interface, too. */

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -131,6 +132,21 @@ int pf_pin_prepare(const char *pin_dir, struct pf_error_text *e)
 			return pf_fail(e, err, "%s: %s", path, strerror(-err));
 	}
 	return 0;
+}
+
+int pf_pin_lock(const char *pin_dir, struct pf_error_text *e)
+{
+	int fd = open(pin_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return errno == ENOENT ? -ENOENT
+				       : pf_fail(e, -errno, "%s: %s", pin_dir, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	err = errno == EWOULDBLOCK ? pf_fail(e, -EBUSY, "another pfd works with %s", pin_dir)
+				   : pf_fail(e, -errno, "%s: %s", pin_dir, strerror(errno));
+	close(fd);
+	return err;
 }
 
 static int remove_at(int dir, const char *name)

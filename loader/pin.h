@@ -10,6 +10,12 @@
 /* Makes the pin directory and those in it; mounts the file system if it is not there. */
 int pf_pin_prepare(const char *pin_dir, struct pf_error_text *err);
 
+/*
+ * One pfd a pin directory: a descriptor to keep open, or -EBUSY with a message;
+ * -ENOENT without one if the directory is not there.
+ */
+int pf_pin_lock(const char *pin_dir, struct pf_error_text *err);
+
 /* Removes a directory with all that is in it; -ENOENT if it is not there. */
 int pf_pin_remove_tree(const char *path);
 

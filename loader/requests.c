@@ -95,7 +95,9 @@ static void load_commit(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	struct pf_control *ctl = c->control;
 	struct pf_error_text e;
-	uint32_t confirm, adopted = 0;
+	struct pf_loaded loaded;
+	pf_buf_auto b = {0};
+	uint32_t confirm;
 	int err;
 
 	if (!ticket_ok(c, p))
@@ -104,7 +106,7 @@ static void load_commit(struct pf_client_conn *c, struct pf_cursor *p)
 	if (!complete(c, p))
 		return;
 	ctl->ticket = 0;
-	err = pf_engine_load(ctl->engine, ctl->load.data, ctl->load.len, confirm, &adopted, &e);
+	err = pf_engine_load(ctl->engine, ctl->load.data, ctl->load.len, confirm, &loaded, &e);
 	pf_buf_free(&ctl->load);
 	if (err) {
 		pf_reply_error(c, err, e.text);
@@ -112,7 +114,9 @@ static void load_commit(struct pf_client_conn *c, struct pf_cursor *p)
 	}
 	ctl->engine->loader_uid = c->uid;
 	ctl->engine->loader_pid = c->pid;
-	reply_u32(c, adopted);
+	pf_put_u32(&b, loaded.adopted);
+	pf_put_u32(&b, loaded.room);
+	pf_reply_ok(c, &b);
 }
 
 static void confirm(struct pf_client_conn *c, struct pf_cursor *p)

@@ -46,7 +46,7 @@ static int send_ruleset(struct pfctl *c, const struct pf_ruleset *rs, unsigned i
 	pf_buf_auto commit = {0};
 	pf_buf_auto answer = {0};
 	struct pf_cursor cur;
-	uint32_t adopted;
+	uint32_t adopted, room;
 
 	pf_model_encode(rs, &model);
 	if (model.failed) {
@@ -63,6 +63,10 @@ static int send_ruleset(struct pfctl *c, const struct pf_ruleset *rs, unsigned i
 		return 1;
 	cur = pf_cursor_of(answer.data, answer.len);
 	adopted = pf_get_u32(&cur);
+	room = pf_get_u32(&cur);
+	if (room)
+		pfctl_warn("warning: there is memory for %u states only, not for the limit of %u",
+			   room, rs->options.limit[PF_LIMIT_STATES]);
 	if (adopted && c->verbose)
 		pfctl_say(c, "%u connections that existed already were taken in", adopted);
 	if (confirm)

@@ -78,6 +78,8 @@ class Lab:
                             ("net/ipv6/conf/default/router_solicitations", 0),
                             ("net/ipv6/conf/default/accept_dad", 0),
                             ("net/ipv6/conf/default/accept_ra", 0),
+                            # MLD's repeated reports come at once, not amid a test
+                            ("net/ipv6/conf/default/mldv2_unsolicited_report_interval", 1),
                             ("net/ipv4/ping_group_range", "0 2147483647")):
             ns.sysctl(path, value)
         if not self.v6:

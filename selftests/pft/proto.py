@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""pfd's control protocol, spoken by hand: lib/proto.h."""
+import socket
+import struct
+
+MAGIC = 0x70664C31
+OK, ERROR, DATA = 1, 2, 3
+(LOAD_BEGIN, LOAD_DATA, LOAD_COMMIT, CONFIRM, ENABLE, DISABLE, RULES, CLEAR_RULES, STATES,
+ STATUS) = range(100, 110)
+FRAME_MOST = 1 << 20
+
+
+def frame(kind, payload=b"", seq=1, magic=MAGIC, length=None):
+    return struct.pack("=IHHII", magic, kind, 0, len(payload) if length is None else length,
+                       seq) + payload
+
+
+class Control:
+    def __init__(self, pf):
+        self.s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.s.settimeout(20)
+        self.s.connect(pf.socket)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.s.close()
+
+    def send(self, data):
+        self.s.sendall(data)
+
+    def _exactly(self, n):
+        out = b""
+        while len(out) < n:
+            d = self.s.recv(n - len(out))
+            if not d:
+                raise EOFError(f"{len(out)} of {n} bytes")
+            out += d
+        return out
+
+    def answer(self):
+        """(type, payload) of the next frame."""
+        magic, kind, _, length, _seq = struct.unpack("=IHHII", self._exactly(16))
+        assert magic == MAGIC, hex(magic)
+        return kind, self._exactly(length)
+
+    def ask(self, kind, payload=b""):
+        """The payload of OK; AssertionError with the message of ERROR."""
+        self.send(frame(kind, payload))
+        data = b""
+        while True:
+            k, p = self.answer()
+            if k == OK:
+                return p
+            if k == ERROR:
+                raise Refused(*error(p))
+            data += p
+
+
+class Refused(Exception):
+    def __init__(self, errno, text):
+        super().__init__(text)
+        self.errno, self.text = errno, text
+
+
+def error(payload):
+    errno, length = struct.unpack_from("=II", payload)
+    return errno, payload[8:8 + length].decode().rstrip("\0")
