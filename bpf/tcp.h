@@ -78,7 +78,7 @@ inline_always int tcp_fast(struct pf_state *s, __u32 from, __u32 seq, __u32 ack,
 {
 	struct pf_state_peer *src = &s->peer[from & 1];
 	struct pf_state_peer *dst = &s->peer[!(from & 1)];
-	__u32 sws = 0, dws = 0, end, seqlo, skew_max, top;
+	__u32 sws = 0, dws = 0, end, seqlo, acked, skew_max, top;
 	__s32 skew;
 
 	if (s->wscale[0] && s->wscale[1]) {
@@ -86,13 +86,14 @@ inline_always int tcp_fast(struct pf_state *s, __u32 from, __u32 seq, __u32 ack,
 		dws = s->wscale[!(from & 1)] & PF_WSCALE_MASK;
 	}
 	seqlo = READ_ONCE(src->seqlo);
-	if (!seqlo)
+	acked = READ_ONCE(dst->seqlo);
+	if (!seqlo || !acked) /* none seen yet, or exactly zero */
 		return 0;
 	ack -= dst->seqdiff;
 	end = seq + len;
 	if (seq == end)
 		seq = end = seqlo;
-	skew = READ_ONCE(dst->seqlo) - ack;
+	skew = acked - ack;
 	skew_max = MAXACKWINDOW << sws;
 	if (!SEQ_GEQ(READ_ONCE(dst->other_seqhi), end) ||
 	    !SEQ_GEQ(seq, seqlo - (READ_ONCE(dst->max_win) << dws)) || skew < -MAXACKWINDOW ||
@@ -171,13 +172,20 @@ inline_always void tcp_first_of_peer(struct pf_state *s, __u32 from, struct tcp_
 }
 
 /* The three updates that an accepted segment makes. */
-inline_always void tcp_slide(struct pf_state_peer *src, const struct tcp_seg *x)
+inline_always void tcp_slide(struct pf_state_peer *src, const struct pf_state_peer *dst,
+			     const struct tcp_seg *x)
 {
 	if (src->max_win < x->win)
 		WRITE_ONCE(src->max_win, x->win);
 	if (SEQ_GT(x->end, src->seqlo))
 		WRITE_ONCE(src->seqlo, x->end);
-	if (SEQ_GEQ(x->ack + (x->win << x->sws), src->other_seqhi))
+	/*
+	 * While nothing is known of the other side, x->ack is none: its window stays
+	 * unknown (1) until its first segment sets it.  pf slides from zero here,
+	 * after a second SYN too, and then takes half of all sequence numbers for
+	 * old ones.
+	 */
+	if (dst->seqlo && SEQ_GEQ(x->ack + (x->win << x->sws), src->other_seqhi))
 		WRITE_ONCE(src->other_seqhi, x->ack + max_u32(x->win << x->sws, 1));
 }
 
@@ -275,7 +283,7 @@ inline_always enum tcp_verdict tcp_full(struct pf_state *s, __u32 from, struct p
 	x.skew = dst->seqlo - x.ack;
 
 	if (tcp_inside(src, dst, &x)) {
-		tcp_slide(src, &x);
+		tcp_slide(src, dst, &x);
 		tcp_advance(&x);
 		WRITE_ONCE(src->last, now);
 		s->timeout = tcp_timeout(x.src_state, x.dst_state);
@@ -290,7 +298,7 @@ inline_always enum tcp_verdict tcp_full(struct pf_state *s, __u32 from, struct p
 		 * late after a close.  Expiry is not renewed, so that a flood of
 		 * them cannot keep a state alive.
 		 */
-		tcp_slide(src, &x);
+		tcp_slide(src, dst, &x);
 		if ((x.flags & PF_TH_FIN) && x.src_state < TCPS_CLOSING)
 			x.src_state = TCPS_CLOSING;
 		if (x.flags & PF_TH_RST)

@@ -212,6 +212,30 @@ def test_syn_retransmitted_with_another_sequence():
         eq((str(got[TCP].flags), got[TCP].seq), ("R", 70000000))
 
 
+@cases(("low", 1000), ("below_the_middle", 2**31 - 1000), ("middle", 2**31 + 100),
+       ("above_the_middle", 2**31 + 70000), ("high", 2**32 - 100000))
+def test_syn_retransmitted_then_answered(_name, isn):
+    """Two SYNs before an answer, whatever the answer's sequence: its window is known."""
+    with Lab(hosts=2, rules="block\npass in on ext proto tcp\n") as lab:
+        g = Gate(lab)
+
+        def back(flags, seq, data=b""):
+            return g.out(ip(GHOST_DST, GHOST) / TCP(sport=80, dport=1000, flags=flags, ack=101,
+                                                    seq=seq % 2**32) / data)
+
+        for _ in range(2):
+            eq(g.into(ip(GHOST, GHOST_DST) / TCP(sport=1000, dport=80, flags="S", seq=100,
+                                                 window=60000)), True)
+        eq(back("SA", isn), True)
+        eq(g.into(ip(GHOST, GHOST_DST) / TCP(sport=1000, dport=80, flags="A", seq=101,
+                                             ack=isn + 1, window=60000)), True)
+        eq(back("A", isn + 1, b"x" * 100), True)
+        eq(back("A", isn + 70000, b"x"), False, "beyond the window")
+        eq(back("A", isn + 101 - 70000, b"x"), False, "before it")
+        eq(back("A", isn + 101, b"x" * 100), True)
+        eq(lab.pf.info()["state-mismatch"], 2)
+
+
 def test_other_protocols():
     with Lab(hosts=2, rules="block\npass in on ext inet proto gre\n") as lab:
         g = Gate(lab)

@@ -133,7 +133,7 @@ class Model:
         src.max_win = max(src.max_win, win)
         if diff(end, src.seqlo) > 0:
             src.seqlo = end % M
-        if diff(ack + (win << sws), dst.seqhi) >= 0:
+        if dst.seqlo and diff(ack + (win << sws), dst.seqhi) >= 0:
             dst.seqhi = (ack + max(win << sws, 1)) % M
 
     def next_timeout(self):
