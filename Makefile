@@ -119,16 +119,73 @@ $(BUILD)/gen/bpf/%.skel.h: $(BUILD)/gen/bpf/%.bpf.o
 
 $(LOADER_OBJ): $(SKEL)
 
+# Unit tests: each a cmocka program over all that is not a main().
+UNIT := $(patsubst selftests/unit/%.c,$(BUILD)/unit/%,$(wildcard selftests/unit/test_*.c))
+
+unit: $(UNIT)
+
+$(BUILD)/unit/%: $(BUILD)/obj/selftests/unit/%.o $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
+
+# Fuzzers: libFuzzer's, so all that they reach is compiled once more, by clang.
+FUZZ := $(patsubst selftests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard selftests/fuzz/fuzz_*.c))
+FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_SRC := $(GRAMMAR_SRC) $(COMPILER_SRC) $(LIB_SRC)
+FUZZ_OBJ := $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(FUZZ_SRC) parse.tab.c lex.yy.c)
+FUZZ_CFLAGS = $(filter-out -fstack-protector-strong -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) \
+	-Wno-unused-function -Wno-unused-but-set-variable -Wno-missing-prototypes $(FUZZ_FLAGS)
+
+fuzzers: $(FUZZ)
+
+$(BUILD)/fuzz/obj/%.o: %.c $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(call say,FUZZ)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/obj/%.o: $(BUILD)/gen/grammar/%.c $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(call say,FUZZ)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -Wno-shadow -Wno-undef $(INCLUDES) -MMD -MP -c -o $@ $<
+
+$(FUZZ_OBJ): $(BUILD)/gen/grammar/parse.tab.h
+
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/selftests/fuzz/fuzz_%.o $(FUZZ_OBJ)
+	$(call say,LD)
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^
+
+fuzz: fuzzers
+	selftests/fuzz/run -t $(FUZZ_SECONDS) $(BUILD)/fuzz
+
+# Everything that is tested is built with the sanitizers.
+check:
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory SANITIZE=1 WERROR=1 BUILD=$(BUILD)/check all unit fuzzers
+	PF_BUILD=$(BUILD)/check PF_RELEASE=$(BUILD) selftests/run \
+		$(patsubst selftests/unit/%.c,-u $(BUILD)/check/unit/%,$(wildcard selftests/unit/test_*.c))
+
+demo: all
+	$(Q)PF_BUILD=$(BUILD) examples/demo
+
+bench: all
+	$(Q)PF_BUILD=$(BUILD) bench/run
+
 DEBIAN_BUILD := make gcc libc6-dev clang llvm bpftool bison flex libbpf-dev libelf-dev \
 	zlib1g-dev libmnl-dev libpcap-dev libcap-ng-dev linux-libc-dev
-DEBIAN_TEST := libcmocka-dev python3 python3-scapy iproute2 iputils-ping procps tcpdump mandoc \
+DEBIAN_TEST := libcmocka-dev libclang-rt-dev python3 python3-scapy iproute2 iputils-ping procps tcpdump mandoc \
 	ethtool netbase util-linux bsdextrautils
 DEBIAN_LINT := clang-format clang-tidy
 
+# Asks the network only for what is not there.
 deps:
-	apt-get update -q
-	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-		$(DEBIAN_BUILD) $(DEBIAN_TEST) $(DEBIAN_LINT)
+	$(Q)missing=; for p in $(DEBIAN_BUILD) $(DEBIAN_TEST) $(DEBIAN_LINT); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || \
+			missing="$$missing $$p"; \
+	done; \
+	if [ -z "$$missing" ]; then echo "all packages are there"; exit; fi; \
+	set -ex; apt-get update -q; \
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 \
@@ -152,6 +209,6 @@ lint: all
 	clang-format --dry-run -Werror $(C_FILES)
 	clang-tidy --quiet $(TIDY_FILES) -- $(ALL_CFLAGS) $(INCLUDES)
 
--include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/gen/*/*.d)
+-include $(shell find $(BUILD) -name "*.d" 2>/dev/null)
 
-.PHONY: all check deps install demo bench lint format fuzz clean FORCE
+.PHONY: all unit fuzzers check deps install demo bench lint format fuzz clean FORCE

@@ -262,6 +262,8 @@ struct pf_config {
 	__u64 confirm_at;	     /* ... then, CLOCK_BOOTTIME seconds; 0 never */
 	__u64 since;		     /* CLOCK_BOOTTIME seconds of enabling or disabling */
 	__u64 netns;		     /* cookie of the network namespace */
+	__u32 loader_uid;	     /* whose rules they are */
+	__u32 loader_pid;
 };
 
 /* What the datapath alone writes, each on a cache line of its own. */
@@ -454,7 +456,7 @@ PF_ABI_ASSERT(sizeof(struct pf_state_peer) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_state) == 256);
 PF_ABI_ASSERT(sizeof(struct pf_bucket) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_limbo_entry) == 8);
-PF_ABI_ASSERT(sizeof(struct pf_config) == 208);
+PF_ABI_ASSERT(sizeof(struct pf_config) == 216);
 PF_ABI_ASSERT(sizeof(struct pf_status) == 192);
 PF_ABI_ASSERT(sizeof(struct pf_rule_stats) == 48);
 PF_ABI_ASSERT(sizeof(struct pf_iface) == 40);

@@ -218,7 +218,7 @@ static int make_parent(const char *path)
 	return mkdir(dir, 0755) && errno != EEXIST ? -errno : 0;
 }
 
-/* One pfd a socket: the lock goes with its holder, the file may stay. */
+/* One pfd a socket: the lock goes with its holder, the file may stay.  It tells the pid. */
 static int take_lock(struct pf_control *ctl, const char *path, struct pf_error_text *e)
 {
 	char lock[128];
@@ -229,6 +229,8 @@ static int take_lock(struct pf_control *ctl, const char *path, struct pf_error_t
 		return pf_fail(e, -errno, "%s: %s", lock, strerror(errno));
 	if (flock(ctl->lock_fd, LOCK_EX | LOCK_NB))
 		return pf_fail(e, -EBUSY, "another pfd runs at %s", path);
+	if (ftruncate(ctl->lock_fd, 0) || dprintf(ctl->lock_fd, "%d\n", (int)getpid()) < 0)
+		return pf_fail(e, -errno, "%s: %s", lock, strerror(errno));
 	return 0;
 }
 

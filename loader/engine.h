@@ -30,7 +30,6 @@ struct pf_engine {
 	struct pf_timer sweep;
 	struct pf_timer confirm;
 	uint32_t debug;
-	uint32_t loader_uid, loader_pid; /* whose rules they are */
 	uint64_t base_counters[PF_CNT_MAX]; /* what they were when cleared */
 	uint64_t base_searches;
 	uint64_t base_lost;

@@ -112,8 +112,8 @@ static void load_commit(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_reply_error(c, err, e.text);
 		return;
 	}
-	ctl->engine->loader_uid = c->uid;
-	ctl->engine->loader_pid = c->pid;
+	ctl->engine->dp.config->loader_uid = c->uid;
+	ctl->engine->dp.config->loader_pid = c->pid;
 	pf_put_u32(&b, loaded.adopted);
 	pf_put_u32(&b, loaded.room);
 	pf_reply_ok(c, &b);
@@ -178,8 +178,8 @@ static void rules(struct pf_client_conn *c, struct pf_cursor *p)
 	free(stats);
 	pf_buf_free(&b);
 	pf_put_u32(&b, (uint32_t)rs->nrules);
-	pf_put_u32(&b, c->control->engine->loader_uid);
-	pf_put_u32(&b, c->control->engine->loader_pid);
+	pf_put_u32(&b, c->control->engine->dp.config->loader_uid);
+	pf_put_u32(&b, c->control->engine->dp.config->loader_pid);
 	pf_reply_ok(c, &b);
 }
 

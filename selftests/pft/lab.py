@@ -23,7 +23,7 @@ from . import bpf
 from .netns import Netns, wait_for
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get("PF_BUILD") or os.path.join(ROOT, "build")
+BUILD = os.path.abspath(os.environ.get("PF_BUILD") or os.path.join(ROOT, "build"))
 PFD = os.path.join(BUILD, "pfd")
 PFCTL = os.path.join(BUILD, "pfctl-linux")
 

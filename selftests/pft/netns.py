@@ -6,6 +6,7 @@ plays all the hosts of a test: `with ns: s = socket.socket(...)`.
 """
 import ctypes
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -31,6 +32,12 @@ class Netns:
         self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
 
     def delete(self):
+        """With the processes in it: daemons have left their parents."""
+        for pid in ip("netns", "pids", self.name).split():
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         os.close(self.fd)
         subprocess.run(["ip", "netns", "del", self.name], check=False,
                        stderr=subprocess.DEVNULL)
