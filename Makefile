@@ -168,13 +168,18 @@ check:
 demo: all
 	$(Q)PF_BUILD=$(BUILD) examples/demo
 
-bench: all
+$(BUILD)/bench/flood: $(BUILD)/obj/bench/flood.o
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+bench: all $(BUILD)/bench/flood
 	$(Q)PF_BUILD=$(BUILD) bench/run
 
 DEBIAN_BUILD := make gcc libc6-dev clang llvm bpftool bison flex libbpf-dev libelf-dev \
 	zlib1g-dev libmnl-dev libpcap-dev libcap-ng-dev linux-libc-dev
 DEBIAN_TEST := libcmocka-dev libclang-rt-dev python3 python3-scapy iproute2 iputils-ping procps tcpdump mandoc \
-	ethtool netbase util-linux bsdextrautils
+	ethtool netbase nftables util-linux bsdextrautils
 DEBIAN_LINT := clang-format clang-tidy
 
 # Asks the network only for what is not there.

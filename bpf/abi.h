@@ -67,13 +67,13 @@ enum pf_counter {
 	PF_CNT_HITS_RETIRED,	 /* packets counted in states that are gone */
 	PF_CNT_INSERTS,
 	PF_CNT_REMOVALS,
-	PF_CNT_LOGGED,	 /* log records handed to the ring */
-	PF_CNT_LOG_LOST, /* log records that found no room or no reader */
-	PF_CNT_ANSWERS,	 /* RST, ACK and ICMP sent for a packet */
+	PF_CNT_LOGGED,	  /* log records handed to the ring */
+	PF_CNT_LOG_LOST,  /* log records that found no room or no reader */
+	PF_CNT_ANSWERS,	  /* RST, ACK and ICMP sent for a packet */
 	PF_CNT_NO_ANSWER, /* packets that should have had one, but could not */
-	PF_CNT_UNJUDGED, /* drops because a tail call found no program */
-	PF_CNT_VLAN,	 /* drops of frames with more than two VLAN tags */
-	PF_CNT_LINKTYPE, /* drops on interfaces whose link type is not known */
+	PF_CNT_UNJUDGED,  /* drops because a tail call found no program */
+	PF_CNT_VLAN,	  /* drops of frames with more than two VLAN tags */
+	PF_CNT_LINKTYPE,  /* drops on interfaces whose link type is not known */
 	PF_CNT_MAX,
 };
 
@@ -124,14 +124,14 @@ enum pf_peer_state { PF_NO_TRAFFIC, PF_SINGLE, PF_MULTIPLE };
 #define PF_WSCALE_FLAG 0x80 /* a window scale option was seen */
 #define PF_WSCALE_MASK 0x0f
 
-#define PF_TH_FIN 0x01
-#define PF_TH_SYN 0x02
-#define PF_TH_RST 0x04
-#define PF_TH_PUSH 0x08
-#define PF_TH_ACK 0x10
-#define PF_TH_URG 0x20
-#define PF_TH_ECE 0x40
-#define PF_TH_CWR 0x80
+#define PF_TH_FIN      0x01
+#define PF_TH_SYN      0x02
+#define PF_TH_RST      0x04
+#define PF_TH_PUSH     0x08
+#define PF_TH_ACK      0x10
+#define PF_TH_URG      0x20
+#define PF_TH_ECE      0x40
+#define PF_TH_CWR      0x80
 
 struct pf_addr {
 	__u32 w[4];
@@ -159,11 +159,11 @@ struct pf_state_key {
 struct pf_state_peer {
 	__u64 packets;
 	__u64 bytes;
-	__u32 seqlo;	 /* highest sequence number seen to end from this peer */
+	__u32 seqlo;	   /* highest sequence number seen to end from this peer */
 	__u32 other_seqhi; /* highest that the other may send: this peer's ack + window */
-	__u32 max_win;	 /* largest window announced, scaled down */
-	__u32 seqdiff;	 /* modulation */
-	__u32 last;	 /* tick of the last packet that renewed the state */
+	__u32 max_win;	   /* largest window announced, scaled down */
+	__u32 seqdiff;	   /* modulation */
+	__u32 last;	   /* tick of the last packet that renewed the state */
 	__u16 mss;
 	__u16 pad;
 	__u32 tsval;
@@ -179,9 +179,9 @@ enum pf_slot_status {
 	PF_SLOT_LOST = 4, /* dead or free, but no queue took it: the sweep offers it again */
 };
 
-#define PF_SF_LOOSE 0x01    /* adopted in mid-stream: sequence windows not yet known */
+#define PF_SF_LOOSE	0x01 /* adopted in mid-stream: sequence windows not yet known */
 #define PF_SF_ALLOWOPTS 0x02 /* its rule lets IP options pass */
-#define PF_SF_SLOPPY 0x04   /* no sequence windows at all */
+#define PF_SF_SLOPPY	0x04 /* no sequence windows at all */
 
 /* One state: four cache lines, in an mmapable array. */
 struct pf_state {
@@ -244,25 +244,25 @@ struct pf_limbo_entry {
 struct pf_config {
 	__u32 abi_version;
 	__u32 hz;
-	__u64 hash_key[6];	     /* of the state table; never changes while it holds states */
-	__u32 mark;		     /* secret by which we know our own answers; not 0 */
-	__u32 mark16;		     /* the same in 16 bits, for tc_index; not 0 */
-	__u32 state_limit;	     /* set limit states */
-	__u32 slots;		     /* entries of the slot array */
+	__u64 hash_key[6]; /* of the state table; never changes while it holds states */
+	__u32 mark;	   /* secret by which we know our own answers; not 0 */
+	__u32 mark16;	   /* the same in 16 bits, for tc_index; not 0 */
+	__u32 state_limit; /* set limit states */
+	__u32 slots;	   /* entries of the slot array */
 	__u32 bucket_mask;
 	__u32 debug;
-	__u32 timeout[PFTM_MAX];     /* ticks; adaptive.start and .end count states */
-	__u32 sweep_slice;	     /* slots that one sweep looks at */
-	__u32 sweep_ns;		     /* time between two sweeps */
-	__u32 grace;		     /* ticks that a dead slot rests */
+	__u32 timeout[PFTM_MAX]; /* ticks; adaptive.start and .end count states */
+	__u32 sweep_slice;	 /* slots that one sweep looks at */
+	__u32 sweep_ns;		 /* time between two sweeps */
+	__u32 grace;		 /* ticks that a dead slot rests */
 	/* the loader's own, kept here so that they outlive it */
 	__u32 enabled;
-	__u32 adopted;		     /* connections older than the firewall have been taken in */
-	__u32 confirm_gen;	     /* generation to go back to ... */
-	__u64 confirm_at;	     /* ... then, CLOCK_BOOTTIME seconds; 0 never */
-	__u64 since;		     /* CLOCK_BOOTTIME seconds of enabling or disabling */
-	__u64 netns;		     /* cookie of the network namespace */
-	__u32 loader_uid;	     /* whose rules they are */
+	__u32 adopted;	   /* connections older than the firewall have been taken in */
+	__u32 confirm_gen; /* generation to go back to ... */
+	__u64 confirm_at;  /* ... then, CLOCK_BOOTTIME seconds; 0 never */
+	__u64 since;	   /* CLOCK_BOOTTIME seconds of enabling or disabling */
+	__u64 netns;	   /* cookie of the network namespace */
+	__u32 loader_uid;  /* whose rules they are */
 	__u32 loader_pid;
 };
 
@@ -287,14 +287,14 @@ struct pf_rule_stats {
 };
 
 /* Rule ids: 0 is the implicit default rule, pass without state. */
-#define PF_RULE_DEFAULT 0
-#define PF_MAX_RULE_IDS 8192
+#define PF_RULE_DEFAULT	 0
+#define PF_MAX_RULE_IDS	 8192
 
 /* Interfaces, by ifindex; kept by the loader. */
 #define PF_IFACE_BRIDGED 0x01 /* a bridge port: frames for other stations are ours too */
 struct pf_iface {
 	__u32 flags;
-	__u32 addr4;		/* own addresses, 0 if none: sources of ICMP errors */
+	__u32 addr4; /* own addresses, 0 if none: sources of ICMP errors */
 	struct pf_addr addr6;
 	struct pf_addr linklocal;
 };
@@ -310,12 +310,12 @@ struct pf_table_value {
 	__u32 flags;
 	__u32 prefixlen; /* the key's, for a look-up tells only that something covers it */
 };
-#define PF_MAX_TABLES 4096 /* slots of the array of tables; 0 is always empty */
+#define PF_MAX_TABLES	 4096 /* slots of the array of tables; 0 is always empty */
 
 /* Who a table is; kept by the loader, by slot. */
-#define PF_TABLE_USED 0x01
+#define PF_TABLE_USED	 0x01
 #define PF_TABLE_PERSIST 0x02
-#define PF_TABLE_CONST 0x04
+#define PF_TABLE_CONST	 0x04
 struct pf_table_name {
 	char name[32];
 	__u32 flags;
@@ -323,13 +323,13 @@ struct pf_table_name {
 };
 
 /* What `apply` needs to know of the rule that won. */
-#define PF_RULE_BLOCK 0x01
-#define PF_RULE_LOG 0x02
-#define PF_RULE_KEEP 0x04
-#define PF_RULE_RETURN 0x08	/* RST to TCP, ICMP to the rest */
-#define PF_RULE_RETURN_RST 0x10
+#define PF_RULE_BLOCK	    0x01
+#define PF_RULE_LOG	    0x02
+#define PF_RULE_KEEP	    0x04
+#define PF_RULE_RETURN	    0x08 /* RST to TCP, ICMP to the rest */
+#define PF_RULE_RETURN_RST  0x10
 #define PF_RULE_RETURN_ICMP 0x20
-#define PF_RULE_ALLOWOPTS 0x40
+#define PF_RULE_ALLOWOPTS   0x40
 struct pf_rule_info {
 	__u32 id;
 	__u32 nr; /* as printed; ~0 for the default rule */
@@ -354,15 +354,15 @@ enum pf_answer {
 	PF_ANSWER_ICMP, /* answer_icmp */
 };
 
-#define PF_FRAG_NONE 0
-#define PF_FRAG_FIRST 1
-#define PF_FRAG_LATER 2
+#define PF_FRAG_NONE	    0
+#define PF_FRAG_FIRST	    1
+#define PF_FRAG_LATER	    2
 
 #define PF_OPT_ROUTER_ALERT 0x01
-#define PF_OPT_OTHER 0x02
-#define PF_OPT_JUMBO 0x04
+#define PF_OPT_OTHER	    0x02
+#define PF_OPT_JUMBO	    0x04
 
-#define PF_ANSWER_BUF 192
+#define PF_ANSWER_BUF	    192
 
 /*
  * The packet at hand, in per-CPU scratch memory: filled by the parser, read by
@@ -402,8 +402,8 @@ struct pf_pkt {
 	__u32 seq;
 	__u32 ack;
 	__u16 win;
-	__u8 wscale; /* of a SYN: value | PF_WSCALE_FLAG */
-	__u8 th_off; /* bytes */
+	__u8 wscale;   /* of a SYN: value | PF_WSCALE_FLAG */
+	__u8 th_off;   /* bytes */
 	__u16 icmp_id; /* network order */
 	__u16 pad3;
 	__u8 vlan_tags; /* in the packet */

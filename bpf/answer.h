@@ -20,7 +20,7 @@
 #include "parse.h"
 
 #define LOOPBACK_IFINDEX 1
-#define ANSWER_TTL 64
+#define ANSWER_TTL	 64
 
 /* A context pointer is opaque to the verifier; through a map value it becomes a number. */
 struct {
@@ -105,8 +105,10 @@ inline_always __u32 pseudo_sum(const struct pf_pkt *p, __u32 len, __u8 proto)
 noinline_sub int tcp_cksum_bad(struct __sk_buff *skb, struct pf_pkt *p)
 {
 	__u32 end = p->l3 + p->tot_len;
-	struct cksum_walk w = {
-		.skb = skb, .off = p->l4, .end = end, .sum = pseudo_sum(p, end - p->l4, IPPROTO_TCP)};
+	struct cksum_walk w = {.skb = skb,
+			       .off = p->l4,
+			       .end = end,
+			       .sum = pseudo_sum(p, end - p->l4, IPPROTO_TCP)};
 
 	bpf_loop(65536 / CKSUM_CHUNK, cksum_step, &w, 0);
 	return w.fail || w.off < w.end || fold(w.sum) != 0xffff;
@@ -242,11 +244,11 @@ inline_always int answer_tcp(struct __sk_buff *skb, struct pf_pkt *p)
 
 /* --- ICMP --- */
 
-#define QUOTE_L4 8  /* RFC 792 */
-#define QUOTE_TCP 20 /* so that the checksum field, which a device may fill in, is there */
+#define QUOTE_L4   8  /* RFC 792 */
+#define QUOTE_TCP  20 /* so that the checksum field, which a device may fill in, is there */
 #define ICMP4_HDRS (sizeof(struct ipv4_hdr) + ICMP_HLEN)
 #define ICMP6_HDRS (sizeof(struct ipv6_hdr) + ICMP_HLEN)
-#define QUOTE_MAX (PF_ANSWER_BUF - 48)
+#define QUOTE_MAX  (PF_ANSWER_BUF - 48)
 
 inline_always void icmp_source(struct __sk_buff *skb, const struct pf_pkt *p, struct pf_addr *from)
 {

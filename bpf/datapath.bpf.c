@@ -53,15 +53,15 @@ inline_always int to_slow(struct __sk_buff *skb, __u8 dir, __u32 l2)
 }
 
 /* A TCP segment of l4len bytes at `th`: 1 if it passes by its state. */
-inline_always int fast_tcp(const struct tcp_hdr *th, struct pf_state_key *k, __u8 dir,
-			   __u32 l4len, __u32 tot_len)
+inline_always int fast_tcp(const struct tcp_hdr *th, struct pf_state_key *k, __u8 dir, __u32 l4len,
+			   __u32 tot_len)
 {
 	__u32 hlen = (th->off_x2 >> 4) * 4, from;
 	struct pf_state *s;
 
 	/* ACK, perhaps with PSH and ECN's bits; nothing that asks for repair */
-	if ((th->flags & ~(PF_TH_PUSH | PF_TH_ECE | PF_TH_CWR)) != PF_TH_ACK ||
-	    (th->off_x2 & 15) || th->urg || hlen < sizeof(*th) || hlen > l4len)
+	if ((th->flags & ~(PF_TH_PUSH | PF_TH_ECE | PF_TH_CWR)) != PF_TH_ACK || (th->off_x2 & 15) ||
+	    th->urg || hlen < sizeof(*th) || hlen > l4len)
 		return 0;
 	s = state_find(k, key_hash(k));
 	if (!s || !state_word_is(s, TCPS_ESTABLISHED, PFTM_TCP_ESTABLISHED))
@@ -75,8 +75,8 @@ inline_always int fast_tcp(const struct tcp_hdr *th, struct pf_state_key *k, __u
 	return 1;
 }
 
-inline_always int fast_udp(const struct udp_hdr *uh, struct pf_state_key *k, __u8 dir,
-			   __u32 l4len, __u32 tot_len)
+inline_always int fast_udp(const struct udp_hdr *uh, struct pf_state_key *k, __u8 dir, __u32 l4len,
+			   __u32 tot_len)
 {
 	__u32 len = bpf_ntohs(uh->len), from;
 	struct pf_state *s;
@@ -526,8 +526,7 @@ inline_always int refuse_state(struct __sk_buff *skb, struct pf_pkt *p, enum cre
 	if (why == CREATE_LIMIT)
 		count(PF_CNT_REASON + PFRES_MAXSTATES);
 	if (p->rule.flags & PF_RULE_LOG)
-		log_packet(skb, p, PF_BLOCK,
-			   why == CREATE_LIMIT ? PFRES_MAXSTATES : PFRES_MEMORY);
+		log_packet(skb, p, PF_BLOCK, why == CREATE_LIMIT ? PFRES_MAXSTATES : PFRES_MEMORY);
 	return VERDICT_DROP;
 }
 

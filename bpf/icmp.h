@@ -37,7 +37,7 @@ inline_always void icmp4_map(__u8 type, __be16 id, struct icmp_map *m)
 	case 12: /* parameter problem */
 		m->role = ICMP_ERROR;
 		break;
-	case 8: /* echo */
+	case 8:	 /* echo */
 	case 13: /* timestamp */
 	case 15: /* information */
 	case 17: /* address mask */

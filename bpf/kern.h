@@ -30,9 +30,9 @@ struct bpf_iter__bpf_map_elem {
 #pragma clang attribute pop
 
 /* include/linux/skbuff.h */
-#define CHECKSUM_NONE 0
+#define CHECKSUM_NONE	     0
 #define CHECKSUM_UNNECESSARY 1
-#define CHECKSUM_COMPLETE 2
-#define CHECKSUM_PARTIAL 3
+#define CHECKSUM_COMPLETE    2
+#define CHECKSUM_PARTIAL     3
 
 #endif /* PF_BPF_KERN_H */

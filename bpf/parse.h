@@ -65,7 +65,7 @@ struct icmp_hdr {
 };
 
 #define ICMP_HLEN 8
-#define ND_HLEN 24 /* neighbour solicitation and advertisement, MLD, up to the address */
+#define ND_HLEN	  24 /* neighbour solicitation and advertisement, MLD, up to the address */
 
 enum {
 	ICMP6_MLD_QUERY = 130,
@@ -88,17 +88,17 @@ inline_always enum parse_result parse_drop(struct pf_pkt *p, __u8 reason)
 /* The header chain of one IP packet: the packet itself, or one quoted in an ICMP error. */
 struct chain {
 	struct __sk_buff *skb;
-	__u32 off;	/* of the header at hand */
-	__u32 end;	/* of the IP packet */
-	__u32 fragoff;	/* of the fragment header of a fragment that is not atomic, 0 none */
+	__u32 off;     /* of the header at hand */
+	__u32 end;     /* of the IP packet */
+	__u32 fragoff; /* of the fragment header of a fragment that is not atomic, 0 none */
 	__u32 jumbolen;
-	__u16 plen;	/* IPv6 payload length */
+	__u16 plen; /* IPv6 payload length */
 	__u8 proto;
 	__u8 hop_limit;
 	__u8 linklocal; /* the source is */
 	__u8 badopts;
 	__u8 reason;
-	__u8 later;	/* not the first fragment */
+	__u8 later; /* not the first fragment */
 	__u8 done;
 	__u8 fail;
 	__u8 routing;
@@ -233,7 +233,8 @@ inline_always long chain_short_fragment(struct chain *c)
 
 noinline_sub long chain_hopopts(struct chain *c, __u32 len)
 {
-	struct opt_walk w = {.skb = c->skb, .off = c->off + 2, .end = c->off + len, .plen = c->plen};
+	struct opt_walk w = {
+		.skb = c->skb, .off = c->off + 2, .end = c->off + len, .plen = c->plen};
 
 	if (walk_options6(&w))
 		return chain_fail(c, w.reason);
@@ -437,8 +438,7 @@ inline_always __u32 parse_l2(struct __sk_buff *skb, struct pf_pkt *p)
 	return bpf_ntohs(proto);
 }
 
-inline_always enum parse_result parse_ip4(struct __sk_buff *skb, struct pf_pkt *p,
-					  struct chain *c)
+inline_always enum parse_result parse_ip4(struct __sk_buff *skb, struct pf_pkt *p, struct chain *c)
 {
 	struct ipv4_hdr ip;
 	__u32 room = skb->len - p->l3;
@@ -481,8 +481,7 @@ inline_always int own_jumbo(struct __sk_buff *skb, const struct pf_pkt *p, const
 	       c->jumbolen == skb->len - p->l3 - sizeof(struct ipv6_hdr);
 }
 
-inline_always enum parse_result parse_ip6(struct __sk_buff *skb, struct pf_pkt *p,
-					  struct chain *c)
+inline_always enum parse_result parse_ip6(struct __sk_buff *skb, struct pf_pkt *p, struct chain *c)
 {
 	struct ipv6_hdr ip6;
 	__u32 room = skb->len - p->l3;

@@ -16,30 +16,30 @@
 
 #include "abi.h"
 
-#define inline_always static inline __attribute__((always_inline))
-#define noinline_sub static __attribute__((noinline))
+#define inline_always	 static inline __attribute__((always_inline))
+#define noinline_sub	 static __attribute__((noinline))
 
-#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
+#define READ_ONCE(x)	 (*(volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
-#define barrier() asm volatile("" ::: "memory")
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
+#define barrier()	 asm volatile("" ::: "memory")
+#define likely(x)	 __builtin_expect(!!(x), 1)
+#define unlikely(x)	 __builtin_expect(!!(x), 0)
 /* Hides a value's origin from clang, which would reorder the check away from the use. */
-#define opaque(x) asm volatile("" : "+r"(x))
+#define opaque(x)	 asm volatile("" : "+r"(x))
 
 /* linux/pkt_cls.h: go on with the chain; drop. */
-#define VERDICT_PASS (-1)
-#define VERDICT_DROP 2
+#define VERDICT_PASS	 (-1)
+#define VERDICT_DROP	 2
 
 /* linux/if_packet.h */
-#define PACKET_HOST 0
+#define PACKET_HOST	 0
 #define PACKET_OTHERHOST 3
 
-#define ETH_HLEN 14
-#define ETH_P_IP 0x0800
-#define ETH_P_IPV6 0x86dd
-#define ETH_P_8021Q 0x8100
-#define ETH_P_8021AD 0x88a8
+#define ETH_HLEN	 14
+#define ETH_P_IP	 0x0800
+#define ETH_P_IPV6	 0x86dd
+#define ETH_P_8021Q	 0x8100
+#define ETH_P_8021AD	 0x88a8
 
 enum {
 	IPPROTO_HOPOPTS = 0,

@@ -72,8 +72,7 @@ inline_always void track_simple(struct pf_state *s, __u32 from, __u8 single, __u
 		WRITE_ONCE(*src, PF_SINGLE);
 	if (*dst == PF_SINGLE)
 		WRITE_ONCE(*dst, PF_MULTIPLE);
-	WRITE_ONCE(s->timeout,
-		   *src == PF_MULTIPLE && *dst == PF_MULTIPLE ? multiple : single);
+	WRITE_ONCE(s->timeout, *src == PF_MULTIPLE && *dst == PF_MULTIPLE ? multiple : single);
 }
 
 /* A packet of a state, errors of ICMP apart. */

@@ -15,12 +15,12 @@
 
 #include "pf.h"
 
-#define SEQ_GT(a, b) ((__s32)((__u32)(a) - (__u32)(b)) > 0)
+#define SEQ_GT(a, b)  ((__s32)((__u32)(a) - (__u32)(b)) > 0)
 #define SEQ_GEQ(a, b) ((__s32)((__u32)(a) - (__u32)(b)) >= 0)
 #define SEQ_LEQ(a, b) ((__s32)((__u32)(a) - (__u32)(b)) <= 0)
 
-#define MAXACKWINDOW (0xffff + 1500)
-#define TCP_MAXWIN 65535U
+#define MAXACKWINDOW  (0xffff + 1500)
+#define TCP_MAXWIN    65535U
 
 inline_always __u32 max_u32(__u32 a, __u32 b)
 {
@@ -112,9 +112,9 @@ inline_always int tcp_fast(struct pf_state *s, __u32 from, __u32 seq, __u32 ack,
 enum tcp_verdict {
 	TCP_PASS,
 	TCP_DROP,
-	TCP_DROP_RST,	/* both sides still say SYN: the sender is told */
-	TCP_CHALLENGE,	/* SYN into a living connection */
-	TCP_REUSE,	/* SYN over a dead one: to be judged as new */
+	TCP_DROP_RST,  /* both sides still say SYN: the sender is told */
+	TCP_CHALLENGE, /* SYN into a living connection */
+	TCP_REUSE,     /* SYN over a dead one: to be judged as new */
 };
 
 /* What one segment is to the check; `x` stands for the connection's two sides as seen from it. */
@@ -238,8 +238,7 @@ inline_always __u8 tcp_timeout(__u8 a, __u8 b)
 }
 
 /* The whole check.  Under the state's lock: no calls. */
-inline_always enum tcp_verdict tcp_full(struct pf_state *s, __u32 from, struct pf_pkt *p,
-					__u32 now)
+inline_always enum tcp_verdict tcp_full(struct pf_state *s, __u32 from, struct pf_pkt *p, __u32 now)
 {
 	struct pf_state_peer *src = &s->peer[from & 1];
 	struct pf_state_peer *dst = &s->peer[!(from & 1)];

@@ -26,8 +26,7 @@ const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part)
 	if ((r->icmp_type || r->icmp_code) && !icmp)
 		return fail(part, PF_PART_ICMP, "icmp-type/code only applies to icmp");
 	if ((r->icmp_type || r->icmp_code) && !r->af)
-		return fail(part, PF_PART_ICMP,
-			    "must indicate address family with icmp-type/code");
+		return fail(part, PF_PART_ICMP, "must indicate address family with icmp-type/code");
 	if (r->icmp_code && !r->icmp_type)
 		return fail(part, PF_PART_ICMP, "icmp code without a type");
 	if (r->proto == PF_PROTO_ICMP && r->af == PF_FAMILY_INET6)

@@ -22,7 +22,7 @@ struct combination {
 };
 
 /* OpenBSD answers with "port unreachable" when no code is given. */
-#define RETURN_ICMP_DEFAULT (3 << 8 | 3)
+#define RETURN_ICMP_DEFAULT  (3 << 8 | 3)
 #define RETURN_ICMP6_DEFAULT (1 << 8 | 4)
 
 /* Number of errors, all reported. */
@@ -30,7 +30,7 @@ static int check_rule(struct pf_parser *p, const struct pf_rule *r, const struct
 {
 	const struct pf_stmt_rule *s = &p->stmt;
 	const struct pf_loc *loc[] = {
-		[PF_PART_RULE] = &s->loc,	[PF_PART_ICMP] = &s->icmp_loc,
+		[PF_PART_RULE] = &s->loc,	 [PF_PART_ICMP] = &s->icmp_loc,
 		[PF_PART_BLOCK] = &s->block_loc, [PF_PART_STATE] = &s->state_loc,
 		[PF_PART_PORT] = &s->loc,
 	};
@@ -94,7 +94,7 @@ static void host_format(const struct pf_rule_host *h, char *buf, size_t size)
 static void port_format(const struct pf_rule_port *port, char *buf, size_t size)
 {
 	static const char *const unary[] = {
-		[PF_PORT_NE] = "!=", [PF_PORT_LT] = "<", [PF_PORT_LE] = "<=",
+		[PF_PORT_NE] = "!=", [PF_PORT_LT] = "<",  [PF_PORT_LE] = "<=",
 		[PF_PORT_GT] = ">",  [PF_PORT_GE] = ">=",
 	};
 
@@ -222,7 +222,7 @@ static void defaults(struct pf_rule *r, unsigned int seen)
 		if (!(seen & PF_OPT_STATE))
 			r->keep_state = true;
 		if (!(seen & PF_OPT_FLAGS) && r->keep_state && !r->fragment) {
-			r->flags = 0x02;    /* S */
+			r->flags = 0x02;   /* S */
 			r->flagset = 0x12; /* SA */
 		}
 	} else if (r->block_kind == PF_BLOCK_RETURN || r->block_kind == PF_BLOCK_RETURN_ICMP) {
@@ -308,9 +308,9 @@ void pf_expand_rule(struct pf_parser *p)
 	unsigned int before = p->nerrors;
 
 #define EACH(member, list) for ((member) = (list); !p->nomem; (member) = (member)->next) {
-#define END(member)                                                                                \
-	if (!(member) || !(member)->next)                                                          \
-		break;                                                                             \
+#define END(member)                       \
+	if (!(member) || !(member)->next) \
+		break;                    \
 	}
 	EACH(c.ifp, s->ifs.first)
 	EACH(c.proto, s->protos.first)
@@ -319,11 +319,11 @@ void pf_expand_rule(struct pf_parser *p)
 	EACH(c.sport, s->sport.first)
 	EACH(c.dst, s->dst.first)
 	EACH(c.dport, s->dport.first)
-		int n = add_rule(p, &c);
+	int n = add_rule(p, &c);
 
-		if (n < 0)
-			return;
-		added += (size_t)n;
+	if (n < 0)
+		return;
+	added += (size_t)n;
 	END(c.dport)
 	END(c.dst)
 	END(c.sport)

@@ -31,8 +31,7 @@ static bool bits_ok(struct pf_parser *p, const struct pf_loc *loc, enum pf_famil
 {
 	if (bits >= -1 && bits <= (long long)pf_family_bits(af))
 		return true;
-	pf_error(p, loc, "prefix length %lld is out of range (0 to %u)", bits,
-		 pf_family_bits(af));
+	pf_error(p, loc, "prefix length %lld is out of range (0 to %u)", bits, pf_family_bits(af));
 	return false;
 }
 

@@ -32,8 +32,10 @@ const char *const pf_timeout_names[PF_TIMEOUT_MAX] = {
 };
 
 const char *const pf_limit_names[PF_LIMIT_MAX] = {
-	[PF_LIMIT_STATES] = "states",	      [PF_LIMIT_SRC_NODES] = "src-nodes",
-	[PF_LIMIT_FRAGS] = "frags",	      [PF_LIMIT_TABLES] = "tables",
+	[PF_LIMIT_STATES] = "states",
+	[PF_LIMIT_SRC_NODES] = "src-nodes",
+	[PF_LIMIT_FRAGS] = "frags",
+	[PF_LIMIT_TABLES] = "tables",
 	[PF_LIMIT_TABLE_ENTRIES] = "table-entries",
 };
 
@@ -81,10 +83,10 @@ int pf_limit_by_name(const char *name)
  * /etc/protocols.  The first name of a number is the one that is printed.
  */
 static const struct name_number protos[] = {
-	{"icmp", 1},	 {"igmp", 2},	      {"ipencap", 4}, {"tcp", 6},   {"udp", 17},
-	{"ipv6", 41},	 {"gre", 47},	      {"esp", 50},    {"ah", 51},   {"ipv6-icmp", 58},
-	{"icmp6", 58},	 {"ospf", 89},	      {"etherip", 97}, {"pim", 103}, {"carp", 112},
-	{"vrrp", 112},	 {"sctp", 132},	      {"pfsync", 240},
+	{"icmp", 1},   {"igmp", 2},   {"ipencap", 4},  {"tcp", 6},   {"udp", 17},
+	{"ipv6", 41},  {"gre", 47},   {"esp", 50},     {"ah", 51},   {"ipv6-icmp", 58},
+	{"icmp6", 58}, {"ospf", 89},  {"etherip", 97}, {"pim", 103}, {"carp", 112},
+	{"vrrp", 112}, {"sctp", 132}, {"pfsync", 240},
 };
 
 int pf_proto_by_name(const char *name)
@@ -126,23 +128,23 @@ const char *pf_service_name(uint16_t port, uint8_t proto)
 }
 
 static const struct name_number icmp_types[] = {
-	{"echoreq", 8},	    {"echorep", 0},   {"unreach", 3},	 {"squench", 4},
-	{"redir", 5},	    {"althost", 6},   {"routeradv", 9},	 {"routersol", 10},
-	{"timex", 11},	    {"paramprob", 12}, {"timereq", 13},	 {"timerep", 14},
-	{"inforeq", 15},    {"inforep", 16},  {"maskreq", 17},	 {"maskrep", 18},
-	{"trace", 30},	    {"dataconv", 31}, {"mobredir", 32},	 {"ipv6-where", 33},
-	{"ipv6-here", 34},  {"mobregreq", 35}, {"mobregrep", 36}, {"skip", 39},
+	{"echoreq", 8},	   {"echorep", 0},    {"unreach", 3},	 {"squench", 4},
+	{"redir", 5},	   {"althost", 6},    {"routeradv", 9},	 {"routersol", 10},
+	{"timex", 11},	   {"paramprob", 12}, {"timereq", 13},	 {"timerep", 14},
+	{"inforeq", 15},   {"inforep", 16},   {"maskreq", 17},	 {"maskrep", 18},
+	{"trace", 30},	   {"dataconv", 31},  {"mobredir", 32},	 {"ipv6-where", 33},
+	{"ipv6-here", 34}, {"mobregreq", 35}, {"mobregrep", 36}, {"skip", 39},
 	{"photuris", 40},
 };
 
 static const struct name_number icmp6_types[] = {
-	{"unreach", 1},	      {"toobig", 2},	 {"timex", 3},	      {"paramprob", 4},
-	{"echoreq", 128},     {"echorep", 129},	 {"groupqry", 130},   {"listqry", 130},
-	{"grouprep", 131},    {"listenrep", 131}, {"groupterm", 132}, {"listendone", 132},
-	{"routersol", 133},   {"routeradv", 134}, {"neighbrsol", 135}, {"neighbradv", 136},
-	{"redir", 137},	      {"routrrenum", 138}, {"wrureq", 139},   {"wrurep", 140},
-	{"fqdnreq", 139},     {"fqdnrep", 140},	 {"niqry", 139},      {"nirep", 140},
-	{"mtraceresp", 200},  {"mtrace", 201},
+	{"unreach", 1},	     {"toobig", 2},	  {"timex", 3},	       {"paramprob", 4},
+	{"echoreq", 128},    {"echorep", 129},	  {"groupqry", 130},   {"listqry", 130},
+	{"grouprep", 131},   {"listenrep", 131},  {"groupterm", 132},  {"listendone", 132},
+	{"routersol", 133},  {"routeradv", 134},  {"neighbrsol", 135}, {"neighbradv", 136},
+	{"redir", 137},	     {"routrrenum", 138}, {"wrureq", 139},     {"wrurep", 140},
+	{"fqdnreq", 139},    {"fqdnrep", 140},	  {"niqry", 139},      {"nirep", 140},
+	{"mtraceresp", 200}, {"mtrace", 201},
 };
 
 struct icmp_code {
@@ -152,22 +154,22 @@ struct icmp_code {
 };
 
 static const struct icmp_code icmp_codes[] = {
-	{"net-unr", 3, 0},	{"host-unr", 3, 1},	 {"proto-unr", 3, 2},
-	{"port-unr", 3, 3},	{"needfrag", 3, 4},	 {"srcfail", 3, 5},
-	{"net-unk", 3, 6},	{"host-unk", 3, 7},	 {"isolate", 3, 8},
-	{"net-prohib", 3, 9},	{"host-prohib", 3, 10},	 {"net-tos", 3, 11},
-	{"host-tos", 3, 12},	{"filter-prohib", 3, 13}, {"host-preced", 3, 14},
-	{"cutoff-preced", 3, 15}, {"redir-net", 5, 0},	 {"redir-host", 5, 1},
-	{"redir-tos-net", 5, 2}, {"redir-tos-host", 5, 3}, {"normal-adv", 9, 0},
-	{"common-adv", 9, 16},	{"transit", 11, 0},	 {"reassemb", 11, 1},
-	{"badhead", 12, 0},	{"optmiss", 12, 1},	 {"badlen", 12, 2},
-	{"unknown-ind", 40, 1}, {"auth-fail", 40, 2},	 {"decrypt-fail", 40, 3},
+	{"net-unr", 3, 0},	  {"host-unr", 3, 1},	    {"proto-unr", 3, 2},
+	{"port-unr", 3, 3},	  {"needfrag", 3, 4},	    {"srcfail", 3, 5},
+	{"net-unk", 3, 6},	  {"host-unk", 3, 7},	    {"isolate", 3, 8},
+	{"net-prohib", 3, 9},	  {"host-prohib", 3, 10},   {"net-tos", 3, 11},
+	{"host-tos", 3, 12},	  {"filter-prohib", 3, 13}, {"host-preced", 3, 14},
+	{"cutoff-preced", 3, 15}, {"redir-net", 5, 0},	    {"redir-host", 5, 1},
+	{"redir-tos-net", 5, 2},  {"redir-tos-host", 5, 3}, {"normal-adv", 9, 0},
+	{"common-adv", 9, 16},	  {"transit", 11, 0},	    {"reassemb", 11, 1},
+	{"badhead", 12, 0},	  {"optmiss", 12, 1},	    {"badlen", 12, 2},
+	{"unknown-ind", 40, 1},	  {"auth-fail", 40, 2},	    {"decrypt-fail", 40, 3},
 };
 
 static const struct icmp_code icmp6_codes[] = {
-	{"admin-unr", 1, 1},  {"noroute-unr", 1, 0}, {"notnbr-unr", 1, 2},
-	{"beyond-unr", 1, 2}, {"addr-unr", 1, 3},    {"port-unr", 1, 4},
-	{"transit", 3, 0},    {"reassemb", 3, 1},    {"badhead", 4, 0},
+	{"admin-unr", 1, 1},  {"noroute-unr", 1, 0},   {"notnbr-unr", 1, 2},
+	{"beyond-unr", 1, 2}, {"addr-unr", 1, 3},      {"port-unr", 1, 4},
+	{"transit", 3, 0},    {"reassemb", 3, 1},      {"badhead", 4, 0},
 	{"nxthdr", 4, 1},     {"redironlink", 137, 0}, {"redirrouter", 137, 1},
 };
 

@@ -18,7 +18,7 @@ struct pf_parse_options {
 	const char *name; /* of the source, for messages */
 	const struct pf_define *defines;
 	size_t ndefines;
-	FILE *err;	     /* where messages go; NULL is stderr */
+	FILE *err;		 /* where messages go; NULL is stderr */
 	unsigned int max_errors; /* then it stops; 0 is 20 */
 };
 

@@ -59,10 +59,10 @@ struct pf_node_port {
 };
 
 /* A list's two ends; appending costs nothing. */
-#define PF_LIST(type)                                                                              \
-	struct {                                                                                   \
-		type *first;                                                                       \
-		type *last;                                                                        \
+#define PF_LIST(type)        \
+	struct {             \
+		type *first; \
+		type *last;  \
 	}
 typedef PF_LIST(struct pf_node_if) pf_if_list;
 typedef PF_LIST(struct pf_node_proto) pf_proto_list;
@@ -70,17 +70,20 @@ typedef PF_LIST(struct pf_node_icmp) pf_icmp_list;
 typedef PF_LIST(struct pf_node_host) pf_host_list;
 typedef PF_LIST(struct pf_node_port) pf_port_list;
 
-#define pf_list_join(a, b)                                                                         \
-	do {                                                                                       \
-		if ((a).last)                                                                      \
-			(a).last->next = (b).first;                                                \
-		else                                                                               \
-			(a).first = (b).first;                                                     \
-		if ((b).last)                                                                      \
-			(a).last = (b).last;                                                       \
+#define pf_list_join(a, b)                          \
+	do {                                        \
+		if ((a).last)                       \
+			(a).last->next = (b).first; \
+		else                                \
+			(a).first = (b).first;      \
+		if ((b).last)                       \
+			(a).last = (b).last;        \
 	} while (0)
 
-#define pf_list_one(node) {(node), (node)}
+#define pf_list_one(node)      \
+	{                      \
+		(node), (node) \
+	}
 
 /* What a token or a part of a statement means to the grammar. */
 union pf_value {
@@ -129,8 +132,8 @@ struct pf_macro {
 	bool define; /* from the command line: stays */
 };
 
-#define PF_MACRO_BUCKETS 256
-#define PF_EXPAND_DEPTH 32
+#define PF_MACRO_BUCKETS  256
+#define PF_EXPAND_DEPTH	  32
 #define PF_EXPAND_LARGEST ((size_t)64 << 20)
 
 struct pf_parser {
@@ -143,11 +146,11 @@ struct pf_parser {
 	/* the text and where the lexer stands in it */
 	const char *text;
 	size_t len;
-	size_t fed;	/* given to flex */
-	size_t at;	/* matched by flex */
+	size_t fed; /* given to flex */
+	size_t at;  /* matched by flex */
 	size_t line_at;
 	uint32_t line;
-	bool ended;	/* the last newline has been made */
+	bool ended; /* the last newline has been made */
 
 	/* macros being expanded: tokens from them have the place of the outermost use */
 	unsigned int depth;

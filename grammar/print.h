@@ -7,7 +7,7 @@
 
 #include "rule.h"
 
-#define PF_PRINT_NUMBER 1 /* "@0 " in front of a rule */
+#define PF_PRINT_NUMBER	    1 /* "@0 " in front of a rule */
 #define PF_PRINT_PORT_NAMES 2
 
 /* One rule with its newline; nr is only used with PF_PRINT_NUMBER. */

@@ -22,19 +22,28 @@ static void *grow(void *array, size_t n, size_t *capacity, size_t size)
 
 /* OpenBSD's defaults; see pf.conf(5), "set timeout" and "set limit". */
 static const uint32_t default_timeouts[PF_TIMEOUT_MAX] = {
-	[PF_TIMEOUT_TCP_FIRST] = 120,	    [PF_TIMEOUT_TCP_OPENING] = 30,
-	[PF_TIMEOUT_TCP_ESTABLISHED] = 86400, [PF_TIMEOUT_TCP_CLOSING] = 900,
-	[PF_TIMEOUT_TCP_FINWAIT] = 45,	    [PF_TIMEOUT_TCP_CLOSED] = 90,
-	[PF_TIMEOUT_UDP_FIRST] = 60,	    [PF_TIMEOUT_UDP_SINGLE] = 30,
-	[PF_TIMEOUT_UDP_MULTIPLE] = 60,	    [PF_TIMEOUT_ICMP_FIRST] = 20,
-	[PF_TIMEOUT_ICMP_ERROR] = 10,	    [PF_TIMEOUT_OTHER_FIRST] = 60,
-	[PF_TIMEOUT_OTHER_SINGLE] = 30,	    [PF_TIMEOUT_OTHER_MULTIPLE] = 60,
-	[PF_TIMEOUT_FRAG] = 60,		    [PF_TIMEOUT_INTERVAL] = 10,
-	[PF_TIMEOUT_SRC_TRACK] = 0,	    [PF_TIMEOUT_TCP_TSDIFF] = 30,
+	[PF_TIMEOUT_TCP_FIRST] = 120,
+	[PF_TIMEOUT_TCP_OPENING] = 30,
+	[PF_TIMEOUT_TCP_ESTABLISHED] = 86400,
+	[PF_TIMEOUT_TCP_CLOSING] = 900,
+	[PF_TIMEOUT_TCP_FINWAIT] = 45,
+	[PF_TIMEOUT_TCP_CLOSED] = 90,
+	[PF_TIMEOUT_UDP_FIRST] = 60,
+	[PF_TIMEOUT_UDP_SINGLE] = 30,
+	[PF_TIMEOUT_UDP_MULTIPLE] = 60,
+	[PF_TIMEOUT_ICMP_FIRST] = 20,
+	[PF_TIMEOUT_ICMP_ERROR] = 10,
+	[PF_TIMEOUT_OTHER_FIRST] = 60,
+	[PF_TIMEOUT_OTHER_SINGLE] = 30,
+	[PF_TIMEOUT_OTHER_MULTIPLE] = 60,
+	[PF_TIMEOUT_FRAG] = 60,
+	[PF_TIMEOUT_INTERVAL] = 10,
+	[PF_TIMEOUT_SRC_TRACK] = 0,
+	[PF_TIMEOUT_TCP_TSDIFF] = 30,
 };
 
 static const uint32_t default_limits[PF_LIMIT_MAX] = {
-	[PF_LIMIT_STATES] = 100000, [PF_LIMIT_SRC_NODES] = 10000,     [PF_LIMIT_FRAGS] = 65536,
+	[PF_LIMIT_STATES] = 100000, [PF_LIMIT_SRC_NODES] = 10000,      [PF_LIMIT_FRAGS] = 65536,
 	[PF_LIMIT_TABLES] = 1000,   [PF_LIMIT_TABLE_ENTRIES] = 200000,
 };
 
@@ -99,8 +108,8 @@ struct pf_rule *pf_ruleset_add_rule(struct pf_ruleset *rs)
 
 struct pf_table_def *pf_ruleset_add_table(struct pf_ruleset *rs, const char *name)
 {
-	struct pf_table_def *tables =
-		grow(rs->tables, rs->ntables, &rs->tables_capacity, sizeof(*tables));
+	struct pf_table_def *tables = grow(rs->tables, rs->ntables, &rs->tables_capacity,
+					   sizeof(*tables));
 	struct pf_table_def *t;
 
 	if (!tables)
@@ -117,8 +126,8 @@ struct pf_table_def *pf_ruleset_add_table(struct pf_ruleset *rs, const char *nam
 
 struct pf_table_entry *pf_table_def_add(struct pf_table_def *t)
 {
-	struct pf_table_entry *entries =
-		grow(t->entries, t->nentries, &t->capacity, sizeof(*entries));
+	struct pf_table_entry *entries = grow(t->entries, t->nentries, &t->capacity,
+					      sizeof(*entries));
 
 	if (!entries)
 		return NULL;

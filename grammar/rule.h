@@ -18,9 +18,9 @@
 #include "arena.h"
 
 /* Lengths with the final NUL, as in OpenBSD's pfvar.h. */
-#define PF_IFNAME_SIZE 16
+#define PF_IFNAME_SIZE	   16
 #define PF_TABLE_NAME_SIZE 32
-#define PF_LABEL_SIZE 64
+#define PF_LABEL_SIZE	   64
 
 /* The order of set timeout's names; pf_timeout_names[] follows it. */
 enum pf_timeout_id {
@@ -67,7 +67,7 @@ enum pf_rule_dir { PF_RULE_INOUT, PF_RULE_IN, PF_RULE_OUT };
 /* How a blocked packet is answered. */
 enum pf_block_kind {
 	PF_BLOCK_DROP,
-	PF_BLOCK_RETURN,      /* RST to TCP, ICMP to the rest */
+	PF_BLOCK_RETURN, /* RST to TCP, ICMP to the rest */
 	PF_BLOCK_RETURN_RST,
 	PF_BLOCK_RETURN_ICMP,
 };
@@ -92,8 +92,8 @@ enum pf_port_op {
 	PF_PORT_LE,
 	PF_PORT_GT,
 	PF_PORT_GE,
-	PF_PORT_RANGE,	/* lo:hi, both included */
-	PF_PORT_INSIDE, /* lo >< hi, neither included */
+	PF_PORT_RANGE,	 /* lo:hi, both included */
+	PF_PORT_INSIDE,	 /* lo >< hi, neither included */
 	PF_PORT_OUTSIDE, /* lo <> hi */
 };
 
@@ -104,17 +104,17 @@ struct pf_rule_port {
 };
 
 struct pf_rule {
-	uint32_t line; /* where it was written; 0 unknown */
-	uint8_t action; /* enum pf_rule_action */
-	uint8_t dir;	/* enum pf_rule_dir */
-	uint8_t af;	/* enum pf_family */
-	uint8_t proto;	/* 0 any */
-	uint8_t block_kind; /* enum pf_block_kind */
-	uint8_t return_ttl; /* 0 the default */
+	uint32_t line;	      /* where it was written; 0 unknown */
+	uint8_t action;	      /* enum pf_rule_action */
+	uint8_t dir;	      /* enum pf_rule_dir */
+	uint8_t af;	      /* enum pf_family */
+	uint8_t proto;	      /* 0 any */
+	uint8_t block_kind;   /* enum pf_block_kind */
+	uint8_t return_ttl;   /* 0 the default */
 	uint16_t return_icmp; /* type << 8 | code; 0 none */
 	uint16_t return_icmp6;
-	uint8_t flags; /* TCP flags that must be set among ... */
-	uint8_t flagset; /* ... these */
+	uint8_t flags;	    /* TCP flags that must be set among ... */
+	uint8_t flagset;    /* ... these */
 	uint16_t icmp_type; /* + 1; 0 any */
 	uint16_t icmp_code; /* + 1; 0 any */
 	bool log;

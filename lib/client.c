@@ -10,8 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-__attribute__((format(printf, 3, 4))) static int fail(struct pf_client *c, int err,
-						      const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int fail(struct pf_client *c, int err, const char *fmt,
+						      ...)
 {
 	va_list ap;
 

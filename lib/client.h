@@ -15,7 +15,10 @@ struct pf_client {
 	char error[512]; /* of the last call that failed, for the user */
 };
 
-#define PF_CLIENT_INIT {.fd = -1}
+#define PF_CLIENT_INIT   \
+	{                \
+		.fd = -1 \
+	}
 
 /* 0, or a negative errno with a message in c->error. */
 int pf_client_connect(struct pf_client *c, const char *path);

@@ -48,8 +48,7 @@ static uint8_t rule_flags(const struct pf_rule *r)
 {
 	return (uint8_t)((r->log ? RULE_LOG : 0) | (r->quick ? RULE_QUICK : 0) |
 			 (r->ifnot ? RULE_IFNOT : 0) | (r->keep_state ? RULE_KEEP : 0) |
-			 (r->allow_opts ? RULE_ALLOW_OPTS : 0) |
-			 (r->fragment ? RULE_FRAGMENT : 0));
+			 (r->allow_opts ? RULE_ALLOW_OPTS : 0) | (r->fragment ? RULE_FRAGMENT : 0));
 }
 
 static void put_rule(struct pf_buf *b, const struct pf_rule *r)

@@ -15,12 +15,12 @@
 
 #include <stdint.h>
 
-#define PF_SOCKET_DEFAULT "/run/pf/pfd.sock"
+#define PF_SOCKET_DEFAULT  "/run/pf/pfd.sock"
 #define PF_PIN_DIR_DEFAULT "/sys/fs/bpf/pf"
-#define PF_LOG_DEFAULT "/var/log/pflog"
+#define PF_LOG_DEFAULT	   "/var/log/pflog"
 
-#define PF_PROTO_MAGIC 0x70664c31 /* "pfL1": the last digit is the version */
-#define PF_FRAME_MOST (1U << 20) /* bytes of payload */
+#define PF_PROTO_MAGIC	   0x70664c31 /* "pfL1": the last digit is the version */
+#define PF_FRAME_MOST	   (1U << 20) /* bytes of payload */
 
 struct pf_frame {
 	uint32_t magic;
@@ -40,25 +40,26 @@ enum pf_msg {
 	PF_REQ_FIRST = 100,
 	PF_REQ_LOAD_BEGIN = PF_REQ_FIRST, /* -> u64 ticket */
 	PF_REQ_LOAD_DATA,		  /* u64 ticket, bytes of a model -> */
-	/* u64 ticket, u32 seconds to confirm, 0 none -> u32 adopted, u32 room: see struct pf_loaded */
+	/* u64 ticket, u32 seconds to confirm, 0 none -> u32 adopted, u32 room: see struct pf_loaded
+	 */
 	PF_REQ_LOAD_COMMIT,
-	PF_REQ_CONFIRM,			  /* -> */
-	PF_REQ_ENABLE,			  /* -> */
-	PF_REQ_DISABLE,			  /* -> */
+	PF_REQ_CONFIRM, /* -> */
+	PF_REQ_ENABLE,	/* -> */
+	PF_REQ_DISABLE, /* -> */
 	/* -> DATA model in pieces, one empty DATA, DATA of pf_wire_rule; u32 rules, uid, pid */
 	PF_REQ_RULES,
-	PF_REQ_CLEAR_RULES,		  /* -> */
-	PF_REQ_STATES,	    /* -> DATA struct pf_wire_state, many in one */
-	PF_REQ_STATUS,	    /* -> struct pf_wire_status */
+	PF_REQ_CLEAR_RULES,  /* -> */
+	PF_REQ_STATES,	     /* -> DATA struct pf_wire_state, many in one */
+	PF_REQ_STATUS,	     /* -> struct pf_wire_status */
 	PF_REQ_CLEAR_STATUS, /* -> */
-	PF_REQ_OPTIONS,	    /* -> u32 timeouts[], u32 limits[] */
-	PF_REQ_TABLES,	    /* -> DATA s name, u32 flags, u32 addresses */
-	PF_REQ_TABLE,	    /* u8 op, u8 flags, s name, u32 n, n entries -> see table.h */
-	PF_REQ_FLUSH_RULES, /* -> */
+	PF_REQ_OPTIONS,	     /* -> u32 timeouts[], u32 limits[] */
+	PF_REQ_TABLES,	     /* -> DATA s name, u32 flags, u32 addresses */
+	PF_REQ_TABLE,	     /* u8 op, u8 flags, s name, u32 n, n entries -> see table.h */
+	PF_REQ_FLUSH_RULES,  /* -> */
 	PF_REQ_FLUSH_STATES, /* -> u32 states */
 	PF_REQ_FLUSH_TABLES, /* -> u32 tables */
-	PF_REQ_KILL,	    /* u8 hosts, that many of u8 af, u8 bits, u8 neg, 16 address -> u32 states */
-	PF_REQ_DEBUG,	    /* u32 level -> */
+	PF_REQ_KILL,  /* u8 hosts, that many of u8 af, u8 bits, u8 neg, 16 address -> u32 states */
+	PF_REQ_DEBUG, /* u32 level -> */
 	PF_REQ_MOST,
 };
 
@@ -79,9 +80,9 @@ struct pf_wire_state {
 	uint8_t addr[2][2][16]; /* [wire, stack][side] as in struct pf_state_key */
 	uint16_t port[2][2];
 	uint8_t proto;
-	uint8_t af;  /* enum pf_family */
-	uint8_t dir; /* enum pf_rule_dir */
-	uint8_t flags; /* PF_WIRE_STATE_* */
+	uint8_t af;	       /* enum pf_family */
+	uint8_t dir;	       /* enum pf_rule_dir */
+	uint8_t flags;	       /* PF_WIRE_STATE_* */
 	uint8_t peer_state[2]; /* [0] who made it */
 	uint8_t wscale[2];
 	uint32_t seqlo[2];
@@ -96,7 +97,7 @@ struct pf_wire_state {
 };
 #define PF_WIRE_STATE_LOOSE 1
 
-#define PF_WIRE_REASONS 17
+#define PF_WIRE_REASONS	    17
 
 struct pf_wire_status {
 	uint32_t enabled;
@@ -122,18 +123,18 @@ struct pf_wire_status {
 };
 
 enum pf_table_op {
-	PF_TABLE_SHOW,	  /* -> DATA entries */
-	PF_TABLE_ADD,	  /* -> u32 added, u32 table made; DATA one u8 an entry: what became of it */
-	PF_TABLE_DELETE,  /* -> u32 deleted, u32 0; DATA */
-	PF_TABLE_TEST,	  /* -> u32 matching, u32 0; DATA */
-	PF_TABLE_FLUSH,	  /* -> u32 deleted, u32 0 */
+	PF_TABLE_SHOW,	 /* -> DATA entries */
+	PF_TABLE_ADD,	 /* -> u32 added, u32 table made; DATA one u8 an entry: what became of it */
+	PF_TABLE_DELETE, /* -> u32 deleted, u32 0; DATA */
+	PF_TABLE_TEST,	 /* -> u32 matching, u32 0; DATA */
+	PF_TABLE_FLUSH,	 /* -> u32 deleted, u32 0 */
 	PF_TABLE_REPLACE, /* -> u32 added, u32 deleted, u32 changed, u32 table made */
 	PF_TABLE_OP_MOST,
 };
 
 /* What became of an entry. */
 enum pf_table_feedback {
-	PF_FEEDBACK_NONE,      /* as it was: there already, or not there */
+	PF_FEEDBACK_NONE, /* as it was: there already, or not there */
 	PF_FEEDBACK_ADDED,
 	PF_FEEDBACK_DELETED,
 	PF_FEEDBACK_CHANGED,   /* negation */

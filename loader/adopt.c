@@ -25,8 +25,8 @@ enum {
 	SK_CLOSING = 11,
 };
 
-#define TCP_WANTED                                                                                 \
-	(1U << SK_ESTABLISHED | 1U << SK_FIN_WAIT1 | 1U << SK_FIN_WAIT2 | 1U << SK_CLOSE_WAIT |    \
+#define TCP_WANTED                                                                              \
+	(1U << SK_ESTABLISHED | 1U << SK_FIN_WAIT1 | 1U << SK_FIN_WAIT2 | 1U << SK_CLOSE_WAIT | \
 	 1U << SK_LAST_ACK | 1U << SK_CLOSING)
 
 struct adopter {
@@ -180,8 +180,8 @@ static int dump(struct adopter *a, uint8_t family, uint8_t proto, uint32_t socke
 			ssize_t got = mnl_socket_recvfrom(nl, buf, MNL_SOCKET_BUFFER_SIZE * 4);
 
 			ret = got < 0 ? -1
-				      : mnl_cb_run(buf, (size_t)got, seq,
-						   mnl_socket_get_portid(nl), message, a);
+				      : mnl_cb_run(buf, (size_t)got, seq, mnl_socket_get_portid(nl),
+						   message, a);
 		}
 	}
 	ret = ret < 0 ? -errno : 0;

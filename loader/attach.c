@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 /* linux/bpf.h of 6.6; the headers of older systems lack them. */
-#define TCX_INGRESS 46
-#define TCX_EGRESS 47
-#define TCX_BEFORE (1U << 3)
+#define TCX_INGRESS	46
+#define TCX_EGRESS	47
+#define TCX_BEFORE	(1U << 3)
 #define CMD_LINK_CREATE 28
 #define CMD_LINK_UPDATE 29
 
@@ -33,10 +33,10 @@ struct tcx_attr {
 };
 
 /* Our place among the filters of clsact. */
-#define CLSACT_HANDLE 0x7066
+#define CLSACT_HANDLE	0x7066
 #define CLSACT_PRIORITY 1
 
-#define RCU_EXPEDITED "/sys/kernel/rcu_expedited"
+#define RCU_EXPEDITED	"/sys/kernel/rcu_expedited"
 
 static const char *const kind_names[] = {
 	[PF_ATTACH_AUTO] = "auto",

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define CLIENTS_MOST 64
-#define OUT_WANTED (256U * 1024) /* above this, a long answer waits */
+#define OUT_WANTED   (256U * 1024) /* above this, a long answer waits */
 
 /* --- answers --- */
 
@@ -267,8 +267,7 @@ int pf_control_open(struct pf_control *ctl, struct pf_engine *g, struct pf_loop 
 	strcpy(ctl->path, path);
 	err = make_parent(path);
 	if (err)
-		return pf_fail(e, err, "cannot make the directory of %s: %s", path,
-			       strerror(-err));
+		return pf_fail(e, err, "cannot make the directory of %s: %s", path, strerror(-err));
 	err = take_lock(ctl, path, e);
 	if (!err)
 		err = listen_at(ctl, path, e);

@@ -21,27 +21,26 @@
 #include "netif.h"
 #include "pin.h"
 
-#define SWEEP_NS 10000000 /* 10 ms */
+#define SWEEP_NS      10000000 /* 10 ms */
 #define GRACE_SECONDS 2
 #define BUCKETS_LEAST 1024
 #define RESTING_LEAST 1024
-#define MEMORY_PART 8 /* the table gets an eighth of what is free, at the most */
+#define MEMORY_PART   8 /* the table gets an eighth of what is free, at the most */
 
 /*
  * Maps that a restarted pfd needs again; the others are scratch.  The
  * configuration is pinned last: where it stands, all is there.
  */
 static const char *const pinned_maps[] = {
-	"pf_states",	 "pf_buckets",	   "pf_free",	"pf_limbo",   "pf_tcp_locks",
-	"pf_status",	 "pf_counters",	   "pf_rule_stats", "pf_ifaces", "pf_scratch",
-	"pf_progs",	 "pf_top",	   "pf_log",	"pf_tables",  "pf_table_names",
-	"pf_sweeper",	 "pf_config",
+	"pf_states",   "pf_buckets",	"pf_free",	  "pf_limbo",	"pf_tcp_locks", "pf_status",
+	"pf_counters", "pf_rule_stats", "pf_ifaces",	  "pf_scratch", "pf_progs",	"pf_top",
+	"pf_log",      "pf_tables",	"pf_table_names", "pf_sweeper", "pf_config",
 };
 #define NPINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 
 static const char *const hook_names[PF_HOOK_MAX] = {
-	[PF_HOOK_IN] = "pf_in",		[PF_HOOK_OUT] = "pf_out",
-	[PF_HOOK_IN_L3] = "pf_in_l3",	[PF_HOOK_OUT_L3] = "pf_out_l3",
+	[PF_HOOK_IN] = "pf_in",		  [PF_HOOK_OUT] = "pf_out",
+	[PF_HOOK_IN_L3] = "pf_in_l3",	  [PF_HOOK_OUT_L3] = "pf_out_l3",
 	[PF_HOOK_UNKNOWN] = "pf_unknown",
 };
 
@@ -306,14 +305,14 @@ static int read_config(const char *pin_dir, struct pf_config *out)
 	return err;
 }
 
-static int adopt_maps(struct pf_datapath *dp, const struct pf_config *old,
-		      struct pf_error_text *e)
+static int adopt_maps(struct pf_datapath *dp, const struct pf_config *old, struct pf_error_text *e)
 {
 	if (old->abi_version != PF_ABI_VERSION)
-		return pf_fail(e, -EPROTO,
-			       "%s holds a firewall of layout %u, this pfd speaks %u: it goes on as "
-			       "it is; `pfd -P %s -X' takes it out",
-			       dp->pin_dir, old->abi_version, PF_ABI_VERSION, dp->pin_dir);
+		return pf_fail(
+			e, -EPROTO,
+			"%s holds a firewall of layout %u, this pfd speaks %u: it goes on as "
+			"it is; `pfd -P %s -X' takes it out",
+			dp->pin_dir, old->abi_version, PF_ABI_VERSION, dp->pin_dir);
 	for (size_t i = 0; i < NPINNED; i++) {
 		int err = reuse_map(dp, pinned_maps[i]);
 
@@ -524,7 +523,7 @@ int pf_datapath_open(struct pf_datapath *dp, const char *pin_dir, uint32_t state
 /* Maps of the state table itself; the others go on from one to the next. */
 static bool is_table_map(const char *name)
 {
-	static const char *const names[] = {"pf_states", "pf_buckets", "pf_free",   "pf_limbo",
+	static const char *const names[] = {"pf_states", "pf_buckets", "pf_free",    "pf_limbo",
 					    "pf_status", "pf_progs",   "pf_sweeper", "pf_config"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

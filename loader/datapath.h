@@ -88,8 +88,7 @@ int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint
  * The hooks run on the new one: takes over what happened in the old one
  * meanwhile, and its pins.  The old one is closed.
  */
-int pf_datapath_grown(struct pf_datapath *dp, struct pf_datapath *old,
-		      struct pf_error_text *err);
+int pf_datapath_grown(struct pf_datapath *dp, struct pf_datapath *old, struct pf_error_text *err);
 
 /*
  * Ends all states whose `kill` is set, and makes their slots free again.

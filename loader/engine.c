@@ -13,7 +13,7 @@
 #include "adopt.h"
 #include "pin.h"
 
-#define DEFAULT_STATES 100000
+#define DEFAULT_STATES	  100000
 #define SWEEP_FALLBACK_MS 10
 
 static uint64_t boot_seconds(void)
@@ -139,7 +139,8 @@ static void apply_options(struct pf_engine *g, const struct pf_options *o)
 	}
 	/* one round over all slots in each interval */
 	slice = (uint64_t)c->slots * c->sweep_ns /
-			((uint64_t)o->timeout[PF_TIMEOUT_INTERVAL] * 1000000000) + 1;
+			((uint64_t)o->timeout[PF_TIMEOUT_INTERVAL] * 1000000000) +
+		1;
 	c->sweep_slice = (uint32_t)slice;
 	__atomic_store_n(&c->state_limit, o->limit[PF_LIMIT_STATES], __ATOMIC_RELAXED);
 	g->tables.limit_tables = o->limit[PF_LIMIT_TABLES];

@@ -18,7 +18,7 @@
 #include "pin.h"
 
 #define RECORD_MAGIC 0x70664731 /* "pfG1" */
-#define RECORD_MOST (256U << 20)
+#define RECORD_MOST  (256U << 20)
 
 void pf_generations_init(struct pf_generations *g, const struct pf_datapath *dp,
 			 struct pf_tables *tables, const struct pf_netifs *ifs)
@@ -126,8 +126,8 @@ static int record_binding(const struct pf_generation *gen, const struct pf_bindi
 /* Takes over the caller's reference. */
 static struct pf_binding *add_binding(struct pf_generation *gen, struct pf_table *table)
 {
-	struct pf_binding *b =
-		reallocarray(gen->bindings, gen->nbindings + 1, sizeof(*gen->bindings));
+	struct pf_binding *b = reallocarray(gen->bindings, gen->nbindings + 1,
+					    sizeof(*gen->bindings));
 
 	if (!b)
 		return NULL;
@@ -152,8 +152,7 @@ int pf_generation_bind(struct pf_generations *g, struct pf_generation *gen, stru
 	return record_binding(gen, b, true);
 }
 
-void pf_generation_unbind(struct pf_generations *g, struct pf_generation *gen,
-			  struct pf_binding *b)
+void pf_generation_unbind(struct pf_generations *g, struct pf_generation *gen, struct pf_binding *b)
 {
 	struct pf_table *table = b->table;
 
@@ -283,8 +282,8 @@ static int compile(struct pf_generation *gen, struct pf_error_text *e)
 
 /* --- maps --- */
 
-static int new_array(const struct pf_datapath *dp,
-		     const char *name, const char *value_type, uint32_t value_size, uint32_t n)
+static int new_array(const struct pf_datapath *dp, const char *name, const char *value_type,
+		     uint32_t value_size, uint32_t n)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts);
 
@@ -403,8 +402,7 @@ static void relocate(const struct pf_generations *g, struct pf_generation *gen)
 		c->insns[c->relocs[i].insn].imm = fds[c->relocs[i].map];
 }
 
-static int load(const struct pf_generations *g, struct pf_generation *gen,
-		struct pf_error_text *e)
+static int load(const struct pf_generations *g, struct pf_generation *gen, struct pf_error_text *e)
 {
 	static char log[65536];
 	LIBBPF_OPTS(bpf_prog_load_opts, opts);

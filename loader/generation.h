@@ -90,8 +90,8 @@ void pf_generation_netif(const struct pf_generation *gen, const struct pf_netif 
 /* The generation's table of that name, or NULL. */
 struct pf_binding *pf_generation_table(const struct pf_generation *gen, const char *name);
 /* Adds one, with a reference of its own. */
-int pf_generation_bind(struct pf_generations *g, struct pf_generation *gen,
-		       struct pf_table *table, bool persist, bool constant, bool referenced);
+int pf_generation_bind(struct pf_generations *g, struct pf_generation *gen, struct pf_table *table,
+		       bool persist, bool constant, bool referenced);
 /* Takes one out, and its reference. */
 void pf_generation_unbind(struct pf_generations *g, struct pf_generation *gen,
 			  struct pf_binding *b);

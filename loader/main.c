@@ -39,9 +39,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
 	int opt;
 
-	*a = (struct arguments){.socket = PF_SOCKET_DEFAULT,
-				.engine = {.pin_dir = PF_PIN_DIR_DEFAULT,
-					   .log_path = PF_LOG_DEFAULT}};
+	*a = (struct arguments){
+		.socket = PF_SOCKET_DEFAULT,
+		.engine = {.pin_dir = PF_PIN_DIR_DEFAULT, .log_path = PF_LOG_DEFAULT}};
 	while ((opt = getopt(argc, argv, "a:dhl:P:p:VvX")) != -1) {
 		switch (opt) {
 		case 'a':
@@ -93,8 +93,9 @@ static int check_capabilities(struct pf_error_text *e)
 	static const struct {
 		unsigned int cap;
 		const char *name;
-	} needed[] = {
-		{CAP_NET_ADMIN, "CAP_NET_ADMIN"}, {CAP_BPF, "CAP_BPF"}, {CAP_PERFMON, "CAP_PERFMON"}};
+	} needed[] = {{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+		      {CAP_BPF, "CAP_BPF"},
+		      {CAP_PERFMON, "CAP_PERFMON"}};
 	char missing[128] = "";
 
 	capng_get_caps_process();

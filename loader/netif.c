@@ -66,8 +66,7 @@ static const char *port_kind(const struct nlattr *linkinfo)
 
 	if (!linkinfo)
 		return NULL;
-	mnl_attr_for_each_nested(attr, linkinfo)
-	{
+	mnl_attr_for_each_nested (attr, linkinfo) {
 		if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND)
 			return mnl_attr_get_str(attr);
 	}
@@ -247,8 +246,8 @@ static int dump(struct pf_netifs *n, uint16_t type)
 		while (ret > 0) {
 			got = mnl_socket_recvfrom(nl, buf, size);
 			ret = got < 0 ? -1
-				      : mnl_cb_run(buf, (size_t)got, seq,
-						   mnl_socket_get_portid(nl), message, n);
+				      : mnl_cb_run(buf, (size_t)got, seq, mnl_socket_get_portid(nl),
+						   message, n);
 		}
 	}
 	ret = ret < 0 ? -errno : 0;

@@ -42,7 +42,8 @@ struct pf_netifs {
 	struct pf_netif *first;
 	struct mnl_socket *monitor;
 	struct pf_source source;
-	/* An interface is new or has changed (name, addresses, port of a bridge); `gone`: it was. */
+	/* An interface is new or has changed (name, addresses, port of a bridge); `gone`: it was.
+	 */
 	void (*changed)(void *ctx, struct pf_netif *i, bool gone);
 	void *ctx;
 };

@@ -9,13 +9,13 @@
 #include <sys/stat.h>
 
 #define LINKTYPE_PFLOG 117
-#define SNAPLEN 65535
+#define SNAPLEN	       65535
 
 /*
  * stdio writes its buffer when it is full: so it never gets full, and each
  * write is of whole records, whenever pfd is killed.
  */
-#define BUFFER_MOST 4096
+#define BUFFER_MOST    4096
 
 struct pf_pcapfile {
 	pcap_t *pcap;

@@ -15,13 +15,13 @@
 
 #include "pcapfile.h"
 
-#define RING_PAGES 64
+#define RING_PAGES	 64
 /* A wake-up costs more than a record: one for many, and a timer for the rest. */
-#define WAKE_RECORDS 64
-#define POLL_MS 100
+#define WAKE_RECORDS	 64
+#define POLL_MS		 100
 
 /* OpenBSD's numbers: readers on other systems know these. */
-#define OPENBSD_AF_INET 2
+#define OPENBSD_AF_INET	 2
 #define OPENBSD_AF_INET6 24
 
 /* net/if_pflog.h of OpenBSD; all numbers big-endian. */

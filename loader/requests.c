@@ -10,7 +10,7 @@
 #include "../lib/model.h"
 #include "control.h"
 
-#define LOAD_MOST ((size_t)1 << 30)
+#define LOAD_MOST    ((size_t)1 << 30)
 #define ENTRIES_MOST (PF_FRAME_MOST / sizeof(struct pf_wire_entry))
 
 typedef void request_fn(struct pf_client_conn *c, struct pf_cursor *p);

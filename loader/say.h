@@ -18,7 +18,7 @@ __attribute__((format(printf, 2, 3))) void pf_say(int level, const char *fmt, ..
 struct pf_error_text {
 	char text[512];
 };
-__attribute__((format(printf, 3, 4))) int pf_fail(struct pf_error_text *e, int err,
-						  const char *fmt, ...);
+__attribute__((format(printf, 3, 4))) int pf_fail(struct pf_error_text *e, int err, const char *fmt,
+						  ...);
 
 #endif /* PF_LOADER_SAY_H */

@@ -236,8 +236,9 @@ void pf_tables_close(struct pf_tables *t)
 
 static int full(const struct pf_tables *t, struct pf_error_text *e)
 {
-	return pf_fail(e, -ENOSPC, "table entries would be more than the limit of %u "
-				   "(set limit table-entries)",
+	return pf_fail(e, -ENOSPC,
+		       "table entries would be more than the limit of %u "
+		       "(set limit table-entries)",
 		       t->limit_entries);
 }
 

@@ -34,7 +34,8 @@ static int put(struct pf_address_list *l, enum pf_family af, const struct pf_ip 
 		l->capacity = want;
 	}
 	pf_ip_mask(&masked, bits);
-	l->entry[l->n] = (struct pf_wire_entry){.af = (uint8_t)af, .bits = (uint8_t)bits, .neg = neg};
+	l->entry[l->n] =
+		(struct pf_wire_entry){.af = (uint8_t)af, .bits = (uint8_t)bits, .neg = neg};
 	memcpy(l->entry[l->n++].addr, masked.b, sizeof(masked.b));
 	return 0;
 }
@@ -53,7 +54,8 @@ static int resolve(struct pf_address_list *l, const char *name, bool neg)
 		struct pf_ip ip = {0};
 
 		if (a->ai_family == AF_INET) {
-			memcpy(ip.b, &((const struct sockaddr_in *)(const void *)a->ai_addr)->sin_addr,
+			memcpy(ip.b,
+			       &((const struct sockaddr_in *)(const void *)a->ai_addr)->sin_addr,
 			       4);
 			status = put(l, PF_FAMILY_INET, &ip, 32, neg);
 		} else if (a->ai_family == AF_INET6) {

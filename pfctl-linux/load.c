@@ -11,8 +11,7 @@
 
 static unsigned int print_flags(const struct pfctl *c)
 {
-	return (c->verbose > 1 ? PF_PRINT_NUMBER : 0U) |
-	       (c->port_names ? PF_PRINT_PORT_NAMES : 0U);
+	return (c->verbose > 1 ? PF_PRINT_NUMBER : 0U) | (c->port_names ? PF_PRINT_PORT_NAMES : 0U);
 }
 
 static uint64_t get_ticket(const struct pf_buf *b)
@@ -119,8 +118,8 @@ int pfctl_confirmed(struct pfctl *c)
 
 int pfctl_enable(struct pfctl *c, bool on)
 {
-	if (!c->no_action && pfctl_call(c, on ? PF_REQ_ENABLE : PF_REQ_DISABLE, NULL, NULL, NULL,
-					NULL))
+	if (!c->no_action &&
+	    pfctl_call(c, on ? PF_REQ_ENABLE : PF_REQ_DISABLE, NULL, NULL, NULL, NULL))
 		return 1;
 	pfctl_say(c, "pf %s", on ? "enabled" : "disabled");
 	return 0;
@@ -131,10 +130,10 @@ static const struct {
 	const char *name;
 	int level;
 } levels[] = {
-	{"emerg", LOG_EMERG},	{"alert", LOG_ALERT}, {"crit", LOG_CRIT}, {"err", LOG_ERR},
-	{"warning", LOG_WARNING}, {"notice", LOG_NOTICE}, {"info", LOG_INFO},
-	{"debug", LOG_DEBUG},	{"none", LOG_EMERG},  {"urgent", LOG_ERR}, {"misc", LOG_NOTICE},
-	{"loud", LOG_DEBUG},
+	{"emerg", LOG_EMERG}, {"alert", LOG_ALERT},	{"crit", LOG_CRIT},
+	{"err", LOG_ERR},     {"warning", LOG_WARNING}, {"notice", LOG_NOTICE},
+	{"info", LOG_INFO},   {"debug", LOG_DEBUG},	{"none", LOG_EMERG},
+	{"urgent", LOG_ERR},  {"misc", LOG_NOTICE},	{"loud", LOG_DEBUG},
 };
 
 const char *pfctl_level_name(unsigned int level)
@@ -226,8 +225,8 @@ static int flush_all(struct pfctl *c)
 	return flush_rules(c) | flush_tables(c) | flush_states(c) | flush_info(c);
 }
 
-static const char *const flush_names[] = {"rules",  "Sources", "states", "info", "Tables",
-					  "osfp",   "Reset",   "all",	 NULL};
+static const char *const flush_names[] = {"rules", "Sources", "states", "info", "Tables",
+					  "osfp",  "Reset",   "all",	NULL};
 
 static const struct {
 	const char *name;

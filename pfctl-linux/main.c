@@ -9,7 +9,7 @@
 
 #include "pfctl.h"
 
-#define KILLS_MOST 2
+#define KILLS_MOST   2
 #define CONFIRM_MOST 86400
 
 /* What was asked for, in the order in which pfctl does it. */

@@ -59,8 +59,8 @@ static void print_label(const struct pf_rule *r, const struct pf_wire_rule *w)
 {
 	if (!r->label)
 		return;
-	printf("%s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-	       " %" PRIu64 " %" PRIu64 "\n",
+	printf("%s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
+	       " %" PRIu64 "\n",
 	       r->label, w->evaluations, w->packets[0] + w->packets[1], w->bytes[0] + w->bytes[1],
 	       w->packets[0], w->bytes[0], w->packets[1], w->bytes[1], w->states_made);
 }
@@ -116,9 +116,9 @@ int pfctl_show_rules(struct pfctl *c, bool labels)
 /* --- status --- */
 
 static const char *const reasons[PF_WIRE_REASONS] = {
-	"match",	 "bad-offset",	 "fragment",	"short",       "normalize", "memory",
-	"bad-timestamp", "congestion",	 "ip-option",	"proto-cksum", "state-mismatch",
-	"state-insert",	 "state-limit",	 "src-limit",	"synproxy",    "translate", "no-route",
+	"match",	 "bad-offset", "fragment",  "short",	   "normalize",	     "memory",
+	"bad-timestamp", "congestion", "ip-option", "proto-cksum", "state-mismatch", "state-insert",
+	"state-limit",	 "src-limit",  "synproxy",  "translate",   "no-route",
 };
 
 static void print_count(const char *name, uint64_t n, uint64_t seconds)
@@ -216,16 +216,13 @@ int pfctl_show_timeouts(struct pfctl *c)
 {
 	/* pfctl lists them by protocol, the kernel's numbers are older */
 	static const enum pf_timeout_id order[PF_TIMEOUT_MAX] = {
-		PF_TIMEOUT_TCP_FIRST,	   PF_TIMEOUT_TCP_OPENING,
-		PF_TIMEOUT_TCP_ESTABLISHED, PF_TIMEOUT_TCP_CLOSING,
-		PF_TIMEOUT_TCP_FINWAIT,	   PF_TIMEOUT_TCP_CLOSED,
-		PF_TIMEOUT_TCP_TSDIFF,	   PF_TIMEOUT_UDP_FIRST,
-		PF_TIMEOUT_UDP_SINGLE,	   PF_TIMEOUT_UDP_MULTIPLE,
-		PF_TIMEOUT_ICMP_FIRST,	   PF_TIMEOUT_ICMP_ERROR,
-		PF_TIMEOUT_OTHER_FIRST,	   PF_TIMEOUT_OTHER_SINGLE,
-		PF_TIMEOUT_OTHER_MULTIPLE, PF_TIMEOUT_FRAG,
-		PF_TIMEOUT_INTERVAL,	   PF_TIMEOUT_ADAPTIVE_START,
-		PF_TIMEOUT_ADAPTIVE_END,   PF_TIMEOUT_SRC_TRACK,
+		PF_TIMEOUT_TCP_FIRST,	 PF_TIMEOUT_TCP_OPENING,  PF_TIMEOUT_TCP_ESTABLISHED,
+		PF_TIMEOUT_TCP_CLOSING,	 PF_TIMEOUT_TCP_FINWAIT,  PF_TIMEOUT_TCP_CLOSED,
+		PF_TIMEOUT_TCP_TSDIFF,	 PF_TIMEOUT_UDP_FIRST,	  PF_TIMEOUT_UDP_SINGLE,
+		PF_TIMEOUT_UDP_MULTIPLE, PF_TIMEOUT_ICMP_FIRST,	  PF_TIMEOUT_ICMP_ERROR,
+		PF_TIMEOUT_OTHER_FIRST,	 PF_TIMEOUT_OTHER_SINGLE, PF_TIMEOUT_OTHER_MULTIPLE,
+		PF_TIMEOUT_FRAG,	 PF_TIMEOUT_INTERVAL,	  PF_TIMEOUT_ADAPTIVE_START,
+		PF_TIMEOUT_ADAPTIVE_END, PF_TIMEOUT_SRC_TRACK,
 	};
 	uint32_t timeouts[PF_TIMEOUT_MAX], limits[PF_LIMIT_MAX];
 
@@ -275,12 +272,9 @@ static const struct {
 	const char *title;
 	int (*show)(struct pfctl *c);
 } showers[] = {
-	{"rules", "FILTER RULES:", show_rules},
-	{"states", "STATES:", pfctl_show_states},
-	{"info", "INFO:", pfctl_show_status},
-	{"labels", "LABEL COUNTERS:", show_labels},
-	{"timeouts", "TIMEOUTS:", pfctl_show_timeouts},
-	{"memory", "LIMITS:", pfctl_show_memory},
+	{"rules", "FILTER RULES:", show_rules},		{"states", "STATES:", pfctl_show_states},
+	{"info", "INFO:", pfctl_show_status},		{"labels", "LABEL COUNTERS:", show_labels},
+	{"timeouts", "TIMEOUTS:", pfctl_show_timeouts}, {"memory", "LIMITS:", pfctl_show_memory},
 	{"Tables", "TABLES:", pfctl_show_tables},
 };
 

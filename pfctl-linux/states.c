@@ -11,7 +11,7 @@
 enum { PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP = 1, PROTO_ICMP6 = 58 };
 
 static const char *const tcp_states[] = {
-	"CLOSED",      "LISTEN",  "SYN_SENT", "SYN_RCVD",   "ESTABLISHED", "CLOSE_WAIT",
+	"CLOSED",     "LISTEN",	 "SYN_SENT", "SYN_RCVD",   "ESTABLISHED", "CLOSE_WAIT",
 	"FIN_WAIT_1", "CLOSING", "LAST_ACK", "FIN_WAIT_2", "TIME_WAIT",
 };
 static const char *const simple_states[] = {"NO_TRAFFIC", "SINGLE", "MULTIPLE"};

@@ -83,8 +83,8 @@ static int operation_data(void *ctx, const void *payload, size_t len)
 
 	if (o->op == PF_TABLE_SHOW) {
 		size_t n = len / sizeof(struct pf_wire_entry);
-		struct pf_wire_entry *more =
-			reallocarray(o->shown.entry, o->shown.n + n + 1, sizeof(*more));
+		struct pf_wire_entry *more = reallocarray(o->shown.entry, o->shown.n + n + 1,
+							  sizeof(*more));
 
 		if (!more)
 			return -1;
@@ -142,7 +142,8 @@ static void say(const struct operation *o, const char *text)
 	pfctl_say(o->c, "%s%s.", text, o->c->no_action ? " (dummy)" : "");
 }
 
-__attribute__((format(printf, 2, 3))) static void sayf(const struct operation *o, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void sayf(const struct operation *o, const char *fmt,
+						       ...)
 {
 	char text[128];
 	va_list ap;
@@ -246,9 +247,8 @@ static int do_replace(struct operation *o)
 	return 0;
 }
 
-static const char *const command_names[] = {"kill",	"flush", "add",	   "delete", "expire",
-					    "replace", "show",	 "range", "test",   "zero",
-					    "load",	NULL};
+static const char *const command_names[] = {"kill", "flush", "add",  "delete", "expire", "replace",
+					    "show", "range", "test", "zero",   "load",	 NULL};
 
 static const struct {
 	const char *name;
@@ -256,9 +256,12 @@ static const struct {
 	int (*run)(struct operation *o);
 	bool takes_addresses;
 } commands[] = {
-	{"show", PF_TABLE_SHOW, do_show, false},     {"add", PF_TABLE_ADD, do_add, true},
-	{"delete", PF_TABLE_DELETE, do_delete, true}, {"test", PF_TABLE_TEST, do_test, true},
-	{"flush", PF_TABLE_FLUSH, do_flush, false},  {"replace", PF_TABLE_REPLACE, do_replace, true},
+	{"show", PF_TABLE_SHOW, do_show, false},
+	{"add", PF_TABLE_ADD, do_add, true},
+	{"delete", PF_TABLE_DELETE, do_delete, true},
+	{"test", PF_TABLE_TEST, do_test, true},
+	{"flush", PF_TABLE_FLUSH, do_flush, false},
+	{"replace", PF_TABLE_REPLACE, do_replace, true},
 };
 
 static int collect(struct pf_address_list *l, char *const *addresses, size_t n, const char *file)
