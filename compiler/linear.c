@@ -144,7 +144,7 @@ static int iface_bit(struct linear *l, const char *name)
 	for (size_t i = 0; i < o->nifaces; i++)
 		if (strcmp(o->ifaces[i], name) == 0)
 			return (int)i;
-	return -1;
+	return -ENOENT;
 }
 
 static int test_iface(struct linear *l, const struct pf_rule *r, uint32_t to)
@@ -154,6 +154,8 @@ static int test_iface(struct linear *l, const struct pf_rule *r, uint32_t to)
 	if (!r->ifname)
 		return 0;
 	bit = iface_bit(l, r->ifname);
+	if (bit < 0)
+		return bit;
 	pf_code_load(&l->code, BPF_W, BPF_REG_1, R_PKT,
 		     PKT(ifmask) + (size_t)bit / 32 * sizeof(uint32_t));
 	pf_code_alu32_imm(&l->code, BPF_AND, BPF_REG_1, (int32_t)(1U << bit % 32));

@@ -59,11 +59,13 @@ struct pf_node_port {
 };
 
 /* A list's two ends; appending costs nothing. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type */
 #define PF_LIST(type)        \
 	struct {             \
 		type *first; \
 		type *last;  \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 typedef PF_LIST(struct pf_node_if) pf_if_list;
 typedef PF_LIST(struct pf_node_proto) pf_proto_list;
 typedef PF_LIST(struct pf_node_icmp) pf_icmp_list;

@@ -28,7 +28,7 @@ int pf_client_connect(struct pf_client *c, const char *path)
 
 	if (strlen(path) >= sizeof(sun.sun_path))
 		return fail(c, -ENAMETOOLONG, "%s: the path is too long", path);
-	strcpy(sun.sun_path, path);
+	memcpy(sun.sun_path, path, strlen(path) + 1);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)
 		return fail(c, -errno, "socket: %s", strerror(errno));

@@ -240,7 +240,7 @@ static int listen_at(struct pf_control *ctl, const char *path, struct pf_error_t
 	mode_t old;
 	int err;
 
-	strcpy(sun.sun_path, path);
+	memcpy(sun.sun_path, path, strlen(path) + 1);
 	ctl->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (ctl->listener.fd < 0)
 		return pf_fail(e, -errno, "socket: %s", strerror(errno));
@@ -264,7 +264,7 @@ int pf_control_open(struct pf_control *ctl, struct pf_engine *g, struct pf_loop 
 	ctl->listener.fd = ctl->lock_fd = -1;
 	if (strlen(path) >= sizeof(ctl->path))
 		return pf_fail(e, -ENAMETOOLONG, "%s: the path is too long", path);
-	strcpy(ctl->path, path);
+	memcpy(ctl->path, path, strlen(path) + 1);
 	err = make_parent(path);
 	if (err)
 		return pf_fail(e, err, "cannot make the directory of %s: %s", path, strerror(-err));

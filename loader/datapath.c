@@ -580,7 +580,7 @@ static void copy_states(const struct pf_datapath *dp, const struct pf_datapath *
 int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint32_t states,
 		     struct pf_error_text *e)
 {
-	struct pf_config cfg;
+	struct pf_config cfg = {0};
 	int err;
 
 	memset(dp, 0, sizeof(*dp));

@@ -98,7 +98,8 @@ static int check_capabilities(struct pf_error_text *e)
 		      {CAP_PERFMON, "CAP_PERFMON"}};
 	char missing[128] = "";
 
-	capng_get_caps_process();
+	if (capng_get_caps_process())
+		return pf_fail(e, -EPERM, "cannot read its own capabilities: is /proc mounted?");
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
 		size_t at = strlen(missing);
 

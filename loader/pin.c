@@ -8,6 +8,7 @@
 #include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
@@ -48,14 +49,15 @@ static void keep_reason(const char *msg)
 
 static int print(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	static char buf[65536];
+	char *text;
 
-	if (level == LIBBPF_DEBUG)
+	/* the verifier's log is long, and what matters stands at its end */
+	if (level == LIBBPF_DEBUG || vasprintf(&text, fmt, ap) < 0)
 		return 0;
-	vsnprintf(buf, sizeof(buf), fmt, ap);
-	pf_say(LOG_DEBUG, "%s", buf);
-	if (level == LIBBPF_WARN && (!*words || strstr(buf, "BEGIN PROG LOAD LOG")))
-		keep_reason(buf);
+	pf_say(LOG_DEBUG, "%s", text);
+	if (level == LIBBPF_WARN && (!*words || strstr(text, "BEGIN PROG LOAD LOG")))
+		keep_reason(text);
+	free(text);
 	return 0;
 }
 
@@ -149,6 +151,7 @@ int pf_pin_lock(const char *pin_dir, struct pf_error_text *e)
 	return err;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): our own tree, two levels deep */
 static int remove_at(int dir, const char *name)
 {
 	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), err = 0;

@@ -281,9 +281,8 @@ static void get_host(struct pf_cursor *p, struct pf_kill_host *h)
 	h->bits = pf_get_u8(p);
 	h->neg = pf_get_u8(p);
 	pf_get(p, h->ip.b, sizeof(h->ip.b));
-	if (h->af && h->af != PF_FAMILY_INET && h->af != PF_FAMILY_INET6)
-		pf_cursor_fail(p);
-	else if (h->af && h->bits > pf_family_bits((enum pf_family)h->af))
+	if (h->af && ((h->af != PF_FAMILY_INET && h->af != PF_FAMILY_INET6) ||
+		      h->bits > pf_family_bits((enum pf_family)h->af)))
 		pf_cursor_fail(p);
 	if (!p->bad)
 		pf_ip_mask(&h->ip, h->bits);
