@@ -114,6 +114,7 @@ size_t pf_code_goto(struct pf_code *c)
 
 size_t pf_code_call(struct pf_code *c, int helper)
 {
+	c->calls++;
 	return put(c, BPF_JMP | BPF_CALL, 0, 0, 0, helper);
 }
 

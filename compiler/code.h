@@ -16,6 +16,7 @@ struct pf_code {
 	struct pf_reloc *relocs;
 	size_t nrelocs, relocs_capacity;
 	size_t branches; /* conditional jumps */
+	size_t calls;	 /* of helpers */
 	bool failed;	 /* memory was short: what follows is not worth having */
 };
 

@@ -27,7 +27,9 @@
 /* What the verifier and 16-bit jumps leave us; see pf.conf(5), LIMITS. */
 #define MAX_RULES    512
 #define MAX_BRANCHES 8000
-#define MAX_EVALS    4096 /* a per-CPU value is at most 32 KB */
+#define MAX_EVALS    4096  /* a per-CPU value is at most 32 KB */
+#define MAX_INSNS    32000 /* a jump reaches 32767, ... */
+#define CALL_GROWTH  12 /* ... and the kernel writes map look-ups out, as up to 11 instructions */
 
 #define R_PKT	     BPF_REG_6
 #define R_EVALS	     BPF_REG_7
@@ -690,6 +692,7 @@ static int too_big(struct linear *l, const char *what, size_t have, size_t most)
 static int put_all(struct linear *l)
 {
 	bool runs_on = true;
+	size_t insns;
 	int err;
 
 	put_prologue(l);
@@ -705,8 +708,11 @@ static int put_all(struct linear *l)
 		return -ENOMEM;
 	if (l->code.branches > MAX_BRANCHES)
 		return too_big(l, "conditions", l->code.branches, MAX_BRANCHES);
-	if (l->far || l->out->nedges + 1 > MAX_EVALS)
+	if (l->out->nedges + 1 > MAX_EVALS)
 		return too_big(l, "skip steps", l->out->nedges, MAX_EVALS - 1);
+	insns = l->code.n + l->code.calls * CALL_GROWTH;
+	if (l->far || insns > MAX_INSNS)
+		return too_big(l, "instructions", insns, MAX_INSNS);
 	return 0;
 }
 

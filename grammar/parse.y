@@ -797,7 +797,7 @@ static long port_of(struct pf_parser *p, const struct pf_loc *loc, const char *t
 	return n;
 }
 
-/* "ssh", "80:443", ":1024", "1024:*" */
+/* "ssh", "80:443" */
 static struct pf_rule_port port_word(struct pf_parser *p, const struct pf_loc *loc,
 				     const char *text)
 {

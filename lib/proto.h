@@ -55,6 +55,7 @@ enum pf_msg {
 	PF_REQ_OPTIONS,	     /* -> u32 timeouts[], u32 limits[] */
 	PF_REQ_TABLES,	     /* -> DATA s name, u32 flags, u32 addresses */
 	PF_REQ_TABLE,	     /* u8 op, u8 flags, s name, u32 n, n entries -> see table.h */
+	PF_REQ_TABLE_DATA,   /* entries that the next PF_REQ_TABLE is to begin with -> */
 	PF_REQ_FLUSH_RULES,  /* -> */
 	PF_REQ_FLUSH_STATES, /* -> u32 states */
 	PF_REQ_FLUSH_TABLES, /* -> u32 tables */

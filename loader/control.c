@@ -64,6 +64,7 @@ static void drop_client(struct pf_client_conn *c)
 	close(c->source.fd);
 	pf_buf_free(&c->in);
 	pf_buf_free(&c->out);
+	pf_buf_free(&c->staged);
 	free(c);
 }
 

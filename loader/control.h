@@ -22,7 +22,8 @@ struct pf_client_conn {
 	struct pf_control *control;
 	struct pf_source source;
 	struct pf_buf in, out;
-	uint32_t seq; /* of the request at hand */
+	struct pf_buf staged; /* entries for the next PF_REQ_TABLE */
+	uint32_t seq;	      /* of the request at hand */
 	uint32_t uid, pid;
 	bool closing; /* once what is to be sent has been */
 	/*

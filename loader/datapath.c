@@ -337,6 +337,7 @@ static int new_maps(struct pf_datapath *dp, uint32_t states, struct pf_config *c
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->abi_version = PF_ABI_VERSION;
 	cfg->hz = kernel_hz();
+	cfg->debug = LOG_ERR;
 	cfg->slots = slots_for(states);
 	cfg->bucket_mask = buckets_for(states) - 1;
 	cfg->state_limit = states;

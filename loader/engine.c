@@ -481,7 +481,7 @@ void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 	memset(out, 0, sizeof(*out));
 	pf_states_sum(&g->dp, &sum);
 	out->enabled = c->enabled;
-	out->debug = g->debug;
+	out->debug = c->debug;
 	out->since = since(now, c->since);
 	out->states = g->dp.status->states;
 	out->half_open = sum.half_open;
@@ -643,6 +643,13 @@ static int lock_pins(struct pf_engine *g, const char *pin_dir, struct pf_error_t
 	return g->pin_lock < 0 ? g->pin_lock : 0;
 }
 
+bool pf_engine_foreign_pins(const char *pin_dir)
+{
+	uint64_t owner = pf_datapath_owner(pin_dir);
+
+	return owner && owner != pf_netns_cookie() && pf_attach_alive(pin_dir);
+}
+
 /*
  * Pins of another network namespace are not ours to take over: its interfaces
  * may have the numbers of ours.  Those of one that is gone make room.
@@ -657,7 +664,7 @@ static int claim_pins(struct pf_engine *g, const char *pin_dir, struct pf_error_
 	owner = pf_datapath_owner(pin_dir);
 	if (!owner || owner == pf_netns_cookie())
 		return 0;
-	if (pf_attach_alive(pin_dir))
+	if (pf_engine_foreign_pins(pin_dir))
 		return pf_fail(e, -EBUSY,
 			       "%s belongs to the firewall of another network namespace: give this "
 			       "one a directory of its own with -P",
@@ -678,7 +685,6 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	g->sweep.source.fd = g->confirm.source.fd = g->log.source.fd = -1;
 	g->pin_lock = -1;
 	g->log.timer.source.fd = -1;
-	g->debug = LOG_ERR;
 	err = claim_pins(g, o->pin_dir, e);
 	if (!err)
 		err = pf_datapath_open(&g->dp, o->pin_dir, DEFAULT_STATES, e);
@@ -686,6 +692,8 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 		err = pf_netifs_open(&g->ifs, loop, netif_changed, g, e);
 	if (err)
 		return err;
+	if (g->dp.config->debug > LOG_INFO)
+		pf_say_level((int)g->dp.config->debug);
 	for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
 		tell_iface(g, i, false);
 	pf_tables_init(&g->tables, &g->dp);

@@ -29,7 +29,6 @@ struct pf_engine {
 	struct pf_pflog log;
 	struct pf_timer sweep;
 	struct pf_timer confirm;
-	uint32_t debug;
 	uint64_t base_counters[PF_CNT_MAX]; /* what they were when cleared */
 	uint64_t base_searches;
 	uint64_t base_lost;
@@ -41,6 +40,8 @@ struct pf_engine_options {
 	enum pf_attach_kind attach;
 };
 
+/* Are the pins those of another network namespace, which lives? */
+bool pf_engine_foreign_pins(const char *pin_dir);
 /* Takes over what is there, or begins with an empty ruleset, enabled. */
 int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_engine_options *o,
 		   struct pf_error_text *err);
@@ -61,7 +62,7 @@ struct pf_loaded {
 int pf_engine_load(struct pf_engine *g, const void *model, size_t len, uint32_t confirm,
 		   struct pf_loaded *out, struct pf_error_text *err);
 int pf_engine_confirm(struct pf_engine *g, struct pf_error_text *err);
-/* An empty ruleset; options and tables stay. */
+/* An empty ruleset, for good: options and persistent tables stay. */
 int pf_engine_flush_rules(struct pf_engine *g, struct pf_error_text *err);
 
 int pf_engine_enable(struct pf_engine *g, bool on, struct pf_error_text *err);

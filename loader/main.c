@@ -221,6 +221,11 @@ static int remove_all(const struct arguments *a, struct pf_error_text *e)
 
 	if (lock < 0 && lock != -ENOENT)
 		return lock;
+	if (pf_engine_foreign_pins(a->engine.pin_dir))
+		return pf_fail(e, -EBUSY,
+			       "%s belongs to the firewall of another network namespace: remove it "
+			       "there",
+			       a->engine.pin_dir);
 	err = pf_loop_init(&loop);
 	if (err)
 		return pf_fail(e, err, "epoll: %s", strerror(-err));

@@ -108,6 +108,15 @@ static int make_dirs(const char *path)
 	return mkdir(buf, 0700) && errno != EEXIST ? -errno : 0;
 }
 
+/* As under `ip netns exec', whose mounts go when its last process does. */
+static bool private_mounts(void)
+{
+	struct stat ours, inits;
+
+	return stat("/proc/self/ns/mnt", &ours) == 0 && stat("/proc/1/ns/mnt", &inits) == 0 &&
+	       ours.st_ino != inits.st_ino;
+}
+
 int pf_pin_prepare(const char *pin_dir, struct pf_error_text *e)
 {
 	static const char *const dirs[] = {"maps", "links", "gen", "tables"};
@@ -121,7 +130,12 @@ int pf_pin_prepare(const char *pin_dir, struct pf_error_text *e)
 				       "the BPF file system is not mounted at " BPFFS
 				       " and cannot be (%s): try `mount -t bpf bpf " BPFFS "'",
 				       strerror(errno));
-		pf_say(LOG_INFO, "mounted the BPF file system at " BPFFS);
+		if (private_mounts())
+			pf_say(LOG_WARNING,
+			       "mounted the BPF file system at " BPFFS " for this mount namespace "
+			       "only: the firewall ends with it");
+		else
+			pf_say(LOG_INFO, "mounted the BPF file system at " BPFFS);
 		existing_parent(pin_dir, parent, sizeof(parent));
 	}
 	if (is_bpffs(parent) <= 0)

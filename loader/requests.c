@@ -11,7 +11,7 @@
 #include "control.h"
 
 #define LOAD_MOST    ((size_t)1 << 30)
-#define ENTRIES_MOST (PF_FRAME_MOST / sizeof(struct pf_wire_entry))
+#define ENTRIES_MOST PF_MODEL_ENTRIES_MOST
 
 typedef void request_fn(struct pf_client_conn *c, struct pf_cursor *p);
 
@@ -262,7 +262,7 @@ static void set_debug(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_reply_error(c, -EINVAL, "unknown debug level");
 		return;
 	}
-	c->control->engine->debug = level;
+	pf_say_level((int)level);
 	c->control->engine->dp.config->debug = level;
 	pf_reply_ok(c, NULL);
 }
@@ -347,23 +347,28 @@ struct table_request {
 	uint32_t n;
 };
 
-static void get_entries(struct pf_cursor *p, struct table_request *r)
+/* Those that were staged, and those of the message. */
+static void get_entries(struct pf_cursor *p, const struct pf_buf *staged, struct table_request *r)
 {
-	r->n = pf_get_u32(p);
-	if (p->bad || r->n > ENTRIES_MOST) {
+	uint32_t before = (uint32_t)(staged->len / sizeof(*r->entries)), n = pf_get_u32(p);
+
+	if (p->bad || n > ENTRIES_MOST || n * sizeof(*r->entries) > (size_t)(p->end - p->at)) {
 		pf_cursor_fail(p);
 		return;
 	}
+	r->n = before + n;
 	r->entries = calloc(r->n + 1, sizeof(*r->entries));
 	if (!r->entries) {
 		pf_cursor_fail(p);
 		return;
 	}
+	if (before)
+		memcpy(r->entries, staged->data, before * sizeof(*r->entries));
+	pf_get(p, r->entries + before, n * sizeof(*r->entries));
 	for (uint32_t i = 0; i < r->n; i++) {
 		struct pf_wire_entry *e = &r->entries[i];
 		struct pf_ip ip;
 
-		pf_get(p, e, sizeof(*e));
 		if ((e->af != PF_FAMILY_INET && e->af != PF_FAMILY_INET6) || e->neg > 1 ||
 		    e->bits > pf_family_bits((enum pf_family)e->af)) {
 			pf_cursor_fail(p);
@@ -380,8 +385,9 @@ static void reply_table(struct pf_client_conn *c, const struct table_request *r,
 {
 	pf_buf_auto b = {0};
 
-	if (r->n)
-		pf_reply_data(c, res->feedback, r->n);
+	for (size_t at = 0; at < r->n; at += PF_FRAME_MOST)
+		pf_reply_data(c, res->feedback + at,
+			      r->n - at < PF_FRAME_MOST ? r->n - at : PF_FRAME_MOST);
 	switch (r->op) {
 	case PF_TABLE_ADD:
 		pf_put_u32(&b, res->added);
@@ -480,10 +486,28 @@ static void table(struct pf_client_conn *c, struct pf_cursor *p)
 	pf_get_string(p, r.name, sizeof(r.name));
 	if (!pf_name_ok(r.name, sizeof(r.name)) || r.op >= PF_TABLE_OP_MOST)
 		pf_cursor_fail(p);
-	get_entries(p, &r);
+	get_entries(p, &c->staged, &r);
+	pf_buf_free(&c->staged);
 	if (complete(c, p))
 		table_run(c, &r);
 	free(r.entries);
+}
+
+/* A replacement is one step, however many messages its entries need. */
+static void table_data(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	size_t len = (size_t)(p->end - p->at);
+
+	if (len % sizeof(struct pf_wire_entry) ||
+	    c->staged.len + len > ENTRIES_MOST * sizeof(struct pf_wire_entry)) {
+		pf_reply_error(c, -EFBIG, "too many addresses in one request");
+		return;
+	}
+	pf_put(&c->staged, p->at, len);
+	if (c->staged.failed)
+		pf_reply_error(c, -ENOMEM, "out of memory");
+	else
+		pf_reply_ok(c, NULL);
 }
 
 /* --- the table of requests --- */
@@ -503,6 +527,7 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_OPTIONS - PF_REQ_FIRST] = options,
 	[PF_REQ_TABLES - PF_REQ_FIRST] = tables,
 	[PF_REQ_TABLE - PF_REQ_FIRST] = table,
+	[PF_REQ_TABLE_DATA - PF_REQ_FIRST] = table_data,
 	[PF_REQ_FLUSH_RULES - PF_REQ_FIRST] = flush_rules,
 	[PF_REQ_FLUSH_STATES - PF_REQ_FIRST] = flush_states,
 	[PF_REQ_FLUSH_TABLES - PF_REQ_FIRST] = flush_tables,

@@ -5,12 +5,18 @@
 #include <stdio.h>
 
 static bool to_syslog;
-static bool verbose_on;
+static int most = LOG_INFO;
 
 void pf_say_init(bool verbose)
 {
-	verbose_on = verbose;
+	if (verbose)
+		most = LOG_DEBUG;
 	openlog("pfd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+void pf_say_level(int level)
+{
+	most = level > LOG_INFO ? level : LOG_INFO;
 }
 
 void pf_say_detach(void)
@@ -22,7 +28,7 @@ void pf_say(int level, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (level == LOG_DEBUG && !verbose_on)
+	if (level > most)
 		return;
 	va_start(ap, fmt);
 	if (to_syslog) {

@@ -8,6 +8,8 @@
 #include <syslog.h>
 
 void pf_say_init(bool verbose);
+/* -x: what is said up to; no less than LOG_INFO. */
+void pf_say_level(int level);
 /* From now on to syslog: the terminal is somebody else's. */
 void pf_say_detach(void);
 

@@ -110,7 +110,7 @@ int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm)
 
 int pfctl_confirmed(struct pfctl *c)
 {
-	if (pfctl_call(c, PF_REQ_CONFIRM, NULL, NULL, NULL, NULL))
+	if (!c->no_action && pfctl_call(c, PF_REQ_CONFIRM, NULL, NULL, NULL, NULL))
 		return 1;
 	pfctl_say(c, "rules confirmed");
 	return 0;

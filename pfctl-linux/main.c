@@ -27,7 +27,7 @@ struct actions {
 
 static void usage(FILE *f)
 {
-	fputs("usage: pfctl-linux [-deghnPqvz] [-D macro=value] [-F modifier] [-f file]\n"
+	fputs("usage: pfctl-linux [-dehnPqvz] [-D macro=value] [-F modifier] [-f file]\n"
 	      "\t[-k host [-k host]] [-o none] [-p socket] [-s modifier]\n"
 	      "\t[-t table -T command [address ...]] [-x level]\n"
 	      "\t[--confirm seconds] [--confirmed] [--version]\n",
@@ -232,7 +232,7 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 		usage(stderr);
 		return 1;
 	}
-	if (a->confirm && !a->rules) {
+	if (a->confirm && (!a->rules || a->table)) {
 		pfctl_warn("--confirm goes with -f");
 		return 1;
 	}

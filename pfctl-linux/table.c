@@ -119,22 +119,32 @@ static int call_chunk(struct operation *o, const struct pf_wire_entry *e, size_t
 	return 0;
 }
 
+/* A replacement is one step: all but the last entries go ahead, and wait. */
+static int stage_chunk(struct operation *o, const struct pf_wire_entry *e)
+{
+	pf_buf_auto b = {0};
+
+	pf_put(&b, e, CHUNK * sizeof(*e));
+	return pfctl_call(o->c, PF_REQ_TABLE_DATA, &b, NULL, NULL, NULL);
+}
+
 static int call(struct operation *o)
 {
 	struct pf_address_list *l = o->addresses;
+	size_t at = 0;
 
 	o->feedback = calloc(l->n + 1, 1);
 	if (!o->feedback) {
 		pfctl_warn("out of memory");
 		return 1;
 	}
-	/* a replacement is one step: it must fit in one message */
-	if (o->op == PF_TABLE_REPLACE || l->n <= CHUNK)
+	if (l->n <= CHUNK)
 		return call_chunk(o, l->entry, l->n);
-	for (size_t at = 0; at < l->n; at += CHUNK)
-		if (call_chunk(o, l->entry + at, l->n - at < CHUNK ? l->n - at : CHUNK))
+	for (; l->n - at > CHUNK; at += CHUNK)
+		if (o->op == PF_TABLE_REPLACE ? stage_chunk(o, l->entry + at)
+					      : call_chunk(o, l->entry + at, CHUNK))
 			return 1;
-	return 0;
+	return call_chunk(o, l->entry + at, l->n - at);
 }
 
 static void say(const struct operation *o, const char *text)

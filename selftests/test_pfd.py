@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from pft import proto
-from pft.check import absent, cases, contains, eq, matches
+from pft.check import absent, cases, contains, eq, lines_eq, matches
 from pft.lab import DST, FW_SRC, PFCTL, PFD, SRC, SRC6, Lab, Pfd
 from pft.netns import Netns, wait_for
 
@@ -96,6 +96,11 @@ def test_pins_of_another_namespace():
         r = lab.src.run(PFD, "-d", "-p", lab.pf.socket, "-P", lab.pin, check=False)
         eq(r.returncode, 1)
         contains(r.stderr, "belongs to the firewall of another network namespace")
+        eq(lab.src.ping(FW_SRC), False)
+        # nor does anybody there take it out
+        r = lab.src.run(PFD, "-X", "-P", lab.pin, check=False)
+        eq(r.returncode, 1)
+        contains(r.stderr, "belongs to the firewall of another network namespace: remove it there")
         eq(lab.src.ping(FW_SRC), False)
         # of one that is gone they are no obstacle
         gone = Netns(f"{lab.id}.gone")
@@ -349,6 +354,30 @@ def test_silent_client_hinders_nobody():
             c.s.close()
 
 
+def test_large_tables_are_replaced_in_one_step():
+    """More addresses than a message holds: added, and replaced, all or nothing."""
+    def addresses(net, n):
+        return "".join(f"{net}.{i >> 16}.{i >> 8 & 255}.{i & 255}\n" for i in range(n))
+
+    with Lab(hosts=2, rules="table <t> persist\nset limit table-entries 300000\nblock from <t>\n"
+             ) as lab:
+        path = os.path.join(lab.dir, "addresses")
+        for cmd, net, n, said in (
+                ("add", 10, 60000, "60000/60000 addresses added.\n"),
+                ("replace", 11, 150000, "150000 addresses added.\n60000 addresses deleted.\n"),
+                ("replace", 11, 150001, "1 addresses added.\n")):
+            with open(path, "w", encoding="ascii") as f:
+                f.write(addresses(net, n))
+            eq(lab.pf.ctl("-t", "t", "-T", cmd, "-f", path).stderr, said)
+        lines_eq(lab.pf.ctl("-t", "t", "-T", "show").stdout.split(),
+                 sorted(addresses(11, 150001).split(), key=lambda a: [int(x) for x in a.split(".")]))
+        # what was staged and never asked for is nobody else's
+        with proto.Control(lab.pf) as c:
+            c.ask(proto.TABLE_DATA, struct.pack("=BBBB16s", 4, 32, 0, 0, bytes([1, 2, 3, 4])))
+        lab.pf.ctl("-t", "t", "-T", "replace", "192.0.2.9")
+        eq(lab.pf.ctl("-t", "t", "-T", "show").stdout, "   192.0.2.9\n")
+
+
 # --- interfaces ---
 
 def test_interface_that_comes_later():
@@ -419,6 +448,8 @@ def test_rollback():
         eq(lab.src.ping(DST), True)
         contains(lab.pf.said(), "the rules were not confirmed: those of before are back")
         lab.pf.load("block\n", "--confirm", "1")
+        lab.pf.ctl("-n", "--confirmed")
+        contains(lab.pf.ctl("-si").stdout, "wait to be confirmed")
         lab.pf.ctl("--confirmed")
         time.sleep(1.5)
         eq(lab.pf.rules(), ["block drop all"])

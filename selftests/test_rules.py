@@ -6,7 +6,7 @@ import os
 import random
 import re
 
-from pft.check import cases, eq, timeout
+from pft.check import at_least, cases, contains, eq, matches, timeout
 from pft.lab import MAC, Lab
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NS, IPv6, IPv6ExtHdrFragment,
@@ -485,3 +485,32 @@ def test_random(_name, which):
             numbers = [n for _, n in lab.pf.rule_numbers()]
             eq([n["packets"] for n in numbers], packets, "packets\n" + text)
             eq([n["evaluations"] for n in numbers], evaluations, "evaluations\n" + text)
+
+
+def heavy(n):
+    """n rules whose every part is another than that of the rule before."""
+    tables = "abc"
+    return "".join(f"table <{t}> {{ 192.0.2.{i} }}\n" for i, t in enumerate(tables)) + "".join(
+        f"pass in on ! {'ext' if i % 2 else 'int'} proto tcp from <{tables[i % 3]}> port "
+        f"{i + 1}:{i + 1000} to ! <{tables[(i + 1) % 3]}> port {i + 7} >< {i + 90} flags "
+        f"{'S/SA' if i % 2 else 'A/AFR'}\n" for i in range(n))
+
+
+def test_limits_are_ours():
+    """What fits is loaded; what does not is refused by us, before the kernel has to."""
+    with Lab(rules="pass\n") as lab:
+        lab.pf.load(heavy(128))
+        most, step = 128, 128
+        while step:
+            r = lab.pf.ctl("-f", "-", input=heavy(most + step), check=False)
+            if r.returncode == 0:
+                most += step
+            else:
+                matches(r.stderr, r"the ruleset has \d+ instructions after expansion; at most "
+                                  r"\d+ fit: \d+ too many")
+                step //= 2
+        eq(len(lab.pf.rules()), most)
+        at_least(most, 256)
+        r = lab.pf.ctl("-f", "-", input="pass\n" * 600, check=False)
+        contains(r.stderr, "the ruleset has 600 rules after expansion; at most 512 fit: 88 too many")
+        eq(len(lab.pf.rules()), most)

@@ -46,6 +46,10 @@ def link_prog_fd(path):
         _kind, _id, prog = struct.unpack_from("=III", _info(fd))
     finally:
         os.close(fd)
+    return prog_by_id(prog)
+
+
+def prog_by_id(prog):
     return bpf(PROG_GET_FD_BY_ID, bytearray(struct.pack("=III", prog, 0, 0)))
 
 

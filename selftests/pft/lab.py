@@ -9,6 +9,7 @@ which no stack answers: fw takes them for behind src or dst.  With hosts=2 there
 is no dst and fw is an end; v6=False switches IPv6 off, whose listener reports would
 be counted now and then.
 """
+import json
 import os
 import re
 import shutil
@@ -356,7 +357,16 @@ class Pfd:
 
     def program(self, dev, direction):
         """Descriptor of the program at an interface: "in" or "out"."""
-        return bpf.link_prog_fd(f"{self.pin}/links/{self.ns.ifindex(dev)}-{direction}")
+        link = f"{self.pin}/links/{self.ns.ifindex(dev)}-{direction}"
+        if os.path.exists(link):
+            return bpf.link_prog_fd(link)
+        # a kernel without tcx: ask tc(8)
+        filters = json.loads(self.ns.run(
+            "tc", "-j", "filter", "show", "dev", dev,
+            {"in": "ingress", "out": "egress"}[direction]).stdout)
+        ids = [f["options"]["prog"]["id"] for f in filters if "prog" in f.get("options", {})]
+        assert len(ids) == 1, filters
+        return bpf.prog_by_id(ids[0])
 
     def run(self, dev, direction, frame, repeat=1):
         """TEST_RUN of the program at dev: (verdict, frame, ns); verdict -1 pass, 2 drop."""
