@@ -143,8 +143,18 @@ static long opt4_step(__u32 i, struct opt_walk *w)
 	return 0;
 }
 
+inline_always void options_begin(struct opt_walk *w)
+{
+	__u32 zero = unknown_zero();
+
+	w->jumbolen |= zero;
+	w->badopts |= zero;
+	w->reason |= zero;
+}
+
 noinline_sub int walk_options4(struct opt_walk *w)
 {
+	options_begin(w);
 	bpf_loop(40, opt4_step, w, 0);
 	if (w->reason)
 		return -1;
@@ -205,6 +215,7 @@ static long opt6_step(__u32 i, struct opt_walk *w)
 
 noinline_sub int walk_options6(struct opt_walk *w)
 {
+	options_begin(w);
 	bpf_loop(2048, opt6_step, w, 0);
 	if (w->reason)
 		return -1;
@@ -344,9 +355,25 @@ static long chain4_step(__u32 i, struct chain *c)
 	return 0;
 }
 
+inline_always void chain_begin(struct chain *c)
+{
+	__u32 zero = unknown_zero();
+
+	c->fragoff |= zero;
+	c->jumbolen |= zero;
+	c->badopts |= zero;
+	c->reason |= zero;
+	c->later |= zero;
+	c->done |= zero;
+	c->fail |= zero;
+	c->routing |= zero;
+	c->frags |= zero;
+}
+
 /* 0 when the chain ends well: c->proto and c->off are the payload's. */
 noinline_sub int chain_walk6(struct chain *c)
 {
+	chain_begin(c);
 	bpf_loop(PF_HDR_LIMIT, chain6_step, c, 0);
 	if (!c->fail && !c->done)
 		chain_fail(c, PFRES_IPOPTIONS);
@@ -355,6 +382,7 @@ noinline_sub int chain_walk6(struct chain *c)
 
 noinline_sub int chain_walk4(struct chain *c)
 {
+	chain_begin(c);
 	bpf_loop(PF_HDR_LIMIT, chain4_step, c, 0);
 	if (!c->fail && !c->done)
 		chain_fail(c, PFRES_IPOPTIONS);

@@ -27,6 +27,15 @@
 /* Hides a value's origin from clang, which would reorder the check away from the use. */
 #define opaque(x)	 asm volatile("" : "+r"(x))
 
+/*
+ * A zero of which the verifier knows nothing.  Before Linux 6.7 (commit ab5cfac139ab)
+ * it looked at the callback of bpf_loop() once, with what the context began with, and
+ * cut out as dead what only a later round reaches: a flag that the callback sets and
+ * reads was never set.  Such a context gets this into each of its fields.
+ */
+static __u32 zero_of_bss;
+#define unknown_zero() (*(volatile __u32 *)&zero_of_bss)
+
 /* linux/pkt_cls.h: go on with the chain; drop. */
 #define VERDICT_PASS	 (-1)
 #define VERDICT_DROP	 2

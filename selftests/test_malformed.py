@@ -128,6 +128,11 @@ PACKETS = [
      Raw(raw(UDP(dport=2))), "ip-option"),
     ("an extension header that runs out", IPv6(src=A6, dst=B6, nh=60) / Raw(b"\x11\x09" + bytes(6)),
      "short"),
+    ("two routing headers", V6 / IPv6ExtHdrRouting(type=2, addresses=[A6]) /
+     IPv6ExtHdrRouting(type=2, addresses=[A6]) / UDP(dport=2), "ip-option"),
+    ("two jumbo options", IPv6(src=A6, dst=B6, plen=0) /
+     IPv6ExtHdrHopByHop(options=[Jumbo(jumboplen=70000), Jumbo(jumboplen=70000)]) /
+     UDP(dport=2), "ip-option"),
     ("a jumbogram", IPv6(src=A6, dst=B6, plen=0) /
      IPv6ExtHdrHopByHop(options=[Jumbo(jumboplen=70000)]) / UDP(dport=2), "normalize"),
     ("an atomic fragment", V6 / IPv6ExtHdrFragment(offset=0, m=0) / UDP(dport=2), None),
