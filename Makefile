@@ -106,7 +106,8 @@ $(BUILD)/gen/grammar/lex.yy.c: grammar/lex.l
 	$(call say,FLEX)
 	$(Q)flex -o $@ $<
 
-$(BUILD)/gen/grammar/lex.yy.o $(BUILD)/obj/grammar/parse.o: $(BUILD)/gen/grammar/parse.tab.h
+$(BUILD)/gen/grammar/lex.yy.o $(BUILD)/obj/grammar/parse.o $(BUILD)/obj/grammar/words.o: \
+	$(BUILD)/gen/grammar/parse.tab.h
 
 $(BUILD)/gen/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/.flags
 	@mkdir -p $(@D)

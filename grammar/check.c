@@ -38,6 +38,8 @@ const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part)
 		return fail(part, PF_PART_RULE, "flags only apply to tcp");
 	if (r->flags & ~r->flagset)
 		return fail(part, PF_PART_RULE, "flags can never match");
+	if (r->allow_opts && r->action != PF_RULE_ACTION_PASS)
+		return fail(part, PF_PART_RULE, "allow-opts can only be specified for pass rules");
 	if (r->block_kind == PF_BLOCK_RETURN_RST && r->proto != PF_PROTO_TCP)
 		return fail(part, PF_PART_BLOCK, "return-rst can only be applied to TCP rules");
 	if (r->keep_state && r->action != PF_RULE_ACTION_PASS)

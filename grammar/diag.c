@@ -16,6 +16,8 @@ static void show_line(struct pf_parser *p, const struct pf_loc *loc)
 	const char *end = memchr(line, '\n', p->len - loc->line_at);
 	size_t len = end ? (size_t)(end - line) : p->len - loc->line_at;
 
+	if (len && line[len - 1] == '\r')
+		len--;
 	if (len > LINE_SHOWN)
 		len = LINE_SHOWN;
 	if (loc->col > len + 1)

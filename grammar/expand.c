@@ -2,7 +2,7 @@
 /*
  * From one filter rule with lists to the rules that it stands for: the lists
  * are multiplied in pf's order (interface outermost, then protocol, ICMP type,
- * source, source port, destination, destination port), combinations of
+ * source, destination, source port, destination port), combinations of
  * different families are left out, and each rule is checked.
  */
 #include <stdio.h>
@@ -128,9 +128,9 @@ static bool label_macro(const struct pf_rule *r, size_t nr, const char *name, si
 	if (IS("nr")) {
 		snprintf(buf, size, "%zu", nr);
 	} else if (IS("if")) {
-		snprintf(buf, size, "%s%s", r->ifnot ? "!" : "", r->ifname ? r->ifname : "any");
+		snprintf(buf, size, "%s", r->ifname ? r->ifname : "any");
 	} else if (IS("proto")) {
-		const char *proto = r->proto ? pf_proto_name(r->proto) : "";
+		const char *proto = r->proto ? pf_proto_name(r->proto) : "ip";
 
 		if (proto)
 			snprintf(buf, size, "%s", proto);
@@ -239,7 +239,7 @@ static void defaults(struct pf_rule *r, unsigned int seen)
 /* 0.0.0.0/0 and ::/0: the rule has the family now, the rest is any. */
 static void any_of_family(struct pf_rule_host *h)
 {
-	if (h->type == PF_HOST_PREFIX && h->bits == 0)
+	if (h->type == PF_HOST_PREFIX && h->bits == 0 && !h->neg)
 		h->type = PF_HOST_ANY;
 }
 
@@ -295,6 +295,20 @@ static int add_rule(struct pf_parser *p, const struct combination *c)
 	return 1;
 }
 
+/* Flags are for tcp: one of the protocols must be it, or none be named. */
+static bool flags_apply(struct pf_parser *p)
+{
+	const struct pf_stmt_rule *s = &p->stmt;
+
+	if (!s->rule.flagset || !s->protos.first)
+		return true;
+	for (const struct pf_node_proto *n = s->protos.first; n; n = n->next)
+		if (n->proto == PF_PROTO_TCP)
+			return true;
+	pf_error(p, &s->flags_loc, "flags only apply to tcp");
+	return false;
+}
+
 /*
  * An odometer over the lists, the first the slowest; an empty list counts as
  * one turn.  Errors of a rule are the same for most of its combinations: one
@@ -307,6 +321,8 @@ void pf_expand_rule(struct pf_parser *p)
 	size_t added = 0;
 	unsigned int before = p->nerrors;
 
+	if (!flags_apply(p))
+		return;
 #define EACH(member, list) for ((member) = (list); !p->nomem; (member) = (member)->next) {
 #define END(member)                       \
 	if (!(member) || !(member)->next) \
@@ -316,8 +332,8 @@ void pf_expand_rule(struct pf_parser *p)
 	EACH(c.proto, s->protos.first)
 	EACH(c.icmp, s->icmp.first)
 	EACH(c.src, s->src.first)
-	EACH(c.sport, s->sport.first)
 	EACH(c.dst, s->dst.first)
+	EACH(c.sport, s->sport.first)
 	EACH(c.dport, s->dport.first)
 	int n = add_rule(p, &c);
 
@@ -325,8 +341,8 @@ void pf_expand_rule(struct pf_parser *p)
 		return;
 	added += (size_t)n;
 	END(c.dport)
-	END(c.dst)
 	END(c.sport)
+	END(c.dst)
 	END(c.src)
 	END(c.icmp)
 	END(c.proto)

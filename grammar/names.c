@@ -138,13 +138,13 @@ static const struct name_number icmp_types[] = {
 };
 
 static const struct name_number icmp6_types[] = {
-	{"unreach", 1},	     {"toobig", 2},	  {"timex", 3},	       {"paramprob", 4},
-	{"echoreq", 128},    {"echorep", 129},	  {"groupqry", 130},   {"listqry", 130},
-	{"grouprep", 131},   {"listenrep", 131},  {"groupterm", 132},  {"listendone", 132},
-	{"routersol", 133},  {"routeradv", 134},  {"neighbrsol", 135}, {"neighbradv", 136},
-	{"redir", 137},	     {"routrrenum", 138}, {"wrureq", 139},     {"wrurep", 140},
-	{"fqdnreq", 139},    {"fqdnrep", 140},	  {"niqry", 139},      {"nirep", 140},
-	{"mtraceresp", 200}, {"mtrace", 201},
+	{"unreach", 1},	      {"toobig", 2},	   {"timex", 3},	{"paramprob", 4},
+	{"echoreq", 128},     {"echorep", 129},	   {"groupqry", 130},	{"listqry", 130},
+	{"grouprep", 131},    {"listenrep", 131},  {"groupterm", 132},	{"listendone", 132},
+	{"routersol", 133},   {"routeradv", 134},  {"neighbrsol", 135}, {"neighbradv", 136},
+	{"redir", 137},	      {"routrrenum", 138}, {"wrureq", 139},	{"wrurep", 140},
+	{"fqdnreq", 139},     {"fqdnrep", 140},	   {"niqry", 139},	{"nirep", 140},
+	{"listenrepv2", 143}, {"mtraceresp", 200}, {"mtrace", 201},
 };
 
 struct icmp_code {
@@ -167,8 +167,8 @@ static const struct icmp_code icmp_codes[] = {
 };
 
 static const struct icmp_code icmp6_codes[] = {
-	{"admin-unr", 1, 1},  {"noroute-unr", 1, 0},   {"notnbr-unr", 1, 2},
-	{"beyond-unr", 1, 2}, {"addr-unr", 1, 3},      {"port-unr", 1, 4},
+	{"admin-unr", 1, 1},  {"noroute-unr", 1, 0},   {"beyond-unr", 1, 2},
+	{"notnbr-unr", 1, 2}, {"addr-unr", 1, 3},      {"port-unr", 1, 4},
 	{"transit", 3, 0},    {"reassemb", 3, 1},      {"badhead", 4, 0},
 	{"nxthdr", 4, 1},     {"redironlink", 137, 0}, {"redirrouter", 137, 1},
 };

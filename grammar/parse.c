@@ -59,6 +59,7 @@ int pf_parse_text(const char *text, size_t len, const struct pf_parse_options *o
 		err = run(p);
 		if (nerrors)
 			*nerrors = p->nerrors;
+		free(p->value);
 		pf_arena_free(&p->stmt_arena);
 		pf_arena_free(&p->macro_arena);
 	}

@@ -29,6 +29,7 @@
 
 #include "check.h"
 #include "names.h"
+#include "words.h"
 
 #define YYMAXDEPTH 4000
 
@@ -53,6 +54,19 @@ static void unbuilt(struct pf_parser *p, const struct pf_loc *loc, const char *w
 	p->recover = true;
 }
 
+/* The name in "<name>"; a place in a macro's use stays as it is. */
+static struct pf_loc inside(const struct pf_parser *p, const struct pf_loc *loc)
+{
+	struct pf_loc name = *loc;
+	size_t at = loc->line_at + loc->col - 1;
+
+	if (at < p->len && p->text[at] == '<' && loc->end_col > loc->col + 2) {
+		name.col++;
+		name.end_col--;
+	}
+	return name;
+}
+
 static bool in_range(struct pf_parser *p, const struct pf_loc *loc, const char *what,
 		     long long n, long long low, long long high)
 {
@@ -60,6 +74,17 @@ static bool in_range(struct pf_parser *p, const struct pf_loc *loc, const char *
 		return true;
 	pf_error(p, loc, "%s %lld is out of range (%lld to %lld)", what, n, low, high);
 	return false;
+}
+
+/* The text as it stands between double quotes. */
+static const char *quotable(struct pf_parser *p, const char *text)
+{
+	char *out = pf_stmt_alloc(p, strlen(text) * 2 + 1);
+
+	if (!out)
+		return "";
+	pf_word_quote(out, text);
+	return out;
 }
 
 static void echo(struct pf_parser *p, const char *text)
@@ -80,6 +105,7 @@ static pf_icmp_list icmp_one(struct pf_parser *p, const struct pf_loc *loc, int 
 static void icmp_code(struct pf_parser *p, const struct pf_loc *loc, pf_icmp_list *list,
 		      const char *name, long long number);
 static void negate_hosts(pf_host_list *list);
+static pf_host_list hosts_join(pf_host_list a, pf_host_list b);
 static void seen(struct pf_parser *p, const struct pf_loc *loc, unsigned int option,
 		 const char *name);
 static void set_flags(struct pf_parser *p, const struct pf_loc *loc, const char *set,
@@ -97,15 +123,15 @@ static bool table_name_ok(struct pf_parser *p, const struct pf_loc *loc, const c
 static void table_begin(struct pf_parser *p, const struct pf_loc *loc, const char *name);
 static void table_list(struct pf_parser *p, pf_host_list hosts);
 static void table_end(struct pf_parser *p);
-static void macro_define(struct pf_parser *p, const struct pf_loc *loc, const char *name,
-			 const char *value);
-static const char *join(struct pf_parser *p, const char *a, const char *b);
+static void macro_define(struct pf_parser *p, const struct pf_loc *loc, const char *name);
+static void no_option(struct pf_parser *p, const struct pf_loc *loc, const char *word);
+static void value_add(struct pf_parser *p, const char *text);
 static void rule_begin(struct pf_parser *p, const struct pf_loc *loc);
 }
 
 %token NEWLINE "end of line"
 %token BAD_TOKEN "bad token"
-%token <string> WORD "word" STRING "string"
+%token <string> WORD "word" STRING "string" TABLE_NAME "<table>"
 %token <number> NUMBER "number"
 %token <string> UNBUILT
 
@@ -123,7 +149,7 @@ static void rule_begin(struct pf_parser *p, const struct pf_loc *loc);
 %token TABLE "table" PERSIST "persist" CONST "const"
 %token ARROW "->" PORT_OUTSIDE "<>" PORT_INSIDE "><" LE "<=" GE ">=" NE "!="
 
-%type <string> value value_item text
+%type <string> value_item text icmp_name table_name
 %type <ifs> if_item if_list ifs
 %type <protos> proto_item proto_list
 %type <hosts> host host_item host_list hosts
@@ -149,8 +175,9 @@ line:
 
 end:
 	NEWLINE		{
-		p->recover = false;
+		p->recover = p->skip_block = false;
 		p->braces = 0;
+		p->expanded = 0;
 		pf_stmt_reset(p);
 	}
 	;
@@ -160,6 +187,18 @@ statement:
 	| set
 	| table
 	| rule
+	| NO UNBUILT	{
+		unbuilt(p, &@$, pf_stmt_printf(p, "no %s", $2));
+		YYERROR;
+	}
+	| STATE UNBUILT	{
+		unbuilt(p, &@$, pf_stmt_printf(p, "state %s", $2));
+		YYERROR;
+	}
+	| WORD UNBUILT	{
+		unbuilt(p, &@$, pf_stmt_printf(p, "%s %s", $1, $2));
+		YYERROR;
+	}
 	;
 
 optnl:
@@ -180,12 +219,18 @@ text:
 /* --- macros --- */
 
 macro:
-	WORD '=' value	{ macro_define(p, &@1, $1, $3); }
+	WORD '=' value	{ macro_define(p, &@1, $1); }
 	;
 
 value:
-	value_item
-	| value value_item	{ $$ = join(p, $1, $2); }
+	value_item		{
+		p->value_len = 0;
+		value_add(p, $1);
+	}
+	| value value_item	{
+		value_add(p, " ");
+		value_add(p, $2);
+	}
 	;
 
 value_item:
@@ -222,6 +267,8 @@ set:
 	| SET RULESET_OPTIMIZATION WORD	{
 		if (strcmp($3, "none") == 0)
 			echo(p, "set ruleset-optimization none");
+		else if (strcmp($3, "basic") != 0 && strcmp($3, "profile") != 0)
+			pf_error(p, &@3, "unknown ruleset-optimization %s", $3);
 		else
 			unbuilt(p, &@3, pf_stmt_printf(p, "ruleset-optimization %s", $3));
 	}
@@ -248,8 +295,17 @@ timeout_list:
 /* --- tables --- */
 
 table:
-	TABLE '<' text '>'	{ table_begin(p, &@3, $3); }
+	TABLE table_name	{
+		struct pf_loc name = inside(p, &@2);
+
+		table_begin(p, &name, $2);
+	}
 	table_options		{ table_end(p); }
+	;
+
+table_name:
+	TABLE_NAME
+	| '<' text '>'		{ $$ = $2; }
 	;
 
 table_options:
@@ -262,6 +318,10 @@ table_option:
 	| CONST		{ p->table->constant = true; }
 	| '{' optnl '}'	{ p->table->has_list = true; }
 	| '{' optnl host_list '}'	{ table_list(p, $3); }
+	| TIMEOUT	{
+		unbuilt(p, &@1, "a table's timeout");
+		YYERROR;
+	}
 	;
 
 /* --- filter rules --- */
@@ -350,7 +410,6 @@ log:
 interface:
 	%empty
 	| ON ifs	{ p->stmt.ifs = $2; }
-	| ON ANY
 	;
 
 ifs:
@@ -368,6 +427,12 @@ if_list:
 
 if_item:
 	text		{ $$ = if_one(p, &@1, $1); }
+	| ANY		{ $$ = if_one(p, &@1, PF_IF_ANY); }
+	| '!' ANY	{
+		$$ = if_one(p, &@2, PF_IF_ANY);
+		if ($$.first)
+			$$.first->neg = true;
+	}
 	| '!' text	{
 		$$ = if_one(p, &@2, $2);
 		if ($$.first)
@@ -445,14 +510,8 @@ hosts:
 host_list:
 	host_item optnl
 	| '{' optnl host_list '}' optnl	{ $$ = $3; }
-	| host_list comma host_item optnl	{
-		$$ = $1;
-		pf_list_join($$, $3);
-	}
-	| host_list comma '{' optnl host_list '}' optnl	{
-		$$ = $1;
-		pf_list_join($$, $5);
-	}
+	| host_list comma host_item optnl	{ $$ = hosts_join($1, $3); }
+	| host_list comma '{' optnl host_list '}' optnl	{ $$ = hosts_join($1, $5); }
 	;
 
 host_item:
@@ -474,7 +533,7 @@ host_item:
 host:
 	text		{
 		$$ = (pf_host_list){0};
-		pf_host_add(p, &@1, $1, -1, &$$);
+		pf_host_add(p, &@1, $1, PF_NO_BITS, &$$);
 	}
 	| text '/' NUMBER	{
 		$$ = (pf_host_list){0};
@@ -492,15 +551,17 @@ host:
 		unbuilt(p, &@1, "an interface in parentheses as an address");
 		YYERROR;
 	}
-	| '<' text '>'	{
+	| table_name	{
 		struct pf_node_host *n = pf_stmt_new(p, struct pf_node_host);
+		struct pf_loc name;
 
 		if (!n)
 			YYABORT;
 		n->loc = @$;
 		n->host.type = PF_HOST_TABLE;
-		n->host.table = $2;
-		table_name_ok(p, &@2, $2);
+		n->host.table = $1;
+		name = inside(p, &@1);
+		table_name_ok(p, &name, $1);
 		$$ = (pf_host_list)pf_list_one(n);
 	}
 	;
@@ -613,6 +674,22 @@ option:
 		seen(p, &@1, PF_OPT_FRAGMENT, "fragment");
 		p->stmt.rule.fragment = true;
 	}
+	| SET			{
+		unbuilt(p, &@1, "set in a rule");
+		YYERROR;
+	}
+	| STATE UNBUILT		{
+		unbuilt(p, &@$, pf_stmt_printf(p, "state %s", $2));
+		YYERROR;
+	}
+	| WORD			{
+		no_option(p, &@1, $1);
+		YYERROR;
+	}
+	| '!' UNBUILT		{
+		unbuilt(p, &@2, $2);
+		YYERROR;
+	}
 	;
 
 icmp_list:
@@ -623,14 +700,20 @@ icmp_list:
 	}
 	;
 
+/* a type may have a keyword's name */
+icmp_name:
+	text
+	| SKIP		{ $$ = "skip"; }
+	;
+
 icmp_item:
-	text		{ $$ = icmp_one(p, &@1, 0, $1, 0); }
+	icmp_name	{ $$ = icmp_one(p, &@1, 0, $1, 0); }
 	| NUMBER	{ $$ = icmp_one(p, &@1, 0, NULL, $1); }
-	| text CODE text	{
+	| icmp_name CODE text	{
 		$$ = icmp_one(p, &@1, 0, $1, 0);
 		icmp_code(p, &@3, &$$, $3, 0);
 	}
-	| text CODE NUMBER	{
+	| icmp_name CODE NUMBER	{
 		$$ = icmp_one(p, &@1, 0, $1, 0);
 		icmp_code(p, &@3, &$$, NULL, $3);
 	}
@@ -683,26 +766,35 @@ static void pf_gram_error(const struct pf_loc *loc, struct pf_parser *p, void *s
 	p->recover = true;
 }
 
-/* What the user wrote, for "unexpected ...". */
+/* What the user wrote, for "unexpected ..."; empty if it is too much. */
+static void source_format(const struct pf_parser *p, const struct pf_loc *loc, char *buf,
+			  size_t size)
+{
+	size_t from = loc->line_at + loc->col - 1, len = loc->end_col - loc->col;
+
+	*buf = '\0';
+	if (from + len <= p->len && len <= 40)
+		snprintf(buf, size, "\"%.*s\"", (int)len, p->text + from);
+}
+
 static void token_format(const yypcontext_t *ctx, const struct pf_parser *p, char *buf, size_t size)
 {
 	yysymbol_kind_t kind = yypcontext_token(ctx);
-	const struct pf_loc *loc = yypcontext_location(ctx);
-	size_t from = loc->line_at + loc->col - 1, len = loc->end_col - loc->col;
 
-	if (kind == YYSYMBOL_YYEOF || kind == YYSYMBOL_NEWLINE || from + len > p->len || len > 40)
+	*buf = '\0';
+	if (kind != YYSYMBOL_YYEOF && kind != YYSYMBOL_NEWLINE)
+		source_format(p, yypcontext_location(ctx), buf, size);
+	if (!*buf)
 		snprintf(buf, size, "%s", yysymbol_name(kind));
-	else
-		snprintf(buf, size, "\"%.*s\"", (int)len, p->text + from);
 }
 
 /* bison calls it for a syntax error; see "parse.error custom" in its manual. */
 static int yyreport_syntax_error(const yypcontext_t *ctx, struct pf_parser *p, void *scanner)
 {
-	enum { MOST = 5 };
-	yysymbol_kind_t kind = yypcontext_token(ctx), expected[MOST];
+	enum { MANY = 16, SHOWN = 5 };
+	yysymbol_kind_t kind = yypcontext_token(ctx), expected[MANY];
 	char msg[256], what[64];
-	int n;
+	int n, kept = 0;
 
 	(void)scanner;
 	if (p->recover)
@@ -714,12 +806,18 @@ static int yyreport_syntax_error(const yypcontext_t *ctx, struct pf_parser *p, v
 		const struct pf_loc *loc = yypcontext_location(ctx);
 
 		pf_error(p, loc, "%s is not supported yet", p->unbuilt);
+		p->skip_block = strcmp(p->unbuilt, "anchor") == 0;
 		return 0;
 	}
 	token_format(ctx, p, what, sizeof(what));
 	snprintf(msg, sizeof(msg), "syntax error: unexpected %s", what);
-	n = yypcontext_expected_tokens(ctx, expected, MOST);
-	for (int i = 0; i < n && n < MOST; i++) {
+	n = yypcontext_expected_tokens(ctx, expected, MANY);
+	for (int i = 0; i < n; i++)
+		/* '<' stands for a table's name; nobody is to be led to what is not built */
+		if (expected[i] != YYSYMBOL_TABLE_NAME && expected[i] != YYSYMBOL_UNBUILT &&
+		    expected[i] != YYSYMBOL_TIMEOUT)
+			expected[kept++] = expected[i];
+	for (int i = 0; i < kept && kept <= SHOWN; i++) {
 		size_t at = strlen(msg);
 
 		snprintf(msg + at, sizeof(msg) - at, "%s%s", i == 0 ? ", expected " : " or ",
@@ -774,6 +872,8 @@ static pf_proto_list proto_one(struct pf_parser *p, const struct pf_loc *loc, co
 	} else {
 		in_range(p, loc, "protocol", number, 0, 255);
 	}
+	if (number == 0)
+		pf_error(p, loc, "proto 0 cannot be used");
 	n->proto = (uint8_t)number;
 	return (pf_proto_list)pf_list_one(n);
 }
@@ -816,6 +916,8 @@ static struct pf_rule_port port_word(struct pf_parser *p, const struct pf_loc *l
 		if (lo > hi && hi >= 0)
 			pf_error(p, loc, "port range %s ends before it begins", text);
 	}
+	if (lo == hi)
+		r.op = PF_PORT_EQ;
 	r.lo = (uint16_t)lo;
 	r.hi = (uint16_t)hi;
 	return r;
@@ -837,6 +939,8 @@ static pf_port_list port_one(struct pf_parser *p, const struct pf_loc *loc,
 	if ((op == PF_PORT_INSIDE || op == PF_PORT_OUTSIDE) && n->port.lo > n->port.hi)
 		pf_error(p, loc, "port range %u %s %u ends before it begins", n->port.lo,
 			 op == PF_PORT_INSIDE ? "><" : "<>", n->port.hi);
+	else if (op == PF_PORT_INSIDE && n->port.lo == n->port.hi)
+		pf_error(p, loc, "port range %u >< %u holds no port", n->port.lo, n->port.hi);
 	return (pf_port_list)pf_list_one(n);
 }
 
@@ -897,6 +1001,22 @@ static uint16_t return_code(struct pf_parser *p, const struct pf_loc *loc, int v
 	return (uint16_t)(type << 8 | (unsigned int)number);
 }
 
+static bool is_any(const pf_host_list *list)
+{
+	return list->first && list->first->host.type == PF_HOST_ANY;
+}
+
+/* With `any' among them the others say nothing. */
+static pf_host_list hosts_join(pf_host_list a, pf_host_list b)
+{
+	if (is_any(&a))
+		return a;
+	if (is_any(&b))
+		return b;
+	pf_list_join(a, b);
+	return a;
+}
+
 static void negate_hosts(pf_host_list *list)
 {
 	for (struct pf_node_host *n = list->first; n; n = n->next)
@@ -914,8 +1034,10 @@ static void set_flags(struct pf_parser *p, const struct pf_loc *loc, const char 
 		pf_error(p, loc, "unknown TCP flag in %s/%s (they are F S R P A U E W)", set, mask);
 		return;
 	}
-	if (f & ~m)
+	if (f & ~m) {
 		pf_error(p, loc, "flags %s/%s can never match", set, mask);
+		return;
+	}
 	p->stmt.rule.flags = (uint8_t)f;
 	p->stmt.rule.flagset = (uint8_t)m;
 }
@@ -928,6 +1050,11 @@ static void set_label(struct pf_parser *p, const struct pf_loc *loc, const char 
 	for (const char *c = text; *c; c++) {
 		if (*c == '"' || (unsigned char)*c < 0x20) {
 			pf_error(p, loc, "a label cannot hold quotes or control characters");
+			return;
+		}
+		/* it could not be written: it would take the closing quote's meaning away */
+		if (*c == '\\' && !c[1]) {
+			pf_error(p, loc, "a label cannot end in a backslash");
 			return;
 		}
 	}
@@ -969,16 +1096,16 @@ static void set_limit(struct pf_parser *p, const struct pf_loc *name_loc, const 
 
 struct optimization {
 	const char *name;
-	uint32_t first, opening, established, closing, finwait, closed;
+	uint32_t first, opening, established, closing, finwait, closed, tsdiff;
 };
 
 static const struct optimization optimizations[] = {
-	{"default", 120, 30, 86400, 900, 45, 90},
-	{"normal", 120, 30, 86400, 900, 45, 90},
-	{"satellite", 180, 35, 86400, 905, 50, 95},
-	{"high-latency", 180, 35, 86400, 905, 50, 95},
-	{"conservative", 3600, 900, 432000, 3600, 600, 180},
-	{"aggressive", 30, 5, 18000, 60, 30, 30},
+	{"default", 120, 30, 86400, 900, 45, 90, 30},
+	{"normal", 120, 30, 86400, 900, 45, 90, 30},
+	{"satellite", 180, 35, 86400, 905, 50, 95, 60},
+	{"high-latency", 180, 35, 86400, 905, 50, 95, 60},
+	{"conservative", 3600, 900, 432000, 3600, 600, 180, 60},
+	{"aggressive", 30, 5, 18000, 60, 30, 30, 10},
 };
 
 static void set_optimization(struct pf_parser *p, const struct pf_loc *loc, const char *name)
@@ -995,6 +1122,7 @@ static void set_optimization(struct pf_parser *p, const struct pf_loc *loc, cons
 		t[PF_TIMEOUT_TCP_CLOSING] = o->closing;
 		t[PF_TIMEOUT_TCP_FINWAIT] = o->finwait;
 		t[PF_TIMEOUT_TCP_CLOSED] = o->closed;
+		t[PF_TIMEOUT_TCP_TSDIFF] = o->tsdiff;
 		echo(p, pf_stmt_printf(p, "set optimization %s", name));
 		return;
 	}
@@ -1005,6 +1133,11 @@ static void set_skip(struct pf_parser *p, pf_if_list ifs)
 {
 	const char *text = "set skip on {";
 
+	if (ifs.first && ifs.first == ifs.last && !ifs.first->neg &&
+	    strcmp(ifs.first->name, "none") == 0) {
+		echo(p, "set skip on none");
+		return;
+	}
 	for (struct pf_node_if *n = ifs.first; n && text; n = n->next) {
 		if (n->neg) {
 			pf_error(p, &n->loc, "set skip on ! %s is not supported", n->name);
@@ -1014,7 +1147,8 @@ static void set_skip(struct pf_parser *p, pf_if_list ifs)
 			pf_error_nomem(p);
 			return;
 		}
-		text = pf_stmt_printf(p, "%s %s", text, n->name);
+		text = pf_stmt_printf(p, pf_word_plain(n->name) ? "%s %s" : "%s \"%s\"", text,
+				      quotable(p, n->name));
 	}
 	if (text)
 		echo(p, pf_stmt_printf(p, "%s }", text));
@@ -1087,25 +1221,9 @@ static void table_end(struct pf_parser *p)
 	p->table_scrap = false;
 }
 
-/* The text as it stands between double quotes. */
-static const char *quotable(struct pf_parser *p, const char *text)
+static void macro_define(struct pf_parser *p, const struct pf_loc *loc, const char *name)
 {
-	char *out = pf_stmt_alloc(p, strlen(text) * 2 + 1), *o = out;
-
-	if (!out)
-		return "";
-	for (; *text; text++) {
-		if (*text == '"')
-			*o++ = '\\';
-		*o++ = *text;
-	}
-	return out;
-}
-
-static void macro_define(struct pf_parser *p, const struct pf_loc *loc, const char *name,
-			 const char *value)
-{
-	if (!value)
+	if (p->nomem)
 		return;
 	for (const char *c = name; *c; c++) {
 		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_",
@@ -1115,12 +1233,43 @@ static void macro_define(struct pf_parser *p, const struct pf_loc *loc, const ch
 			return;
 		}
 	}
-	if (!pf_macro_set(p, name, value, false))
+	if (!pf_macro_set(p, name, p->value, false))
 		pf_error_nomem(p);
-	echo(p, pf_stmt_printf(p, "%s = \"%s\"", name, quotable(p, value)));
+	echo(p, pf_stmt_printf(p, "%s = \"%s\"", name, quotable(p, p->value)));
 }
 
-static const char *join(struct pf_parser *p, const char *a, const char *b)
+/* Appends to the value of the macro at hand. */
+static void value_add(struct pf_parser *p, const char *text)
 {
-	return a && b ? pf_stmt_printf(p, "%s %s", a, b) : NULL;
+	size_t len = text ? strlen(text) : 0;
+
+	if (p->value_len + len + 1 > p->value_size) {
+		size_t size = 2 * (p->value_len + len) + 64;
+		char *more = realloc(p->value, size);
+
+		if (!more) {
+			pf_error_nomem(p);
+			return;
+		}
+		p->value = more;
+		p->value_size = size;
+	}
+	if (len)
+		memcpy(p->value + p->value_len, text, len);
+	p->value_len += len;
+	p->value[p->value_len] = '\0';
+}
+
+/* A word where an option should be. */
+static void no_option(struct pf_parser *p, const struct pf_loc *loc, const char *word)
+{
+	char what[64];
+
+	if (strcmp(word, "source") == 0) {
+		unbuilt(p, loc, "source limiter");
+		return;
+	}
+	source_format(p, loc, what, sizeof(what));
+	pf_error(p, loc, "syntax error: unexpected %s", *what ? what : "word");
+	p->recover = true;
 }

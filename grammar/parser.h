@@ -7,6 +7,7 @@
 #ifndef PF_GRAMMAR_PARSER_H
 #define PF_GRAMMAR_PARSER_H
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -136,7 +137,7 @@ struct pf_macro {
 
 #define PF_MACRO_BUCKETS  256
 #define PF_EXPAND_DEPTH	  32
-#define PF_EXPAND_LARGEST ((size_t)64 << 20)
+#define PF_EXPAND_LARGEST ((size_t)8 << 20) /* bytes in one statement */
 
 struct pf_parser {
 	const struct pf_parse_options *opt;
@@ -164,14 +165,20 @@ struct pf_parser {
 	size_t string_len;
 	struct pf_loc string_loc;
 	char string_quote;
+	bool string_bad; /* an error has been reported */
 
 	/* statements: braces open, and skipping after an error */
 	unsigned int braces;
 	bool recover;
+	bool skip_block; /* what is skipped may have a block of statements */
 	bool have_pending;
 	int pending;
 	union pf_value pending_value;
 	struct pf_loc pending_loc;
+
+	/* the value of the macro at hand, put together */
+	char *value;
+	size_t value_len, value_size;
 
 	struct pf_arena macro_arena;
 	struct pf_macro *macros[PF_MACRO_BUCKETS];
@@ -211,8 +218,10 @@ const char *pf_macro_get(const struct pf_parser *p, const char *name);
 
 /* --- host.c --- */
 
+#define PF_NO_BITS LLONG_MIN
+
 /*
- * An address, prefix or host name as written, bits -1 if no "/n" was.  Appends
+ * An address, prefix or host name as written, bits PF_NO_BITS if no "/n" was.  Appends
  * one node or, for a name with several addresses, more.  Errors are reported.
  */
 void pf_host_add(struct pf_parser *p, const struct pf_loc *loc, const char *text, long long bits,

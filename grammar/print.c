@@ -2,8 +2,10 @@
 #include "print.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "names.h"
+#include "words.h"
 
 static const char *const actions[] = {
 	[PF_RULE_ACTION_PASS] = "pass",
@@ -76,7 +78,7 @@ static void print_host(FILE *f, const struct pf_rule_host *h)
 		fputs("any", f);
 		break;
 	case PF_HOST_TABLE:
-		fprintf(f, "<%s>", h->table);
+		pf_table_name_print(f, h->table);
 		break;
 	case PF_HOST_PREFIX:
 		pf_ip_format((enum pf_family)h->af, &h->ip, h->bits, ip, sizeof(ip));
@@ -163,6 +165,21 @@ static void print_icmp(FILE *f, const struct pf_rule *r)
 		fprintf(f, " code %u", code);
 }
 
+static void print_interface(FILE *f, const struct pf_rule *r)
+{
+	fprintf(f, " on %s", r->ifnot ? "! " : "");
+	if (strcmp(r->ifname, PF_IF_ANY) == 0)
+		fputs(r->ifname, f);
+	else
+		pf_word_print(f, r->ifname);
+}
+
+static void print_label(FILE *f, const char *label)
+{
+	fputs(" label ", f);
+	pf_word_print_quoted(f, label);
+}
+
 void pf_rule_print(FILE *f, const struct pf_rule *r, size_t nr, unsigned int flags)
 {
 	static const char *const dirs[] = {"", " in", " out"};
@@ -179,7 +196,7 @@ void pf_rule_print(FILE *f, const struct pf_rule *r, size_t nr, unsigned int fla
 	if (r->quick)
 		fputs(" quick", f);
 	if (r->ifname)
-		fprintf(f, " on %s%s", r->ifnot ? "! " : "", r->ifname);
+		print_interface(f, r);
 	if (r->af)
 		fputs(r->af == PF_FAMILY_INET ? " inet" : " inet6", f);
 	if (r->proto) {
@@ -199,7 +216,7 @@ void pf_rule_print(FILE *f, const struct pf_rule *r, size_t nr, unsigned int fla
 	if (r->allow_opts)
 		fputs(" allow-opts", f);
 	if (r->label)
-		fprintf(f, " label \"%s\"", r->label);
+		print_label(f, r->label);
 	fputc('\n', f);
 }
 
@@ -207,7 +224,8 @@ void pf_table_print(FILE *f, const struct pf_table_def *t)
 {
 	char ip[PF_IP_STRLEN];
 
-	fprintf(f, "table <%s>", t->name);
+	fputs("table ", f);
+	pf_table_name_print(f, t->name);
 	if (t->constant)
 		fputs(" const", f);
 	if (t->persist)

@@ -35,6 +35,8 @@ struct pf_netif *pf_netif_by_index(const struct pf_netifs *n, int ifindex)
 
 bool pf_netif_is(const struct pf_netif *i, const char *name)
 {
+	if (strcmp(name, PF_IF_ANY) == 0)
+		return !i->loopback;
 	return strcmp(i->name, name) == 0 || (i->loopback && strcmp(name, "lo0") == 0);
 }
 

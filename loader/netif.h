@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../grammar/addr.h"
+#include "../grammar/rule.h"
 #include "loop.h"
 #include "say.h"
 

@@ -434,6 +434,13 @@ def test_loopback_is_filtered():
         eq(lab.fw.ping("127.0.0.1"), True)
         lab.pf.load("block\npass on lo\n")
         eq(lab.fw.ping("127.0.0.1"), True)
+        # any interface but loopback, and the other way round
+        lab.pf.load("block\npass on any\n")
+        eq((lab.fw.ping("127.0.0.1"), lab.fw.ping(SRC)), (False, True))
+        lab.pf.ctl("-F", "states")
+        lab.pf.load("block\npass on ! any\n")
+        eq((lab.fw.ping("127.0.0.1"), lab.fw.ping(SRC)), (True, False))
+        lab.pf.load("block\npass on lo\n")
         with lab.fw.listen(80):
             eq(lab.fw.can_connect(SRC, 80, 0.3), "timeout")
             eq(lab.fw.can_connect("127.0.0.1", 80), "yes")
