@@ -2,8 +2,10 @@
 /*
  * Answers: the offending packet is cut down and rewritten into the RST, ACK or
  * ICMP error, and sent back where it came from.  At ingress it leaves by the
- * same interface; at egress it enters by it, as if the peer had answered; on
- * the loopback interface it just goes on, for it is delivered here anyway.
+ * same interface; at egress it enters by it, as if the peer had answered, for
+ * what comes from an own address would be a martian there; but an ICMP error for
+ * a forwarded packet goes out where the packet had come in.  On the loopback
+ * interface it just goes on, for it is delivered here anyway.
  *
  * Checksums: a packet whose checksum is left to the device (CHECKSUM_PARTIAL)
  * keeps the place where the device will put it, whatever we write there.  A TCP
@@ -134,14 +136,15 @@ inline_always int answerable(struct __sk_buff *skb, const struct pf_pkt *p)
 	       skb->pkt_type == PACKET_OTHERHOST;
 }
 
-inline_always int send_back(struct __sk_buff *skb, struct pf_pkt *p)
+/* way_back: 0, or the interface where it is to be sent to the neighbour that routes say. */
+inline_always int send_back(struct __sk_buff *skb, struct pf_pkt *p, __u32 way_back)
 {
 	struct pf_config *cfg = config();
 	__u8 mac[12], swapped[12];
 
 	if (!cfg)
 		return VERDICT_DROP;
-	if (p->l2) {
+	if (p->l2 && !way_back) {
 		if (bpf_skb_load_bytes(skb, 0, mac, sizeof(mac)))
 			return VERDICT_DROP;
 		__builtin_memcpy(swapped, mac + 6, 6);
@@ -158,6 +161,8 @@ inline_always int send_back(struct __sk_buff *skb, struct pf_pkt *p)
 	skb->tc_index = cfg->mark16;
 	barrier();
 	count(PF_CNT_ANSWERS);
+	if (way_back)
+		return (int)bpf_redirect_neigh(way_back, NULL, 0, 0);
 	if (skb->ifindex == LOOPBACK_IFINDEX)
 		return VERDICT_PASS;
 	if (p->dir == PF_IN)
@@ -239,7 +244,7 @@ inline_always int answer_tcp(struct __sk_buff *skb, struct pf_pkt *p)
 		put_tcp(p, (struct tcp_hdr *)(p->buf + 40), partial);
 		err = bpf_skb_store_bytes(skb, p->l3, p->buf, 60, BPF_F_RECOMPUTE_CSUM);
 	}
-	return err ? no_answer() : send_back(skb, p);
+	return err ? no_answer() : send_back(skb, p, 0);
 }
 
 /* --- ICMP --- */
@@ -250,24 +255,63 @@ inline_always int answer_tcp(struct __sk_buff *skb, struct pf_pkt *p)
 #define ICMP6_HDRS (sizeof(struct ipv6_hdr) + ICMP_HLEN)
 #define QUOTE_MAX  (PF_ANSWER_BUF - 48)
 
-inline_always void icmp_source(struct __sk_buff *skb, const struct pf_pkt *p, struct pf_addr *from)
+/* The address that the interface has for one who is to hear from it; 0 if it has none. */
+inline_always int own_address(__u32 ifindex, const struct pf_pkt *p, struct pf_addr *from)
 {
-	__u32 ifindex = skb->ifindex;
 	struct pf_iface *i = bpf_map_lookup_elem(&pf_ifaces, &ifindex);
 
-	*from = p->dst.addr;
-	/* going out, an own source would come in as a martian */
-	if (!i || p->dir == PF_OUT || ifindex == LOOPBACK_IFINDEX)
-		return;
+	if (!i)
+		return 0;
 	if (p->af == PF_AF_INET) {
 		if (i->addr4)
 			from->w[0] = i->addr4;
-	} else if ((bpf_ntohl(p->src.addr.w[0]) & 0xffc00000) == 0xfe800000) {
+		return i->addr4 != 0;
+	}
+	if ((bpf_ntohl(p->src.addr.w[0]) & 0xffc00000) == 0xfe800000) {
 		if (i->linklocal.w[0])
 			*from = i->linklocal;
-	} else if (i->addr6.w[0]) {
-		*from = i->addr6;
+		return i->linklocal.w[0] != 0;
 	}
+	if (i->addr6.w[0])
+		*from = i->addr6;
+	return i->addr6.w[0] != 0;
+}
+
+/* Of a forwarded packet on its way out: where it came in, if that is the way back; else 0. */
+noinline_sub __u32 icmp_way_back(struct __sk_buff *skb, const struct pf_pkt *p)
+{
+	struct bpf_fib_lookup f = {.family = p->af == PF_AF_INET ? 2 : 10};
+	__u32 in = skb->ingress_ifindex;
+	long r;
+
+	/* bpf_redirect_neigh() minds anything but a plain Ethernet header */
+	if (p->dir != PF_OUT || !in || !p->l2 || p->vlan_tags || skb->vlan_present)
+		return 0;
+	f.ifindex = in;
+	if (p->af == PF_AF_INET) {
+		f.ipv4_src = p->dst.addr.w[0];
+		f.ipv4_dst = p->src.addr.w[0];
+	} else {
+		__builtin_memcpy(f.ipv6_src, &p->dst.addr, 16);
+		__builtin_memcpy(f.ipv6_dst, &p->src.addr, 16);
+	}
+	r = bpf_fib_lookup(skb, &f, sizeof(f), 0);
+	if (r != BPF_FIB_LKUP_RET_SUCCESS && r != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return 0;
+	return f.ifindex == in ? in : 0;
+}
+
+/* Sets the source of the ICMP error; returns the way back. */
+inline_always __u32 icmp_source(struct __sk_buff *skb, const struct pf_pkt *p, struct pf_addr *from)
+{
+	__u32 way = icmp_way_back(skb, p);
+
+	*from = p->dst.addr;
+	if (way)
+		return own_address(way, p, from) ? way : 0;
+	if (p->dir == PF_IN && skb->ifindex != LOOPBACK_IFINDEX)
+		own_address(skb->ifindex, p, from);
+	return 0;
 }
 
 /* Loads the quote behind the headers; the rest of the buffer is 0 and adds nothing to sums. */
@@ -356,6 +400,7 @@ inline_always int answer_icmp(struct __sk_buff *skb, struct pf_pkt *p)
 	__u32 hdrs = v4 ? ICMP4_HDRS : ICMP6_HDRS;
 	int partial = skb_ip_summed(skb) == CHECKSUM_PARTIAL;
 	struct pf_addr from;
+	__u32 way;
 	int err;
 
 	if (partial && ((p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP) ||
@@ -370,12 +415,12 @@ inline_always int answer_icmp(struct __sk_buff *skb, struct pf_pkt *p)
 		err = load_quote(skb, p, ICMP6_HDRS, quote);
 	if (err || make_room(skb, p, hdrs, quote, partial))
 		return no_answer();
-	icmp_source(skb, p, &from);
+	way = icmp_source(skb, p, &from);
 	if (v4)
 		put_icmp4(p, quote, from.w[0], partial);
 	else
 		put_icmp6(p, quote, &from, partial);
-	return store_answer(skb, p, hdrs + quote) ? no_answer() : send_back(skb, p);
+	return store_answer(skb, p, hdrs + quote) ? no_answer() : send_back(skb, p, way);
 }
 
 #endif /* PF_BPF_ANSWER_H */

@@ -129,6 +129,7 @@ struct tcp_seg {
 	__u32 dws;
 	__s32 skew;
 	__u8 flags;
+	__u8 acks; /* has an acknowledgment that can be held against something */
 	__u8 src_state;
 	__u8 dst_state;
 };
@@ -204,8 +205,12 @@ inline_always int tcp_inside(const struct pf_state_peer *src, const struct pf_st
 	if (x->orig_seq == src->seqlo || x->orig_seq == src->seqlo + 1 ||
 	    x->orig_seq + 1 == src->seqlo)
 		return 1;
+	/*
+	 * One behind the edge needs an exact acknowledgment of its own: not the one
+	 * that is put in for a zero, with which a guess of the window would do.
+	 */
 	return SEQ_GEQ(x->orig_seq, low) && SEQ_LEQ(x->orig_seq, src->seqlo + 1) && x->skew == 0 &&
-	       (x->flags & PF_TH_ACK);
+	       x->acks;
 }
 
 inline_always void tcp_advance(struct tcp_seg *x)
@@ -274,6 +279,7 @@ inline_always enum tcp_verdict tcp_full(struct pf_state *s, __u32 from, struct p
 			x.end++;
 	}
 	x.ack = p->ack - dst->seqdiff;
+	x.acks = (x.flags & PF_TH_ACK) && x.ack;
 	if (!(x.flags & PF_TH_ACK) || (x.ack == 0 && (x.flags & PF_TH_RST)) ||
 	    x.dst_state < TCPS_SYN_SENT || ((s->flags & PF_SF_LOOSE) && dst->seqlo == 0))
 		x.ack = dst->seqlo; /* nothing to hold it against */

@@ -1046,7 +1046,7 @@ static void set_label(struct pf_parser *p, const struct pf_loc *loc, const char 
 {
 	seen(p, loc, PF_OPT_LABEL, "label");
 	p->stmt.label_loc = *loc;
-	p->stmt.rule.label = text;
+	p->stmt.rule.label = *text ? text : NULL;
 	for (const char *c = text; *c; c++) {
 		if (*c == '"' || (unsigned char)*c < 0x20) {
 			pf_error(p, loc, "a label cannot hold quotes or control characters");

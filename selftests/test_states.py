@@ -171,6 +171,25 @@ def test_blind_attacks(_name, a, b):
 
 
 @BOTH
+def test_reset_behind_the_edge_needs_an_acknowledgment(_name, a, b):
+    """An acknowledgment of zero is none: a guess of the window would do to end a connection."""
+    with Lab(hosts=2, rules="block\npass in on ext proto tcp\n") as lab:
+        g = Gate(lab)
+        handshake(g, a, b)
+        back = {"sport": 80, "dport": 1000}
+        eq(g.into(ip(a, b) / TCP(flags="PA", sport=1000, dport=80, seq=101, ack=501) / b"abc"),
+           True)
+        eq(g.out(ip(b, a) / TCP(flags="PA", seq=501, ack=104, **back) / (b"x" * 1000)), True)
+        for what, pkt in (("no acknowledgment", TCP(flags="R", seq=501, **back)),
+                          ("zero", TCP(flags="RA", seq=501, ack=0, **back)),
+                          ("not the newest", TCP(flags="RA", seq=501, ack=101, **back))):
+            eq(g.out(ip(b, a) / pkt), False, what)
+            contains(lab.pf.state("tcp"), "ESTABLISHED:ESTABLISHED", what)
+        eq(g.out(ip(b, a) / TCP(flags="RA", seq=501, ack=104, **back)), True, "the newest")
+        contains(lab.pf.state("tcp"), "TIME_WAIT:TIME_WAIT")
+
+
+@BOTH
 def test_challenge_ack(_name, a, b):
     """RFC 5961: exactly one ACK to the sender of a SYN into a living connection."""
     with Lab(rules="pass\n") as lab:

@@ -98,7 +98,7 @@ class Model:
                   -MAXACKWINDOW <= skew <= MAXACKWINDOW << sws)
         if inside and seg.flags & RST:
             inside = (diff(seg.seq, src.seqlo) in (-1, 0, 1) or
-                      (bool(seg.flags & ACK) and skew == 0 and diff(seg.seq, low) >= 0 and
+                      (bool(seg.flags & ACK) and seg.ack != 0 and skew == 0 and diff(seg.seq, low) >= 0 and
                        diff(seg.seq, src.seqlo + 1) <= 0))
         if inside:
             self.slide(src, dst, end, ack, win, sws)
