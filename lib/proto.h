@@ -53,7 +53,7 @@ enum pf_msg {
 	PF_REQ_STATUS,	     /* -> struct pf_wire_status */
 	PF_REQ_CLEAR_STATUS, /* -> */
 	PF_REQ_OPTIONS,	     /* -> u32 timeouts[], u32 limits[] */
-	PF_REQ_TABLES,	     /* -> DATA s name, u32 flags, u32 addresses */
+	PF_REQ_TABLES,	     /* -> DATA s name, u32 flags, u32 addresses; active ones */
 	PF_REQ_TABLE,	     /* u8 op, u8 flags, s name, u32 n, n entries -> see table.h */
 	PF_REQ_TABLE_DATA,   /* entries that the next PF_REQ_TABLE is to begin with -> */
 	PF_REQ_FLUSH_RULES,  /* -> */
@@ -61,6 +61,7 @@ enum pf_msg {
 	PF_REQ_FLUSH_TABLES, /* -> u32 tables */
 	PF_REQ_KILL,  /* u8 hosts, that many of u8 af, u8 bits, u8 neg, 16 address -> u32 states */
 	PF_REQ_DEBUG, /* u32 level -> */
+	PF_REQ_RESET, /* -> ; options, skipped interfaces and the debug level as at first */
 	PF_REQ_MOST,
 };
 
@@ -127,9 +128,15 @@ enum pf_table_op {
 	PF_TABLE_SHOW,	 /* -> DATA entries */
 	PF_TABLE_ADD,	 /* -> u32 added, u32 table made; DATA one u8 an entry: what became of it */
 	PF_TABLE_DELETE, /* -> u32 deleted, u32 0; DATA */
-	PF_TABLE_TEST,	 /* -> u32 matching, u32 0; DATA */
-	PF_TABLE_FLUSH,	 /* -> u32 deleted, u32 0 */
-	PF_TABLE_REPLACE, /* -> u32 added, u32 deleted, u32 changed, u32 table made */
+	/* -> u32 matching, u32 0; DATA; with PF_TABLE_DETAILS, DATA entries: what decided, af 0
+	 * if nothing
+	 */
+	PF_TABLE_TEST,
+	PF_TABLE_FLUSH, /* -> u32 deleted, u32 0 */
+	/* -> u32 added, u32 deleted, u32 changed, u32 table made; DATA; with PF_TABLE_DETAILS,
+	 * DATA entries: those deleted
+	 */
+	PF_TABLE_REPLACE,
 	PF_TABLE_OP_MOST,
 };
 
@@ -142,10 +149,12 @@ enum pf_table_feedback {
 	PF_FEEDBACK_CONFLICT,  /* there with the other sign */
 	PF_FEEDBACK_DUPLICATE, /* came twice in one request */
 	PF_FEEDBACK_MATCH,     /* test */
-	PF_FEEDBACK_NOMATCH,
+	PF_FEEDBACK_NOMATCH,   /* test: a negated entry decided */
 };
 
+/* Flags of PF_REQ_TABLE. */
 #define PF_TABLE_DRY_RUN 1
+#define PF_TABLE_DETAILS 2
 
 /* Flags of a table in PF_REQ_TABLES. */
 enum {

@@ -390,6 +390,38 @@ int pf_engine_flush_rules(struct pf_engine *g, struct pf_error_text *e)
 	return load_ruleset(g, rs, 0, &ignored, e);
 }
 
+void pf_engine_debug(struct pf_engine *g, uint32_t level)
+{
+	pf_say_level((int)level);
+	g->dp.config->debug = level;
+}
+
+int pf_engine_reset(struct pf_engine *g, struct pf_error_text *e)
+{
+	struct pf_ruleset *rs = g->active->rs;
+	struct pf_options options = rs->options;
+	size_t nskip = rs->nskip;
+	uint32_t room;
+	int err;
+
+	pf_options_init(&rs->options);
+	rs->nskip = 0;
+	err = make_room(g, &rs->options, &room, e);
+	if (!err)
+		err = attach_for(g, rs, e);
+	if (!err)
+		err = pf_generation_record(&g->gens, g->active, e);
+	if (err) {
+		rs->options = options;
+		rs->nskip = nskip;
+	} else {
+		apply_options(g, &rs->options);
+		pf_engine_debug(g, LOG_ERR);
+	}
+	settle_all(g);
+	return err;
+}
+
 int pf_engine_enable(struct pf_engine *g, bool on, struct pf_error_text *e)
 {
 	if (g->dp.config->enabled == on)
@@ -521,12 +553,13 @@ struct pf_binding *pf_engine_table(struct pf_engine *g, const char *name, struct
 {
 	struct pf_binding *b = pf_generation_table(g->active, name);
 
-	if (!b)
-		pf_fail(e, -ESRCH, "Table does not exist");
-	return b;
+	if (b && b->active)
+		return b;
+	pf_fail(e, -ESRCH, "Table does not exist");
+	return NULL;
 }
 
-struct pf_binding *pf_engine_table_make(struct pf_engine *g, const char *name, bool *made,
+struct pf_binding *pf_engine_table_make(struct pf_engine *g, const char *name, bool dry, bool *made,
 					struct pf_error_text *e)
 {
 	struct pf_binding *b = pf_generation_table(g->active, name);
@@ -534,8 +567,14 @@ struct pf_binding *pf_engine_table_make(struct pf_engine *g, const char *name, b
 	int err;
 
 	*made = false;
-	if (b)
+	if (b && b->active)
 		return b;
+	if (dry || b) {
+		*made = true;
+		if (!dry)
+			pf_generation_activate(g->active, b, true);
+		return dry ? NULL : b;
+	}
 	if (g->tables.ntables >= g->tables.limit_tables) {
 		pf_fail(e, -ENOSPC, "the limit of %u tables is reached (set limit tables)",
 			g->tables.limit_tables);
@@ -563,13 +602,15 @@ uint32_t pf_engine_flush_tables(struct pf_engine *g)
 		struct pf_table_result r = {0};
 		struct pf_error_text e;
 
-		if (b->constant)
+		if (!b->active)
 			continue;
 		n++;
 		if (!b->referenced)
 			pf_generation_unbind(&g->gens, gen, b);
 		else if (pf_table_replace(&g->tables, b->table, NULL, 0, false, &r, &e))
 			pf_say(LOG_ERR, "%s", e.text);
+		else
+			pf_generation_activate(gen, b, false);
 	}
 	return n;
 }

@@ -65,6 +65,10 @@ int pf_engine_confirm(struct pf_engine *g, struct pf_error_text *err);
 /* An empty ruleset, for good: options and persistent tables stay. */
 int pf_engine_flush_rules(struct pf_engine *g, struct pf_error_text *err);
 
+/* Options, skipped interfaces and the debug level as they are at first; the rules stay. */
+int pf_engine_reset(struct pf_engine *g, struct pf_error_text *err);
+void pf_engine_debug(struct pf_engine *g, uint32_t level);
+
 int pf_engine_enable(struct pf_engine *g, bool on, struct pf_error_text *err);
 
 /* Numbers of all rules, the parts that live states hold and the last clearing considered. */
@@ -76,10 +80,10 @@ void pf_engine_clear_status(struct pf_engine *g);
 /* The table of that name; NULL with a message. */
 struct pf_binding *pf_engine_table(struct pf_engine *g, const char *name,
 				   struct pf_error_text *err);
-/* The same, made if it is not there: *made. */
-struct pf_binding *pf_engine_table_make(struct pf_engine *g, const char *name, bool *made,
+/* The same, made if it is not there: *made.  If dry, NULL with *made is one that would be. */
+struct pf_binding *pf_engine_table_make(struct pf_engine *g, const char *name, bool dry, bool *made,
 					struct pf_error_text *err);
-/* Empties those that rules need, unmakes the others: their number. */
+/* Unmakes all, but those that rules need, which become inactive: their number. */
 uint32_t pf_engine_flush_tables(struct pf_engine *g);
 
 #endif /* PF_LOADER_ENGINE_H */

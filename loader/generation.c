@@ -17,8 +17,11 @@
 #include "btf.h"
 #include "pin.h"
 
-#define RECORD_MAGIC 0x70664731 /* "pfG1" */
-#define RECORD_MOST  (256U << 20)
+#define RECORD_MAGIC   0x70664731 /* "pfG1" */
+#define RECORD_MOST    (256U << 20)
+
+/* In "PINDIR/gen/ID/tables", beside the flags of abi.h. */
+#define BOUND_INACTIVE 0x100
 
 void pf_generations_init(struct pf_generations *g, const struct pf_datapath *dp,
 			 struct pf_tables *tables, const struct pf_netifs *ifs)
@@ -119,7 +122,7 @@ static int record_binding(const struct pf_generation *gen, const struct pf_bindi
 		return 0;
 	if (there)
 		flags = PF_TABLE_USED | (b->persist ? PF_TABLE_PERSIST : 0) |
-			(b->constant ? PF_TABLE_CONST : 0);
+			(b->constant ? PF_TABLE_CONST : 0) | (b->active ? 0 : BOUND_INACTIVE);
 	return bpf_map_update_elem(gen->bound, &b->table->slot, &flags, BPF_ANY);
 }
 
@@ -135,6 +138,7 @@ static struct pf_binding *add_binding(struct pf_generation *gen, struct pf_table
 	b += gen->nbindings++;
 	memset(b, 0, sizeof(*b));
 	b->table = table;
+	b->active = true;
 	return b;
 }
 
@@ -159,6 +163,13 @@ void pf_generation_unbind(struct pf_generations *g, struct pf_generation *gen, s
 	record_binding(gen, b, false);
 	*b = gen->bindings[--gen->nbindings];
 	pf_table_unref(g->tables, table);
+}
+
+void pf_generation_activate(const struct pf_generation *gen, struct pf_binding *b, bool on)
+{
+	b->active = b->persist = on;
+	b->constant = false;
+	record_binding(gen, b, true);
 }
 
 /* The old generation's table, or a new one. */
@@ -192,6 +203,7 @@ static int bind_table(struct pf_generations *g, struct pf_generation *gen,
 	}
 	b->persist = def ? def->persist : was && was->persist;
 	b->constant = def ? def->constant : was && was->constant;
+	b->active = def || !was || was->active;
 	b->referenced = referenced;
 	return 0;
 }
@@ -496,6 +508,35 @@ static int pin(const struct pf_generations *g, struct pf_generation *gen, struct
 	return 0;
 }
 
+int pf_generation_record(const struct pf_generations *g, struct pf_generation *gen,
+			 struct pf_error_text *e)
+{
+	char dir[300], path[320], next[320];
+	int old = gen->model, err;
+
+	gen->model = -1;
+	gen_dir(g, gen->id, dir, sizeof(dir));
+	snprintf(path, sizeof(path), "%s/model", dir);
+	snprintf(next, sizeof(next), "%s/next_model", dir);
+	err = make_record(gen, e);
+	if (!err) {
+		unlink(next); /* of a pfd that was killed here */
+		err = bpf_obj_pin(gen->model, next);
+		if (!err && rename(next, path))
+			err = -errno;
+		if (err)
+			pf_fail(e, err, "%s: %s", path, strerror(-err));
+	}
+	if (err) {
+		if (gen->model >= 0)
+			close(gen->model);
+		gen->model = old;
+		return err;
+	}
+	close(old);
+	return 0;
+}
+
 /* --- life --- */
 
 static struct pf_generation *new_generation(uint32_t id, struct pf_ruleset *rs)
@@ -690,6 +731,7 @@ static int read_bindings(struct pf_generations *g, struct pf_generation *gen)
 		table->refs++;
 		b->persist = flags & PF_TABLE_PERSIST;
 		b->constant = flags & PF_TABLE_CONST;
+		b->active = !(flags & BOUND_INACTIVE);
 		b->referenced = references(gen->rs, table->name);
 	}
 	return 0;

@@ -23,6 +23,7 @@ struct pf_binding {
 	bool persist;
 	bool constant;
 	bool referenced; /* by a rule */
+	bool active;	 /* or empty, and not there for any but the rules */
 };
 
 struct pf_generation {
@@ -95,6 +96,12 @@ int pf_generation_bind(struct pf_generations *g, struct pf_generation *gen, stru
 /* Takes one out, and its reference. */
 void pf_generation_unbind(struct pf_generations *g, struct pf_generation *gen,
 			  struct pf_binding *b);
+/* Inactive, for the rules need it, or there again, as if it was made by hand: persistent. */
+void pf_generation_activate(const struct pf_generation *gen, struct pf_binding *b, bool on);
+
+/* Keeps what has changed in its ruleset: what its code does not depend on. */
+int pf_generation_record(const struct pf_generations *g, struct pf_generation *gen,
+			 struct pf_error_text *err);
 
 /* Counters of all its rules as they stand in the kernel, live states not counted. */
 int pf_generation_stats(const struct pf_generations *g, const struct pf_generation *gen,

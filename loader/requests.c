@@ -262,9 +262,16 @@ static void set_debug(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_reply_error(c, -EINVAL, "unknown debug level");
 		return;
 	}
-	pf_say_level((int)level);
-	c->control->engine->dp.config->debug = level;
+	pf_engine_debug(c->control->engine, level);
 	pf_reply_ok(c, NULL);
+}
+
+static void reset(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_error_text e;
+
+	if (complete(c, p))
+		done(c, pf_engine_reset(c->control->engine, &e), &e);
 }
 
 /* --- states --- */
@@ -314,6 +321,7 @@ static void flush_rules(struct pf_client_conn *c, struct pf_cursor *p)
 static void tables(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	const struct pf_generation *gen = c->control->engine->active;
+	uint32_t n = 0;
 
 	if (!complete(c, p))
 		return;
@@ -321,6 +329,9 @@ static void tables(struct pf_client_conn *c, struct pf_cursor *p)
 		const struct pf_binding *b = &gen->bindings[i];
 		pf_buf_auto out = {0};
 
+		if (!b->active)
+			continue;
+		n++;
 		pf_put_string(&out, b->table->name);
 		pf_put_u32(&out, (b->constant ? PF_TABLE_FLAG_CONST : 0U) |
 					 (b->persist ? PF_TABLE_FLAG_PERSIST : 0U) |
@@ -329,7 +340,7 @@ static void tables(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_put_u32(&out, b->table->entries);
 		pf_reply_data(c, out.data, out.len);
 	}
-	reply_u32(c, (uint32_t)gen->nbindings);
+	reply_u32(c, n);
 }
 
 static void flush_tables(struct pf_client_conn *c, struct pf_cursor *p)
@@ -341,7 +352,7 @@ static void flush_tables(struct pf_client_conn *c, struct pf_cursor *p)
 /* One operation on one table. */
 struct table_request {
 	enum pf_table_op op;
-	bool dry;
+	bool dry, details;
 	char name[PF_TABLE_NAME_SIZE];
 	struct pf_wire_entry *entries;
 	uint32_t n;
@@ -380,6 +391,14 @@ static void get_entries(struct pf_cursor *p, const struct pf_buf *staged, struct
 	}
 }
 
+static void reply_entries(struct pf_client_conn *c, const struct pf_wire_entry *list, size_t n)
+{
+	const size_t most = PF_FRAME_MOST / sizeof(*list);
+
+	for (size_t at = 0; at < n; at += most)
+		pf_reply_data(c, &list[at], (n - at < most ? n - at : most) * sizeof(*list));
+}
+
 static void reply_table(struct pf_client_conn *c, const struct table_request *r,
 			const struct pf_table_result *res, bool made)
 {
@@ -388,6 +407,7 @@ static void reply_table(struct pf_client_conn *c, const struct table_request *r,
 	for (size_t at = 0; at < r->n; at += PF_FRAME_MOST)
 		pf_reply_data(c, res->feedback + at,
 			      r->n - at < PF_FRAME_MOST ? r->n - at : PF_FRAME_MOST);
+	reply_entries(c, res->entries, res->nentries);
 	switch (r->op) {
 	case PF_TABLE_ADD:
 		pf_put_u32(&b, res->added);
@@ -413,7 +433,6 @@ static void reply_table(struct pf_client_conn *c, const struct table_request *r,
 
 static void table_show(struct pf_client_conn *c, const struct pf_table *table)
 {
-	const size_t most = PF_FRAME_MOST / sizeof(struct pf_wire_entry);
 	struct pf_wire_entry *list;
 	size_t n;
 	int err = pf_table_list(table, &list, &n);
@@ -422,11 +441,7 @@ static void table_show(struct pf_client_conn *c, const struct pf_table *table)
 		pf_reply_error(c, err, "cannot read the table");
 		return;
 	}
-	for (size_t at = 0; at < n; at += most) {
-		size_t some = n - at < most ? n - at : most;
-
-		pf_reply_data(c, &list[at], some * sizeof(*list));
-	}
+	reply_entries(c, list, n);
 	free(list);
 	reply_u32(c, (uint32_t)n);
 }
@@ -440,7 +455,7 @@ static int table_do(struct pf_engine *g, struct pf_table *t, const struct table_
 	case PF_TABLE_DELETE:
 		return pf_table_delete(&g->tables, t, r->entries, r->n, r->dry, res, e);
 	case PF_TABLE_TEST:
-		return pf_table_test(&g->tables, t, r->entries, r->n, res, e);
+		return pf_table_test(t, r->entries, r->n, res, e);
 	case PF_TABLE_FLUSH:
 		return pf_table_replace(&g->tables, t, NULL, 0, r->dry, res, e);
 	case PF_TABLE_REPLACE:
@@ -454,35 +469,44 @@ static void table_run(struct pf_client_conn *c, const struct table_request *r)
 {
 	struct pf_engine *g = c->control->engine;
 	bool makes = r->op == PF_TABLE_ADD || r->op == PF_TABLE_REPLACE, made = false;
-	struct pf_table_result res = {.feedback = calloc(r->n + 1, 1)};
+	struct pf_table_result res = {.feedback = calloc(r->n + 1, 1), .details = r->details};
 	struct pf_error_text e;
 	struct pf_binding *b;
 	int err;
 
-	b = makes && !r->dry ? pf_engine_table_make(g, r->name, &made, &e)
-			     : pf_engine_table(g, r->name, &e);
-	if (!b) {
+	if (!res.feedback) {
+		pf_reply_error(c, -ENOMEM, "out of memory");
+		return;
+	}
+	b = makes ? pf_engine_table_make(g, r->name, r->dry, &made, &e)
+		  : pf_engine_table(g, r->name, &e);
+	if (!b && made) {
+		reply_table(c, r, &res, true);
+	} else if (!b) {
 		pf_reply_error(c, -ESRCH, e.text);
 	} else if (r->op == PF_TABLE_SHOW) {
 		table_show(c, b->table);
 	} else if (b->constant && r->op != PF_TABLE_TEST) {
 		pf_reply_error(c, -EPERM, "the table is const: only a load can change it");
 	} else {
-		err = res.feedback ? table_do(g, b->table, r, &res, &e)
-				   : pf_fail(&e, -ENOMEM, "out of memory");
+		err = table_do(g, b->table, r, &res, &e);
 		if (err)
 			pf_reply_error(c, err, e.text);
 		else
 			reply_table(c, r, &res, made);
 	}
 	free(res.feedback);
+	free(res.entries);
 }
 
 static void table(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	struct table_request r = {.op = (enum pf_table_op)pf_get_u8(p)};
+	uint8_t flags;
 
-	r.dry = pf_get_u8(p) & PF_TABLE_DRY_RUN;
+	flags = pf_get_u8(p);
+	r.dry = flags & PF_TABLE_DRY_RUN;
+	r.details = flags & PF_TABLE_DETAILS;
 	pf_get_string(p, r.name, sizeof(r.name));
 	if (!pf_name_ok(r.name, sizeof(r.name)) || r.op >= PF_TABLE_OP_MOST)
 		pf_cursor_fail(p);
@@ -533,6 +557,7 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_FLUSH_TABLES - PF_REQ_FIRST] = flush_tables,
 	[PF_REQ_KILL - PF_REQ_FIRST] = kill_states,
 	[PF_REQ_DEBUG - PF_REQ_FIRST] = set_debug,
+	[PF_REQ_RESET - PF_REQ_FIRST] = reset,
 };
 
 void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *p)

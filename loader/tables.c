@@ -275,72 +275,154 @@ static void feed(struct pf_table_result *r, size_t i, enum pf_table_feedback f)
 		r->feedback[i] = (uint8_t)f;
 }
 
+static bool negated(const struct pf_table_value *v)
+{
+	return v->flags & PF_TABLE_ENTRY_NOT;
+}
+
+static int map_failed(int rc, struct pf_error_text *err)
+{
+	return pf_fail(err, rc, "cannot make a map: %s", strerror(-rc));
+}
+
+static int table_failed(const struct pf_table *table, int rc, struct pf_error_text *err)
+{
+	return pf_fail(err, rc, "table <%s>: %s", table->name, strerror(-rc));
+}
+
+/* One entry: what became of it.  In `seen` are those of the same request that were done. */
+typedef int one_fn(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		   int seen, bool dry, struct pf_error_text *err);
+
+static one_fn add_one;
+
+/* Takes out again those of the first n entries that were added. */
+static void undo_adding(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+			size_t n, int seen)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct pf_table_key k = key_of(&e[i]);
+		struct pf_table_value v;
+
+		if (exact(seen, &e[i], &v) && bpf_map_delete_elem(table->fd, &k) == 0)
+			counted(t, table, -1);
+	}
+}
+
+static int each(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		size_t n, bool dry, one_fn *one, struct pf_table_result *r,
+		struct pf_error_text *err)
+{
+	int seen = new_map(t), f = 0;
+	size_t i;
+
+	if (seen < 0)
+		return map_failed(seen, err);
+	for (i = 0; i < n; i++) {
+		f = one(t, table, &e[i], seen, dry, err);
+		if (f < 0)
+			break;
+		feed(r, i, (enum pf_table_feedback)f);
+		r->added += f == PF_FEEDBACK_ADDED;
+		r->deleted += f == PF_FEEDBACK_DELETED;
+	}
+	if (f < 0 && one == add_one && !dry)
+		undo_adding(t, table, e, i, seen);
+	close(seen);
+	return f < 0 ? f : 0;
+}
+
+static int add_one(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		   int seen, bool dry, struct pf_error_text *err)
+{
+	struct pf_table_value old;
+	int rc;
+
+	if (exact(seen, e, &old))
+		return PF_FEEDBACK_DUPLICATE;
+	if (exact(table->fd, e, &old))
+		return negated(&old) == !!e->neg ? PF_FEEDBACK_NONE : PF_FEEDBACK_CONFLICT;
+	if (t->nentries >= t->limit_entries)
+		return full(t, err);
+	rc = put(seen, e);
+	if (!rc && !dry)
+		rc = put(table->fd, e);
+	if (rc)
+		return table_failed(table, rc, err);
+	if (!dry)
+		counted(t, table, 1);
+	return PF_FEEDBACK_ADDED;
+}
+
+static int delete_one(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		      int seen, bool dry, struct pf_error_text *err)
+{
+	struct pf_table_key k = key_of(e);
+	struct pf_table_value old;
+	bool again = exact(seen, e, &old);
+	int rc;
+
+	if (!again && !exact(table->fd, e, &old))
+		return PF_FEEDBACK_NONE;
+	if (negated(&old) != !!e->neg)
+		return PF_FEEDBACK_CONFLICT;
+	if (again)
+		return PF_FEEDBACK_DUPLICATE;
+	rc = put(seen, e);
+	if (!rc && !dry)
+		rc = bpf_map_delete_elem(table->fd, &k);
+	if (rc)
+		return table_failed(table, rc, err);
+	if (!dry)
+		counted(t, table, -1);
+	return PF_FEEDBACK_DELETED;
+}
+
 int pf_table_add(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
 		 size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct pf_table_value old;
-		int rc;
-
-		if (exact(table->fd, &e[i], &old)) {
-			bool neg = old.flags & PF_TABLE_ENTRY_NOT;
-
-			feed(r, i, neg == !!e[i].neg ? PF_FEEDBACK_NONE : PF_FEEDBACK_CONFLICT);
-			continue;
-		}
-		if (t->nentries >= t->limit_entries)
-			return full(t, err);
-		rc = dry ? 0 : put(table->fd, &e[i]);
-		if (rc)
-			return pf_fail(err, rc, "table <%s>: %s", table->name, strerror(-rc));
-		if (!dry)
-			counted(t, table, 1);
-		feed(r, i, PF_FEEDBACK_ADDED);
-		r->added++;
-	}
-	return 0;
+	return each(t, table, e, n, dry, add_one, r, err);
 }
 
 int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
 		    size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct pf_table_key k = key_of(&e[i]);
-		struct pf_table_value old;
-		int rc;
-
-		if (!exact(table->fd, &e[i], &old)) {
-			feed(r, i, PF_FEEDBACK_NONE);
-			continue;
-		}
-		if (!!(old.flags & PF_TABLE_ENTRY_NOT) != !!e[i].neg) {
-			feed(r, i, PF_FEEDBACK_CONFLICT);
-			continue;
-		}
-		rc = dry ? 0 : bpf_map_delete_elem(table->fd, &k);
-		if (rc)
-			return pf_fail(err, rc, "table <%s>: %s", table->name, strerror(-rc));
-		if (!dry)
-			counted(t, table, -1);
-		feed(r, i, PF_FEEDBACK_DELETED);
-		r->deleted++;
-	}
-	return 0;
+	return each(t, table, e, n, dry, delete_one, r, err);
 }
 
-int pf_table_test(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
-		  size_t n, struct pf_table_result *r, struct pf_error_text *err)
+/* The entry that a look-up of an address has found. */
+static struct pf_wire_entry found(struct pf_table_key k, const struct pf_table_value *v)
 {
-	(void)t;
-	(void)err;
+	struct pf_wire_entry e;
+	struct pf_ip ip;
+
+	k.prefixlen = v->prefixlen;
+	e = entry_of(&k, v);
+	memcpy(ip.b, e.addr, sizeof(ip.b));
+	pf_ip_mask(&ip, e.bits);
+	memcpy(e.addr, ip.b, sizeof(e.addr));
+	return e;
+}
+
+int pf_table_test(const struct pf_table *table, const struct pf_wire_entry *e, size_t n,
+		  struct pf_table_result *r, struct pf_error_text *err)
+{
+	if (r->details) {
+		r->entries = calloc(n + 1, sizeof(*r->entries));
+		if (!r->entries)
+			return pf_fail(err, -ENOMEM, "out of memory");
+		r->nentries = n;
+	}
 	for (size_t i = 0; i < n; i++) {
 		struct pf_table_key k = key_of(&e[i]);
 		struct pf_table_value v;
-		bool hit = bpf_map_lookup_elem(table->fd, &k, &v) == 0 &&
-			   !(v.flags & PF_TABLE_ENTRY_NOT);
 
-		feed(r, i, hit ? PF_FEEDBACK_MATCH : PF_FEEDBACK_NOMATCH);
-		r->matched += hit;
+		if (bpf_map_lookup_elem(table->fd, &k, &v))
+			continue;
+		feed(r, i, negated(&v) ? PF_FEEDBACK_NOMATCH : PF_FEEDBACK_MATCH);
+		r->matched += !negated(&v);
+		if (r->details)
+			r->entries[i] = found(k, &v);
 	}
 	return 0;
 }
@@ -353,7 +435,7 @@ static int replacement(struct pf_tables *t, struct pf_table *table, const struct
 	int fd = new_map(t), rc;
 
 	if (fd < 0)
-		return pf_fail(err, fd, "cannot make a map: %s", strerror(-fd));
+		return map_failed(fd, err);
 	*count = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct pf_table_value old;
@@ -369,13 +451,13 @@ static int replacement(struct pf_tables *t, struct pf_table *table, const struct
 		rc = put(fd, &e[i]);
 		if (rc) {
 			close(fd);
-			return pf_fail(err, rc, "table <%s>: %s", table->name, strerror(-rc));
+			return table_failed(table, rc, err);
 		}
 		(*count)++;
 		if (!exact(table->fd, &e[i], &old)) {
 			feed(r, i, PF_FEEDBACK_ADDED);
 			r->added++;
-		} else if (!!(old.flags & PF_TABLE_ENTRY_NOT) != !!e[i].neg) {
+		} else if (negated(&old) != !!e[i].neg) {
 			feed(r, i, PF_FEEDBACK_CHANGED);
 			r->changed++;
 		} else {
@@ -387,6 +469,22 @@ static int replacement(struct pf_tables *t, struct pf_table *table, const struct
 	return fd;
 }
 
+/* Those that are not in the replacement. */
+static int deleted(const struct pf_table *table, int replacement_fd, struct pf_table_result *r,
+		   struct pf_error_text *err)
+{
+	struct pf_table_value v;
+	size_t n;
+	int rc = pf_table_list(table, &r->entries, &n);
+
+	if (rc)
+		return table_failed(table, rc, err);
+	for (size_t i = 0; i < n; i++)
+		if (!exact(replacement_fd, &r->entries[i], &v))
+			r->entries[r->nentries++] = r->entries[i];
+	return 0;
+}
+
 int pf_table_replace(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
 		     size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
 {
@@ -395,16 +493,17 @@ int pf_table_replace(struct pf_tables *t, struct pf_table *table, const struct p
 
 	if (fd < 0)
 		return fd;
-	if (dry) {
+	rc = r->details ? deleted(table, fd, r, err) : 0;
+	if (rc || dry) {
 		close(fd);
-		return 0;
+		return rc;
 	}
 	table->fd = fd;
 	rc = publish(t, table);
 	if (rc) {
 		table->fd = old;
 		close(fd);
-		return pf_fail(err, rc, "table <%s>: %s", table->name, strerror(-rc));
+		return table_failed(table, rc, err);
 	}
 	close(old);
 	counted(t, table, (int64_t)count - table->entries);

@@ -56,6 +56,13 @@ int pf_table_fill(struct pf_tables *t, struct pf_table *table, const struct pf_t
 struct pf_table_result {
 	uint32_t added, deleted, changed, matched;
 	uint8_t *feedback; /* one enum pf_table_feedback an entry, or NULL */
+	/*
+	 * If asked for, malloced for the caller to free: of a test what decided, one an
+	 * entry, af 0 if nothing did; of a replacement what was deleted.
+	 */
+	bool details;
+	struct pf_wire_entry *entries;
+	size_t nentries;
 };
 
 /* In place, entry by entry: each packet sees each entry before or after. */
@@ -63,8 +70,8 @@ int pf_table_add(struct pf_tables *t, struct pf_table *table, const struct pf_wi
 		 size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);
 int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
 		    size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);
-int pf_table_test(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
-		  size_t n, struct pf_table_result *r, struct pf_error_text *err);
+int pf_table_test(const struct pf_table *table, const struct pf_wire_entry *e, size_t n,
+		  struct pf_table_result *r, struct pf_error_text *err);
 /* In one step. */
 int pf_table_replace(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
 		     size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Addresses as arguments and in files. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -44,8 +45,15 @@ static int resolve(struct pf_address_list *l, const char *name, bool neg)
 {
 	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *res = NULL;
-	int err = getaddrinfo(name, NULL, &hints, &res), status = 0;
+	struct in_addr odd;
+	int err, status = 0;
 
+	/* the resolver takes 10.1, 0x7f000001 and 010.0.0.1 for addresses: pf does not */
+	if (inet_aton(name, &odd)) {
+		pfctl_warn("%s is not an address", name);
+		return 1;
+	}
+	err = getaddrinfo(name, NULL, &hints, &res);
 	if (err) {
 		pfctl_warn("%s: %s", name, gai_strerror(err));
 		return 1;
@@ -81,6 +89,10 @@ int pfctl_address_add(struct pf_address_list *l, const char *text)
 	while (*text == ' ')
 		text++;
 	snprintf(buf, sizeof(buf), "%s", text);
+	if (strchr(buf, '%')) {
+		pfctl_warn("a scoped address (%s) is not supported yet", buf);
+		return 1;
+	}
 	slash = strchr(buf, '/');
 	if (slash) {
 		*slash++ = '\0';
@@ -160,12 +172,13 @@ void pfctl_addresses_sort(struct pf_address_list *l)
 		qsort(l->entry, l->n, sizeof(*l->entry), compare);
 }
 
-void pfctl_address_print(const struct pf_wire_entry *e)
+const char *pfctl_address_text(const struct pf_wire_entry *e)
 {
-	char buf[PF_IP_STRLEN];
+	static char text[1 + PF_IP_STRLEN];
 	struct pf_ip ip;
 
+	*text = e->neg ? '!' : ' ';
 	memcpy(ip.b, e->addr, sizeof(ip.b));
-	pf_ip_format((enum pf_family)e->af, &ip, e->bits, buf, sizeof(buf));
-	printf("%s%s\n", e->neg ? "!" : "", buf);
+	pf_ip_format((enum pf_family)e->af, &ip, e->bits, text + 1, sizeof(text) - 1);
+	return text;
 }

@@ -110,7 +110,7 @@ int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm)
 
 int pfctl_confirmed(struct pfctl *c)
 {
-	if (!c->no_action && pfctl_call(c, PF_REQ_CONFIRM, NULL, NULL, NULL, NULL))
+	if (pfctl_call(c, PF_REQ_CONFIRM, NULL, NULL, NULL, NULL))
 		return 1;
 	pfctl_say(c, "rules confirmed");
 	return 0;
@@ -118,8 +118,7 @@ int pfctl_confirmed(struct pfctl *c)
 
 int pfctl_enable(struct pfctl *c, bool on)
 {
-	if (!c->no_action &&
-	    pfctl_call(c, on ? PF_REQ_ENABLE : PF_REQ_DISABLE, NULL, NULL, NULL, NULL))
+	if (pfctl_call(c, on ? PF_REQ_ENABLE : PF_REQ_DISABLE, NULL, NULL, NULL, NULL))
 		return 1;
 	pfctl_say(c, "pf %s", on ? "enabled" : "disabled");
 	return 0;
@@ -129,11 +128,13 @@ int pfctl_enable(struct pfctl *c, bool on)
 static const struct {
 	const char *name;
 	int level;
+	bool whole; /* may not be abbreviated */
 } levels[] = {
-	{"emerg", LOG_EMERG}, {"alert", LOG_ALERT},	{"crit", LOG_CRIT},
-	{"err", LOG_ERR},     {"warning", LOG_WARNING}, {"notice", LOG_NOTICE},
-	{"info", LOG_INFO},   {"debug", LOG_DEBUG},	{"none", LOG_EMERG},
-	{"urgent", LOG_ERR},  {"misc", LOG_NOTICE},	{"loud", LOG_DEBUG},
+	{"emerg", LOG_EMERG, false},   {"alert", LOG_ALERT, false}, {"crit", LOG_CRIT, false},
+	{"err", LOG_ERR, false},       {"error", LOG_ERR, false},   {"warning", LOG_WARNING, false},
+	{"notice", LOG_NOTICE, false}, {"info", LOG_INFO, false},   {"debug", LOG_DEBUG, false},
+	{"none", LOG_EMERG, true},     {"urgent", LOG_ERR, true},   {"misc", LOG_NOTICE, true},
+	{"loud", LOG_DEBUG, true},
 };
 
 const char *pfctl_level_name(unsigned int level)
@@ -144,35 +145,42 @@ const char *pfctl_level_name(unsigned int level)
 	return NULL;
 }
 
-int pfctl_level_by_name(const char *name)
+int pfctl_level(const char *name)
 {
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		if (strcmp(levels[i].name, name) == 0)
-			return levels[i].level;
-	return -1;
+	size_t len = strlen(name);
+	int found = -1;
+
+	for (size_t i = 0; len && i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (strncmp(levels[i].name, name, len + levels[i].whole) != 0)
+			continue;
+		if (found >= 0 && found != levels[i].level) {
+			pfctl_warn("debug level '%s' is ambiguous", name);
+			return -1;
+		}
+		found = levels[i].level;
+	}
+	if (found < 0)
+		pfctl_warn("unknown debug level '%s'", name);
+	return found;
 }
 
-int pfctl_debug(struct pfctl *c, const char *name)
+int pfctl_debug(struct pfctl *c, int level)
 {
-	int level = pfctl_level_by_name(name);
 	pf_buf_auto b = {0};
 
-	if (level < 0) {
-		pfctl_warn("unknown debug level '%s'", name);
-		return 1;
-	}
 	pf_put_u32(&b, (uint32_t)level);
-	if (!c->no_action && pfctl_call(c, PF_REQ_DEBUG, &b, NULL, NULL, NULL))
+	if (pfctl_call(c, PF_REQ_DEBUG, &b, NULL, NULL, NULL))
 		return 1;
-	pfctl_say(c, "debug level set to '%s'", name);
+	pfctl_say(c, "debug level set to '%s'", pfctl_level_name((unsigned int)level));
 	return 0;
 }
 
 int pfctl_clear_rule_counters(struct pfctl *c)
 {
-	if (c->no_action)
-		return 0;
-	return pfctl_call(c, PF_REQ_CLEAR_RULES, NULL, NULL, NULL, NULL);
+	if (pfctl_call(c, PF_REQ_CLEAR_RULES, NULL, NULL, NULL, NULL))
+		return 1;
+	pfctl_say(c, "pf: rule counters cleared");
+	return 0;
 }
 
 /* --- -F --- */
@@ -186,7 +194,7 @@ static uint32_t answer_u32(const struct pf_buf *b)
 
 static int flush_rules(struct pfctl *c)
 {
-	if (!c->no_action && pfctl_call(c, PF_REQ_FLUSH_RULES, NULL, NULL, NULL, NULL))
+	if (pfctl_call(c, PF_REQ_FLUSH_RULES, NULL, NULL, NULL, NULL))
 		return 1;
 	pfctl_say(c, "rules cleared");
 	return 0;
@@ -196,7 +204,7 @@ static int flush_states(struct pfctl *c)
 {
 	pf_buf_auto b = {0};
 
-	if (!c->no_action && pfctl_call(c, PF_REQ_FLUSH_STATES, NULL, NULL, NULL, &b))
+	if (pfctl_call(c, PF_REQ_FLUSH_STATES, NULL, NULL, NULL, &b))
 		return 1;
 	pfctl_say(c, "%u states cleared", answer_u32(&b));
 	return 0;
@@ -204,7 +212,7 @@ static int flush_states(struct pfctl *c)
 
 static int flush_info(struct pfctl *c)
 {
-	if (!c->no_action && pfctl_call(c, PF_REQ_CLEAR_STATUS, NULL, NULL, NULL, NULL))
+	if (pfctl_call(c, PF_REQ_CLEAR_STATUS, NULL, NULL, NULL, NULL))
 		return 1;
 	pfctl_say(c, "pf: statistics cleared");
 	return 0;
@@ -214,39 +222,35 @@ static int flush_tables(struct pfctl *c)
 {
 	pf_buf_auto b = {0};
 
-	if (!c->no_action && pfctl_call(c, PF_REQ_FLUSH_TABLES, NULL, NULL, NULL, &b))
+	if (pfctl_call(c, PF_REQ_FLUSH_TABLES, NULL, NULL, NULL, &b))
 		return 1;
 	pfctl_say(c, "%u tables deleted.", answer_u32(&b));
 	return 0;
 }
 
-static int flush_all(struct pfctl *c)
+static int reset(struct pfctl *c)
 {
-	return flush_rules(c) | flush_tables(c) | flush_states(c) | flush_info(c);
+	if (pfctl_call(c, PF_REQ_RESET, NULL, NULL, NULL, NULL))
+		return 1;
+	pfctl_say(c, "pf: interface flags reset");
+	return 0;
 }
 
-static const char *const flush_names[] = {"rules", "Sources", "states", "info", "Tables",
-					  "osfp",  "Reset",   "all",	NULL};
-
+/* In the order of -F all. */
 static const struct {
 	const char *name;
 	int (*flush)(struct pfctl *c);
 } flushers[] = {
-	{"rules", flush_rules},	  {"states", flush_states}, {"info", flush_info},
-	{"Tables", flush_tables}, {"all", flush_all},
+	{"Tables", flush_tables}, {"rules", flush_rules}, {"states", flush_states},
+	{"info", flush_info},	  {"Reset", reset},
 };
 
 int pfctl_flush(struct pfctl *c, const char *what)
 {
-	const char *name = pfctl_abbreviation(what, flush_names);
+	bool all = strcmp(what, "all") == 0;
 
-	if (!name) {
-		pfctl_warn("unknown flush modifier '%s'", what);
-		return 1;
-	}
 	for (size_t i = 0; i < sizeof(flushers) / sizeof(flushers[0]); i++)
-		if (strcmp(flushers[i].name, name) == 0)
-			return flushers[i].flush(c);
-	pfctl_warn("-F %s is not supported yet", name);
-	return 1;
+		if ((all || strcmp(flushers[i].name, what) == 0) && flushers[i].flush(c))
+			return 1;
+	return 0;
 }

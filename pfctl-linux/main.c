@@ -21,9 +21,33 @@ struct actions {
 	size_t nkill;
 	const char *table, *table_command;
 	const char *rules;
-	const char *debug;
+	int debug; /* a level of syslog's, -1 none */
 	unsigned int confirm;
 };
+
+/* What an option takes; both lists end in NULL. */
+struct choices {
+	char option;
+	const char *kind;
+	const char *const *known;
+	const char *const *todo; /* what OpenBSD has beside these */
+};
+
+static const struct choices show_choices = {
+	's', "show modifier",
+	(const char *const[]){"rules", "states", "info", "labels", "timeouts", "memory", "Tables",
+			      "all", NULL},
+	(const char *const[]){"queue", "Anchors", "Sources", "Interfaces", "osfp", NULL}};
+
+static const struct choices flush_choices = {
+	'F', "flush modifier",
+	(const char *const[]){"rules", "states", "info", "Tables", "Reset", "all", NULL},
+	(const char *const[]){"Sources", "osfp", NULL}};
+
+static const struct choices table_choices = {
+	'T', "table command",
+	(const char *const[]){"flush", "add", "delete", "replace", "show", "test", NULL},
+	(const char *const[]){"kill", "zero", "expire", NULL}};
 
 static void usage(FILE *f)
 {
@@ -82,7 +106,8 @@ int pfctl_call(struct pfctl *c, enum pf_msg type, const struct pf_buf *payload,
 	return 0;
 }
 
-const char *pfctl_abbreviation(const char *text, const char *const *list)
+/* The name of the list that begins with the text; no two begin with the same letter. */
+static const char *abbreviation(const char *text, const char *const *list)
 {
 	size_t len = strlen(text);
 
@@ -90,6 +115,21 @@ const char *pfctl_abbreviation(const char *text, const char *const *list)
 		if (strncmp(text, *list, len) == 0)
 			return *list;
 	return NULL;
+}
+
+/* What an option's argument stands for; 0, or 1 with the reason said. */
+static int choose(const struct choices *l, const char *text, const char **out)
+{
+	const char *todo = abbreviation(text, l->todo);
+
+	*out = abbreviation(text, l->known);
+	if (*out)
+		return 0;
+	if (todo)
+		pfctl_warn("-%c %s is not supported yet", l->option, todo);
+	else
+		pfctl_warn("unknown %s '%s'", l->kind, text);
+	return 1;
 }
 
 static int add_define(struct pfctl *c, char *arg)
@@ -133,6 +173,41 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+/* Those whose argument is looked at; returns as one_option(). */
+static int checked_option(struct pfctl *c, struct actions *a, int opt)
+{
+	switch (opt) {
+	case 'D':
+		return add_define(c, optarg);
+	case 'F':
+		return choose(&flush_choices, optarg, &a->flush);
+	case 'k':
+		if (a->nkill == KILLS_MOST) {
+			pfctl_warn("can only specify -k twice");
+			return 1;
+		}
+		a->kill[a->nkill++] = optarg;
+		return 0;
+	case 'o':
+		if (strcmp(optarg, "none") == 0)
+			return 0;
+		pfctl_warn("-o %s is not supported yet: rulesets are loaded as they are written",
+			   optarg);
+		return 1;
+	case 's':
+		return choose(&show_choices, optarg, &a->show);
+	case 'T':
+		return choose(&table_choices, optarg, &a->table_command);
+	case 'x':
+		a->debug = pfctl_level(optarg);
+		return a->debug < 0;
+	case OPT_CONFIRM:
+		return parse_seconds(optarg, &a->confirm);
+	default:
+		return 2;
+	}
+}
+
 /* 0, 1 for an error that has been said, -1 for all done, 2 for the usage. */
 static int one_option(struct pfctl *c, struct actions *a, int opt)
 {
@@ -143,30 +218,12 @@ static int one_option(struct pfctl *c, struct actions *a, int opt)
 	case 'e':
 		a->enable = true;
 		return 0;
-	case 'D':
-		return add_define(c, optarg);
-	case 'F':
-		a->flush = optarg;
-		return 0;
 	case 'f':
 		a->rules = optarg;
-		return 0;
-	case 'k':
-		if (a->nkill == KILLS_MOST) {
-			pfctl_warn("can only specify -k twice");
-			return 1;
-		}
-		a->kill[a->nkill++] = optarg;
 		return 0;
 	case 'n':
 		c->no_action = true;
 		return 0;
-	case 'o':
-		if (strcmp(optarg, "none") == 0)
-			return 0;
-		pfctl_warn("-o %s is not supported yet: rulesets are loaded as they are written",
-			   optarg);
-		return 1;
 	case 'P':
 		c->port_names = true;
 		return 0;
@@ -176,26 +233,15 @@ static int one_option(struct pfctl *c, struct actions *a, int opt)
 	case 'q':
 		c->quiet = true;
 		return 0;
-	case 's':
-		a->show = optarg;
-		return 0;
 	case 't':
 		a->table = optarg;
-		return 0;
-	case 'T':
-		a->table_command = optarg;
 		return 0;
 	case 'v':
 		c->verbose++;
 		return 0;
-	case 'x':
-		a->debug = optarg;
-		return 0;
 	case 'z':
 		a->clear_counters = true;
 		return 0;
-	case OPT_CONFIRM:
-		return parse_seconds(optarg, &a->confirm);
 	case OPT_CONFIRMED:
 		a->confirmed = true;
 		return 0;
@@ -207,7 +253,7 @@ static int one_option(struct pfctl *c, struct actions *a, int opt)
 		usage(stdout);
 		return -1;
 	default:
-		return 2;
+		return checked_option(c, a, opt);
 	}
 }
 
@@ -228,6 +274,8 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 		usage(stderr);
 		return 1;
 	}
+	if (optind < argc && !a->table_command)
+		pfctl_warn("unknown command line argument: %s ...", argv[optind]);
 	if ((optind < argc && !a->table_command) || argc == 1) {
 		usage(stderr);
 		return 1;
@@ -236,48 +284,66 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 		pfctl_warn("--confirm goes with -f");
 		return 1;
 	}
+	if (pfctl_kill_check(a->kill, a->nkill))
+		return 1;
+	if (a->table)
+		return pfctl_table_check(a->table, a->table_command, optind < argc || a->rules);
 	return 0;
 }
 
-/* All that was asked for, in pfctl's order; the status is 1 if one of it failed. */
+/* -n: of what changes something, only what can be checked is left. */
+static void only_check(struct actions *a)
+{
+	a->enable = a->disable = a->clear_counters = a->confirmed = false;
+	a->flush = NULL;
+	a->nkill = 0;
+	a->debug = -1;
+}
+
+/*
+ * All that was asked for, in pfctl's order.  What fails ends it; but what could
+ * not be shown, or a table, only decides about the status.
+ */
 static int run(struct pfctl *c, const struct actions *a, char *const *rest, size_t nrest)
 {
 	int status = 0, r;
 
-	if (a->confirmed)
-		status |= pfctl_confirmed(c);
-	if (a->disable)
-		status |= pfctl_enable(c, false);
+	if (a->confirmed && pfctl_confirmed(c))
+		return 1;
+	if (a->disable && pfctl_enable(c, false))
+		return 1;
 	if (a->show)
-		status |= pfctl_show(c, a->show, a->clear_counters);
+		status = pfctl_show(c, a->show, a->clear_counters);
 	else if (a->clear_counters)
-		status |= pfctl_clear_rule_counters(c);
-	if (a->flush)
-		status |= pfctl_flush(c, a->flush);
-	if (a->nkill)
-		status |= pfctl_kill(c, a->kill, a->nkill);
+		status = pfctl_clear_rule_counters(c);
+	if (a->flush && pfctl_flush(c, a->flush))
+		return 1;
+	if (a->nkill && pfctl_kill(c, a->kill, a->nkill))
+		return 1;
 	if (a->table) {
 		r = pfctl_table(c, a->table, a->table_command, rest, nrest, a->rules);
 		if (r)
 			status = r;
-	} else if (a->rules) {
-		status |= pfctl_load(c, a->rules, a->confirm);
+	} else if (a->rules && pfctl_load(c, a->rules, a->confirm)) {
+		return 1;
 	}
-	if (a->enable)
-		status |= pfctl_enable(c, true);
-	if (a->debug)
-		status |= pfctl_debug(c, a->debug);
+	if (a->enable && pfctl_enable(c, true))
+		return 1;
+	if (a->debug >= 0 && pfctl_debug(c, a->debug))
+		return 1;
 	return status;
 }
 
 int main(int argc, char **argv)
 {
 	struct pfctl c = {.socket = PF_SOCKET_DEFAULT, .client = PF_CLIENT_INIT};
-	struct actions a = {0};
+	struct actions a = {.debug = -1};
 	int status = parse_options(&c, &a, argc, argv);
 
 	if (status)
 		return status < 0 ? 0 : 1;
+	if (c.no_action)
+		only_check(&a);
 	status = run(&c, &a, argv + optind, (size_t)(argc - optind));
 	pf_client_close(&c.client);
 	if (fflush(stdout) || ferror(stdout)) {

@@ -20,6 +20,8 @@ struct pfctl {
 	bool quiet;
 	bool no_action;
 	bool port_names;
+	const char *title; /* of -s all: printed before the first line of a part */
+	bool titled;	   /* one was: a blank line comes before the next */
 	struct pf_define defines[DEFINES_MOST];
 	size_t ndefines;
 };
@@ -35,11 +37,16 @@ __attribute__((format(printf, 1, 2))) void pfctl_warn(const char *fmt, ...);
 /* To standard error, unless -q. */
 __attribute__((format(printf, 2, 3))) void pfctl_say(const struct pfctl *c, const char *fmt, ...);
 
+/* The checks of an option's argument, before anything is done; 1 or -1 with the reason said. */
+int pfctl_table_check(const char *table, const char *command, bool addresses);
+int pfctl_level(const char *name);
+int pfctl_kill_check(const char *const *hosts, size_t nhosts);
+
 /* Each does what an option asks, and returns pfctl's exit status. */
 int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm);
 int pfctl_confirmed(struct pfctl *c);
 int pfctl_enable(struct pfctl *c, bool on);
-int pfctl_debug(struct pfctl *c, const char *level);
+int pfctl_debug(struct pfctl *c, int level);
 int pfctl_clear_rule_counters(struct pfctl *c);
 int pfctl_flush(struct pfctl *c, const char *what);
 int pfctl_kill(struct pfctl *c, const char *const *hosts, size_t nhosts);
@@ -55,15 +62,27 @@ int pfctl_show_timeouts(struct pfctl *c);
 int pfctl_show_memory(struct pfctl *c);
 int pfctl_show_tables(struct pfctl *c);
 
-/*
- * The first name of the list that begins with `text`, or NULL: pfctl's
- * abbreviations.  The list ends in NULL.
- */
-const char *pfctl_abbreviation(const char *text, const char *const *list);
+/* Prints the title that waits, if any: a line of its part follows. */
+void pfctl_print_title(struct pfctl *c);
 
-/* Names of syslog's levels, for -x and -s info; NULL and -1 for what is none. */
+/* The name of a level of syslog's, for -x and -s info; NULL for what is none. */
 const char *pfctl_level_name(unsigned int level);
-int pfctl_level_by_name(const char *name);
+
+/* --- the list of tables --- */
+
+struct pfctl_table_line {
+	char name[64];
+	uint32_t flags;
+	uint32_t addresses;
+};
+
+struct pfctl_tables {
+	struct pfctl_table_line *line;
+	size_t n;
+};
+
+/* The active ones, by name, for the caller to free; 0, or 1 with the reason said. */
+int pfctl_tables(struct pfctl *c, struct pfctl_tables *l);
 
 /* --- addresses on the command line --- */
 
@@ -82,6 +101,7 @@ int pfctl_address_add(struct pf_address_list *l, const char *text);
 int pfctl_addresses_read(struct pf_address_list *l, const char *file);
 /* IPv4 first, then by address and length. */
 void pfctl_addresses_sort(struct pf_address_list *l);
-void pfctl_address_print(const struct pf_wire_entry *e);
+/* With a column for the sign; it holds until the next call. */
+const char *pfctl_address_text(const struct pf_wire_entry *e);
 
 #endif /* PFCTL_LINUX_H */

@@ -55,49 +55,99 @@ static void print_counters(const struct pf_wire_rule *w, uint32_t uid, uint32_t 
 	       w->states_made);
 }
 
-static void print_label(const struct pf_rule *r, const struct pf_wire_rule *w)
+static void print_label(struct pfctl *c, const struct pf_rule *r, const struct pf_wire_rule *w)
 {
 	if (!r->label)
 		return;
+	pfctl_print_title(c);
 	printf("%s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
 	       " %" PRIu64 "\n",
 	       r->label, w->evaluations, w->packets[0] + w->packets[1], w->bytes[0] + w->bytes[1],
 	       w->packets[0], w->bytes[0], w->packets[1], w->bytes[1], w->states_made);
 }
 
-static int print_rules(const struct pfctl *c, const struct rules *r, const struct pf_buf *ok,
-		       bool labels)
+#define COUNTED_SIZE (PF_TABLE_NAME_SIZE + 16)
+
+/* Behind a table's name the number of its addresses, or "*" if it is not active. */
+static void count_table(struct pf_rule_host *h, const struct pfctl_tables *tables,
+			char buf[COUNTED_SIZE])
 {
-	pf_ruleset_auto rs = NULL;
+	if (h->type != PF_HOST_TABLE)
+		return;
+	snprintf(buf, COUNTED_SIZE, "%s:*", h->table);
+	for (size_t i = 0; i < tables->n; i++)
+		if (strcmp(tables->line[i].name, h->table) == 0)
+			snprintf(buf, COUNTED_SIZE, "%s:%u", h->table, tables->line[i].addresses);
+	h->table = buf;
+}
+
+static void print_with_counts(const struct pf_rule *r, size_t nr, unsigned int flags,
+			      const struct pfctl_tables *tables)
+{
+	struct pf_rule counted = *r;
+	char src[COUNTED_SIZE], dst[COUNTED_SIZE];
+
+	count_table(&counted.src, tables, src);
+	count_table(&counted.dst, tables, dst);
+	pf_rule_print(stdout, &counted, nr, flags);
+}
+
+/* What pfd says of its rules. */
+struct answer {
+	uint32_t rules, uid, pid;
+};
+
+static int check_answer(const struct rules *r, const struct pf_buf *ok, struct pf_ruleset **rs,
+			struct answer *a)
+{
 	struct pf_cursor cur = pf_cursor_of(ok->data, ok->len);
-	unsigned int flags = (c->verbose > 1 ? PF_PRINT_NUMBER : 0U) |
-			     (c->port_names ? PF_PRINT_PORT_NAMES : 0U);
-	uint32_t n = pf_get_u32(&cur), uid = pf_get_u32(&cur), pid = pf_get_u32(&cur);
 	char err[256];
 
-	if (pf_model_decode(r->model.data, r->model.len, &rs, err, sizeof(err))) {
+	a->rules = pf_get_u32(&cur);
+	a->uid = pf_get_u32(&cur);
+	a->pid = pf_get_u32(&cur);
+	if (pf_model_decode(r->model.data, r->model.len, rs, err, sizeof(err))) {
 		pfctl_warn("pfd: %s", err);
 		return 1;
 	}
-	if (cur.bad || n != rs->nrules || r->stats.len != n * sizeof(struct pf_wire_rule)) {
+	if (cur.bad || a->rules != (*rs)->nrules ||
+	    r->stats.len != a->rules * sizeof(struct pf_wire_rule)) {
 		pfctl_warn("pfd: malformed answer");
 		return 1;
 	}
-	for (size_t i = 0; i < n; i++) {
+	return 0;
+}
+
+static int print_rules(struct pfctl *c, const struct rules *r, const struct pf_buf *ok, bool labels)
+{
+	pf_ruleset_auto rs = NULL;
+	unsigned int flags = (c->verbose > 1 ? PF_PRINT_NUMBER : 0U) |
+			     (c->port_names ? PF_PRINT_PORT_NAMES : 0U);
+	struct pfctl_tables tables = {0};
+	struct answer a;
+	int status = check_answer(r, ok, &rs, &a);
+
+	if (!status && c->verbose > 1 && !labels)
+		status = pfctl_tables(c, &tables);
+	for (size_t i = 0; i < a.rules && !status; i++) {
 		struct pf_wire_rule w;
 
 		memcpy(&w, r->stats.data + i * sizeof(w), sizeof(w));
 		if (labels) {
-			print_label(&rs->rules[i], &w);
+			print_label(c, &rs->rules[i], &w);
 			continue;
 		}
-		pf_rule_print(stdout, &rs->rules[i], i, flags);
 		if (c->verbose > 1)
-			print_skips(&w, i, n);
+			print_with_counts(&rs->rules[i], i, flags, &tables);
+		else
+			pf_rule_print(stdout, &rs->rules[i], i, flags);
+		if (c->verbose > 1)
+			print_skips(&w, i, a.rules);
 		if (c->verbose)
-			print_counters(&w, uid, pid);
+			print_counters(&w, a.uid, a.pid);
 	}
-	return 0;
+	free(tables.line);
+	return status;
 }
 
 int pfctl_show_rules(struct pfctl *c, bool labels)
@@ -261,55 +311,57 @@ static int show_labels(struct pfctl *c)
 	return pfctl_show_rules(c, true);
 }
 
-static const char *const show_names[] = {
-	"queue",  "rules",    "Anchors", "Sources", "states", "info", "Interfaces",
-	"labels", "timeouts", "memory",	 "Tables",  "osfp",   "all",  NULL,
-};
-
-/* In the order of -s all. */
+/* In the order of -s all.  Parts that may be empty print their title themselves. */
 static const struct {
 	const char *name;
 	const char *title;
 	int (*show)(struct pfctl *c);
+	bool may_be_empty;
 } showers[] = {
-	{"rules", "FILTER RULES:", show_rules},		{"states", "STATES:", pfctl_show_states},
-	{"info", "INFO:", pfctl_show_status},		{"labels", "LABEL COUNTERS:", show_labels},
-	{"timeouts", "TIMEOUTS:", pfctl_show_timeouts}, {"memory", "LIMITS:", pfctl_show_memory},
-	{"Tables", "TABLES:", pfctl_show_tables},
+	{"rules", "FILTER RULES:", show_rules, false},
+	{"states", "STATES:", pfctl_show_states, true},
+	{"info", "INFO:", pfctl_show_status, false},
+	{"labels", "LABEL COUNTERS:", show_labels, true},
+	{"timeouts", "TIMEOUTS:", pfctl_show_timeouts, false},
+	{"memory", "LIMITS:", pfctl_show_memory, false},
+	{"Tables", "TABLES:", pfctl_show_tables, true},
 };
+
+void pfctl_print_title(struct pfctl *c)
+{
+	if (!c->title)
+		return;
+	printf("%s%s\n", c->titled ? "\n" : "", c->title);
+	c->titled = true;
+	c->title = NULL;
+}
 
 static int show_all(struct pfctl *c)
 {
 	int status = 0;
 
 	for (size_t i = 0; i < sizeof(showers) / sizeof(showers[0]); i++) {
-		printf("%s%s\n", i ? "\n" : "", showers[i].title);
+		c->title = showers[i].title;
+		if (!showers[i].may_be_empty)
+			pfctl_print_title(c);
 		status |= showers[i].show(c);
 		if (!c->connected)
 			return 1;
 	}
+	c->title = NULL;
 	return status;
 }
 
 int pfctl_show(struct pfctl *c, const char *what, bool clear)
 {
-	const char *name = pfctl_abbreviation(what, show_names);
-	int status = -1;
+	int status = 0;
 
-	if (!name) {
-		pfctl_warn("unknown show modifier '%s'", what);
-		return 1;
-	}
-	if (strcmp(name, "all") == 0)
+	if (strcmp(what, "all") == 0)
 		status = show_all(c);
 	for (size_t i = 0; i < sizeof(showers) / sizeof(showers[0]); i++)
-		if (strcmp(showers[i].name, name) == 0)
+		if (strcmp(showers[i].name, what) == 0)
 			status = showers[i].show(c);
-	if (status < 0) {
-		pfctl_warn("-s %s is not supported yet", name);
-		return 1;
-	}
-	if (clear && (strcmp(name, "rules") == 0 || strcmp(name, "labels") == 0))
+	if (clear && (strcmp(what, "rules") == 0 || strcmp(what, "labels") == 0))
 		status |= pfctl_clear_rule_counters(c);
 	return status;
 }

@@ -134,10 +134,11 @@ static void print_state(const struct pfctl *c, const struct pf_wire_state *s)
 
 static int states_data(void *ctx, const void *payload, size_t len)
 {
-	const struct pfctl *c = ctx;
+	struct pfctl *c = ctx;
 
 	if (len % sizeof(struct pf_wire_state))
 		return -1;
+	pfctl_print_title(c);
 	for (size_t at = 0; at < len; at += sizeof(struct pf_wire_state)) {
 		struct pf_wire_state s;
 
@@ -175,7 +176,7 @@ static int kill_pair(struct pfctl *c, const struct pf_wire_entry *src,
 	put_host(&b, src);
 	if (dst)
 		put_host(&b, dst);
-	if (!c->no_action && pfctl_call(c, PF_REQ_KILL, &b, NULL, NULL, &ok))
+	if (pfctl_call(c, PF_REQ_KILL, &b, NULL, NULL, &ok))
 		return 1;
 	cur = pf_cursor_of(ok.data, ok.len);
 	*killed += pf_get_u32(&cur);
@@ -192,17 +193,20 @@ static bool is_keyword(const char *text)
 	return false;
 }
 
+int pfctl_kill_check(const char *const *hosts, size_t nhosts)
+{
+	if (nhosts < 2 || !is_keyword(hosts[0]))
+		return 0;
+	pfctl_warn("-k %s is not supported yet", hosts[0]);
+	return 1;
+}
+
 int pfctl_kill(struct pfctl *c, const char *const *hosts, size_t nhosts)
 {
 	struct pf_address_list src = {0}, dst = {0};
 	uint32_t killed = 0;
-	int status;
+	int status = pfctl_address_add(&src, hosts[0]);
 
-	if (nhosts > 1 && is_keyword(hosts[0])) {
-		pfctl_warn("-k %s is not supported yet", hosts[0]);
-		return 1;
-	}
-	status = pfctl_address_add(&src, hosts[0]);
 	if (!status && nhosts > 1)
 		status = pfctl_address_add(&dst, hosts[1]);
 	for (size_t i = 0; i < src.n && !status; i++) {

@@ -5,33 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../grammar/addr.h"
+#include "../grammar/check.h"
 #include "pfctl.h"
 
-#define CHUNK 32768 /* entries in one request */
+#define CHUNK 32768 /* entries in one message */
 
 /* --- list of tables --- */
 
-struct table_line {
-	char name[64];
-	uint32_t flags;
-};
-
-struct table_list {
-	struct table_line *line;
-	size_t n;
-};
-
 static int tables_data(void *ctx, const void *payload, size_t len)
 {
-	struct table_list *l = ctx;
+	struct pfctl_tables *l = ctx;
 	struct pf_cursor c = pf_cursor_of(payload, len);
-	struct table_line *more = reallocarray(l->line, l->n + 1, sizeof(*more));
+	struct pfctl_table_line *more = reallocarray(l->line, l->n + 1, sizeof(*more));
 
 	if (!more)
 		return -1;
 	l->line = more;
 	pf_get_string(&c, more[l->n].name, sizeof(more[l->n].name));
 	more[l->n].flags = pf_get_u32(&c);
+	more[l->n].addresses = pf_get_u32(&c);
 	if (c.bad)
 		return -1;
 	l->n++;
@@ -40,19 +33,28 @@ static int tables_data(void *ctx, const void *payload, size_t len)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct table_line *)a)->name, ((const struct table_line *)b)->name);
+	return strcmp(((const struct pfctl_table_line *)a)->name,
+		      ((const struct pfctl_table_line *)b)->name);
+}
+
+int pfctl_tables(struct pfctl *c, struct pfctl_tables *l)
+{
+	int status = pfctl_call(c, PF_REQ_TABLES, NULL, tables_data, l, NULL);
+
+	if (l->n)
+		qsort(l->line, l->n, sizeof(*l->line), by_name);
+	return status;
 }
 
 int pfctl_show_tables(struct pfctl *c)
 {
-	struct table_list l = {0};
-	int status = pfctl_call(c, PF_REQ_TABLES, NULL, tables_data, &l, NULL);
+	struct pfctl_tables l = {0};
+	int status = pfctl_tables(c, &l);
 
-	if (l.n)
-		qsort(l.line, l.n, sizeof(*l.line), by_name);
 	for (size_t i = 0; i < l.n && !status; i++) {
 		uint32_t f = l.line[i].flags;
 
+		pfctl_print_title(c);
 		if (c->verbose)
 			printf("%c%c%c-%c--\t", f & PF_TABLE_FLAG_CONST ? 'c' : '-',
 			       f & PF_TABLE_FLAG_PERSIST ? 'p' : '-',
@@ -73,41 +75,42 @@ struct operation {
 	struct pf_address_list *addresses;
 	uint8_t *feedback; /* one an address */
 	size_t nfeedback;
-	struct pf_address_list shown;
-	uint32_t numbers[4]; /* of the answer */
+	struct pf_address_list shown; /* what came back: see enum pf_table_op */
+	uint32_t numbers[4];	      /* of the answer */
 };
 
+/* One u8 for each address of the request, then entries. */
 static int operation_data(void *ctx, const void *payload, size_t len)
 {
 	struct operation *o = ctx;
+	size_t n = len / sizeof(struct pf_wire_entry);
+	struct pf_wire_entry *more;
 
-	if (o->op == PF_TABLE_SHOW) {
-		size_t n = len / sizeof(struct pf_wire_entry);
-		struct pf_wire_entry *more = reallocarray(o->shown.entry, o->shown.n + n + 1,
-							  sizeof(*more));
-
-		if (!more)
+	if (o->nfeedback < o->addresses->n) {
+		if (o->nfeedback + len > o->addresses->n)
 			return -1;
-		o->shown.entry = more;
-		memcpy(more + o->shown.n, payload, n * sizeof(*more));
-		o->shown.n += n;
+		memcpy(o->feedback + o->nfeedback, payload, len);
+		o->nfeedback += len;
 		return 0;
 	}
-	if (o->nfeedback + len > o->addresses->n)
+	more = reallocarray(o->shown.entry, o->shown.n + n + 1, sizeof(*more));
+	if (!more)
 		return -1;
-	memcpy(o->feedback + o->nfeedback, payload, len);
-	o->nfeedback += len;
+	o->shown.entry = more;
+	memcpy(more + o->shown.n, payload, n * sizeof(*more));
+	o->shown.n += n;
 	return 0;
 }
 
-static int call_chunk(struct operation *o, const struct pf_wire_entry *e, size_t n)
+static int request(struct operation *o, const struct pf_wire_entry *e, size_t n)
 {
 	pf_buf_auto b = {0};
 	pf_buf_auto ok = {0};
 	struct pf_cursor cur;
 
 	pf_put_u8(&b, (uint8_t)o->op);
-	pf_put_u8(&b, o->c->no_action ? PF_TABLE_DRY_RUN : 0);
+	pf_put_u8(&b, (o->c->no_action ? PF_TABLE_DRY_RUN : 0) |
+			      (o->c->verbose ? PF_TABLE_DETAILS : 0));
 	pf_put_string(&b, o->table);
 	pf_put_u32(&b, (uint32_t)n);
 	pf_put(&b, e, n * sizeof(*e));
@@ -115,12 +118,11 @@ static int call_chunk(struct operation *o, const struct pf_wire_entry *e, size_t
 		return 1;
 	cur = pf_cursor_of(ok.data, ok.len);
 	for (int i = 0; i < 4 && cur.at < cur.end; i++)
-		o->numbers[i] += pf_get_u32(&cur);
+		o->numbers[i] = pf_get_u32(&cur);
 	return 0;
 }
 
-/* A replacement is one step: all but the last entries go ahead, and wait. */
-static int stage_chunk(struct operation *o, const struct pf_wire_entry *e)
+static int stage(struct operation *o, const struct pf_wire_entry *e)
 {
 	pf_buf_auto b = {0};
 
@@ -128,9 +130,10 @@ static int stage_chunk(struct operation *o, const struct pf_wire_entry *e)
 	return pfctl_call(o->c, PF_REQ_TABLE_DATA, &b, NULL, NULL, NULL);
 }
 
+/* One step, and one view of what is there twice: all but the last entries go ahead, and wait. */
 static int call(struct operation *o)
 {
-	struct pf_address_list *l = o->addresses;
+	const struct pf_address_list *l = o->addresses;
 	size_t at = 0;
 
 	o->feedback = calloc(l->n + 1, 1);
@@ -138,13 +141,10 @@ static int call(struct operation *o)
 		pfctl_warn("out of memory");
 		return 1;
 	}
-	if (l->n <= CHUNK)
-		return call_chunk(o, l->entry, l->n);
 	for (; l->n - at > CHUNK; at += CHUNK)
-		if (o->op == PF_TABLE_REPLACE ? stage_chunk(o, l->entry + at)
-					      : call_chunk(o, l->entry + at, CHUNK))
+		if (stage(o, l->entry + at))
 			return 1;
-	return call_chunk(o, l->entry + at, l->n - at);
+	return request(o, l->entry + at, l->n - at);
 }
 
 static void say(const struct operation *o, const char *text)
@@ -164,48 +164,68 @@ __attribute__((format(printf, 2, 3))) static void sayf(const struct operation *o
 	say(o, text);
 }
 
-/* -v: which ones; as pfctl marks them. */
-static void print_feedback(const struct operation *o, uint8_t only)
-{
-	static const char marks[] = {
-		[PF_FEEDBACK_NONE] = ' ',     [PF_FEEDBACK_ADDED] = 'A',
-		[PF_FEEDBACK_DELETED] = 'D',  [PF_FEEDBACK_CHANGED] = 'C',
-		[PF_FEEDBACK_CONFLICT] = 'X', [PF_FEEDBACK_DUPLICATE] = 'Y',
-		[PF_FEEDBACK_MATCH] = 'M',    [PF_FEEDBACK_NOMATCH] = ' ',
-	};
+static const char marks[] = {
+	[PF_FEEDBACK_NONE] = ' ',    [PF_FEEDBACK_ADDED] = 'A',	   [PF_FEEDBACK_DELETED] = 'D',
+	[PF_FEEDBACK_CHANGED] = 'C', [PF_FEEDBACK_CONFLICT] = 'Y', [PF_FEEDBACK_DUPLICATE] = 'X',
+	[PF_FEEDBACK_MATCH] = 'M',   [PF_FEEDBACK_NOMATCH] = ' ',
+};
 
-	for (size_t i = 0; i < o->nfeedback; i++) {
+/* A mark, an address, and what decided about it. */
+static void print_entry(char mark, const struct pf_wire_entry *e,
+			const struct pf_wire_entry *decided)
+{
+	printf("%c %s", mark, pfctl_address_text(e));
+	if (decided)
+		printf("\t%s", decided->af ? pfctl_address_text(decided) : " nomatch");
+	putchar('\n');
+}
+
+/* -v: those that something became of, -vv: all; as pfctl marks them. */
+static void print_feedback(const struct operation *o)
+{
+	bool decisions = o->op == PF_TABLE_TEST && o->c->verbose > 1 && o->shown.n == o->nfeedback;
+
+	for (size_t i = 0; o->c->verbose && i < o->nfeedback; i++) {
 		uint8_t f = o->feedback[i];
 
-		if (f >= sizeof(marks) || (only && f != only) ||
-		    (!only && marks[f] == ' ' && o->c->verbose < 2))
-			continue;
-		printf("%c  ", marks[f]);
-		pfctl_address_print(&o->addresses->entry[i]);
+		if (f < sizeof(marks) && (marks[f] != ' ' || o->c->verbose > 1))
+			print_entry(marks[f], &o->addresses->entry[i],
+				    decisions ? &o->shown.entry[i] : NULL);
 	}
+}
+
+/* All that came back, sorted. */
+static void print_shown(struct operation *o, char mark)
+{
+	pfctl_addresses_sort(&o->shown);
+	for (size_t i = 0; i < o->shown.n; i++)
+		print_entry(mark, &o->shown.entry[i], NULL);
 }
 
 static int do_show(struct operation *o)
 {
 	if (call(o))
 		return 1;
-	pfctl_addresses_sort(&o->shown);
-	for (size_t i = 0; i < o->shown.n; i++) {
-		fputs("   ", stdout);
-		pfctl_address_print(&o->shown.entry[i]);
-	}
+	print_shown(o, ' ');
 	return 0;
+}
+
+/* True if that is all there is to say: a dry run cannot go on with a table that is not there. */
+static bool say_created(const struct operation *o, uint32_t created)
+{
+	if (created)
+		say(o, "1 table created");
+	return created && o->c->no_action;
 }
 
 static int do_add(struct operation *o)
 {
 	if (call(o))
 		return 1;
-	if (o->numbers[1])
-		say(o, "1 table created");
+	if (say_created(o, o->numbers[1]))
+		return 0;
 	sayf(o, "%u/%zu addresses added", o->numbers[0], o->addresses->n);
-	if (o->c->verbose)
-		print_feedback(o, 0);
+	print_feedback(o);
 	return 0;
 }
 
@@ -214,18 +234,27 @@ static int do_delete(struct operation *o)
 	if (call(o))
 		return 1;
 	sayf(o, "%u/%zu addresses deleted", o->numbers[0], o->addresses->n);
-	if (o->c->verbose)
-		print_feedback(o, 0);
+	print_feedback(o);
 	return 0;
 }
 
 static int do_test(struct operation *o)
 {
+	for (size_t i = 0; i < o->addresses->n; i++) {
+		const struct pf_wire_entry *e = &o->addresses->entry[i];
+
+		if (e->neg || e->bits != pf_family_bits((enum pf_family)e->af)) {
+			const char *text = pfctl_address_text(e);
+
+			pfctl_warn("illegal test address %s: only single ones can be tested",
+				   text + !e->neg);
+			return 1;
+		}
+	}
 	if (call(o))
 		return 1;
 	sayf(o, "%u/%zu addresses match", o->numbers[0], o->addresses->n);
-	if (o->c->verbose)
-		print_feedback(o, o->c->verbose > 1 ? 0 : PF_FEEDBACK_MATCH);
+	print_feedback(o);
 	/* pfctl(8): 2 if not all addresses match */
 	return o->numbers[0] < o->addresses->n ? 2 : 0;
 }
@@ -242,8 +271,8 @@ static int do_replace(struct operation *o)
 {
 	if (call(o))
 		return 1;
-	if (o->numbers[3])
-		say(o, "1 table created");
+	if (say_created(o, o->numbers[3]))
+		return 0;
 	if (o->numbers[0])
 		sayf(o, "%u addresses added", o->numbers[0]);
 	if (o->numbers[1])
@@ -252,15 +281,12 @@ static int do_replace(struct operation *o)
 		sayf(o, "%u addresses changed", o->numbers[2]);
 	if (!o->numbers[0] && !o->numbers[1] && !o->numbers[2])
 		say(o, "no changes");
-	if (o->c->verbose)
-		print_feedback(o, 0);
+	print_feedback(o);
+	print_shown(o, marks[PF_FEEDBACK_DELETED]);
 	return 0;
 }
 
-static const char *const command_names[] = {"kill", "flush", "add",  "delete", "expire", "replace",
-					    "show", "range", "test", "zero",   "load",	 NULL};
-
-static const struct {
+static const struct command {
 	const char *name;
 	enum pf_table_op op;
 	int (*run)(struct operation *o);
@@ -274,6 +300,27 @@ static const struct {
 	{"replace", PF_TABLE_REPLACE, do_replace, true},
 };
 
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+int pfctl_table_check(const char *table, const char *command, bool addresses)
+{
+	if (strlen(table) >= PF_TABLE_NAME_SIZE)
+		pfctl_warn("table name too long, max %d characters", PF_TABLE_NAME_SIZE - 1);
+	else if (!pf_name_ok(table, PF_TABLE_NAME_SIZE))
+		pfctl_warn("'%s' cannot be the name of a table", table);
+	else if (addresses && !find(command)->takes_addresses)
+		pfctl_warn("-T %s takes no addresses", command);
+	else
+		return 0;
+	return 1;
+}
+
 static int collect(struct pf_address_list *l, char *const *addresses, size_t n, const char *file)
 {
 	for (size_t i = 0; i < n; i++)
@@ -285,32 +332,15 @@ static int collect(struct pf_address_list *l, char *const *addresses, size_t n, 
 int pfctl_table(struct pfctl *c, const char *table, const char *command, char *const *addresses,
 		size_t n, const char *file)
 {
-	const char *name = pfctl_abbreviation(command, command_names);
+	const struct command *cmd = find(command);
 	struct pf_address_list l = {0};
-	struct operation o = {.c = c, .table = table, .addresses = &l};
-	int status = -1;
+	struct operation o = {.c = c, .table = table, .op = cmd->op, .addresses = &l};
+	int status = collect(&l, addresses, n, file);
 
-	if (!name) {
-		pfctl_warn("unknown table command '%s'", command);
-		return 1;
-	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].name, name) != 0)
-			continue;
-		if (!commands[i].takes_addresses && (n || file)) {
-			pfctl_warn("-T %s takes no addresses", name);
-			return 1;
-		}
-		o.op = commands[i].op;
-		status = collect(&l, addresses, n, file);
-		if (!status)
-			status = commands[i].run(&o);
-	}
+	if (!status)
+		status = cmd->run(&o);
 	free(o.feedback);
 	pfctl_addresses_free(&o.shown);
 	pfctl_addresses_free(&l);
-	if (status >= 0)
-		return status;
-	pfctl_warn("-T %s is not supported yet", name);
-	return 1;
+	return status;
 }

@@ -374,6 +374,14 @@ def test_large_tables_are_replaced_in_one_step():
             eq(lab.pf.ctl("-t", "t", "-T", cmd, "-f", path).stderr, said)
         lines_eq(lab.pf.ctl("-t", "t", "-T", "show").stdout.split(),
                  sorted(addresses(11, 150001).split(), key=lambda a: [int(x) for x in a.split(".")]))
+        # beyond the limit nothing is added, not even a part
+        many = addresses(12, 160000)
+        with open(path, "w", encoding="ascii") as f:
+            f.write(many)
+        r = lab.pf.ctl("-t", "t", "-T", "add", "-f", path, check=False)
+        eq(r.returncode, 1)
+        contains(r.stderr, "more than the limit of 300000")
+        eq(len(lab.pf.ctl("-t", "t", "-T", "show").stdout.split()), 150001)
         # what was staged and never asked for is nobody else's
         with proto.Control(lab.pf) as c:
             c.ask(proto.TABLE_DATA, struct.pack("=BBBB16s", 4, 32, 0, 0, bytes([1, 2, 3, 4])))
@@ -482,12 +490,12 @@ def test_rollback_goes_to_what_was_confirmed():
 @cases(("term", signal.SIGTERM), ("kill", signal.SIGKILL))
 def test_rollback_over_a_restart(_name, sig):
     with Lab(hosts=2, rules="table <t> { 192.0.2.77 }\npass\nblock from <t>\n") as lab:
-        lab.pf.load("block\n", "--confirm", "3")
+        lab.pf.load("block\n", "--confirm", "6")
         lab.pf.stop(sig)
         lab.pf.start()
         eq(lab.pf.rules(), ["block drop all"])
         wait_for("the old rules", lambda: lab.pf.rules() ==
-                 ["pass all flags S/SA", "block drop from <t> to any"], 6)
+                 ["pass all flags S/SA", "block drop from <t> to any"], 10)
         eq(lab.pf.ctl("-t", "t", "-T", "show").stdout, "   192.0.2.77\n")
         # its time runs out while there is no pfd
         lab.pf.load("block\n", "--confirm", "1")
