@@ -34,7 +34,7 @@
  * reads was never set.  Such a context gets this into each of its fields.
  */
 static __u32 zero_of_bss;
-#define unknown_zero() (*(volatile __u32 *)&zero_of_bss)
+#define unknown_zero()	 (*(volatile __u32 *)&zero_of_bss)
 
 /* linux/pkt_cls.h: go on with the chain; drop. */
 #define VERDICT_PASS	 (-1)

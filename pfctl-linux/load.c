@@ -177,10 +177,7 @@ int pfctl_debug(struct pfctl *c, int level)
 
 int pfctl_clear_rule_counters(struct pfctl *c)
 {
-	if (pfctl_call(c, PF_REQ_CLEAR_RULES, NULL, NULL, NULL, NULL))
-		return 1;
-	pfctl_say(c, "pf: rule counters cleared");
-	return 0;
+	return pfctl_call(c, PF_REQ_CLEAR_RULES, NULL, NULL, NULL, NULL);
 }
 
 /* --- -F --- */

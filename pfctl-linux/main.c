@@ -300,6 +300,15 @@ static void only_check(struct actions *a)
 	a->debug = -1;
 }
 
+static int clear_counters(struct pfctl *c)
+{
+	if (pfctl_clear_rule_counters(c))
+		return 1;
+	if (!c->no_action)
+		pfctl_say(c, "pf: rule counters cleared");
+	return 0;
+}
+
 /*
  * All that was asked for, in pfctl's order.  What fails ends it; but what could
  * not be shown, or a table, only decides about the status.
@@ -315,7 +324,7 @@ static int run(struct pfctl *c, const struct actions *a, char *const *rest, size
 	if (a->show)
 		status = pfctl_show(c, a->show, a->clear_counters);
 	else if (a->clear_counters)
-		status = pfctl_clear_rule_counters(c);
+		status = clear_counters(c);
 	if (a->flush && pfctl_flush(c, a->flush))
 		return 1;
 	if (a->nkill && pfctl_kill(c, a->kill, a->nkill))
