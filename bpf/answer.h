@@ -130,6 +130,11 @@ inline_always int multicast(const struct pf_pkt *p, const struct pf_addr *a)
 /* RFC 1122 section 3.2.2, RFC 4443 section 2.4: whom not to answer. */
 inline_always int answerable(struct __sk_buff *skb, const struct pf_pkt *p)
 {
+	__u8 to;
+
+	/* a broadcast of our own is known by its frame only */
+	if (p->l2 && (bpf_skb_load_bytes(skb, 0, &to, 1) || (to & 1)))
+		return 0;
 	if (p->frag != PF_FRAG_NONE || multicast(p, &p->src.addr) || multicast(p, &p->dst.addr))
 		return 0;
 	return p->dir == PF_OUT || skb->pkt_type == PACKET_HOST ||

@@ -483,6 +483,15 @@ inline_always void rule_count(const struct pf_pkt *p, int made_state)
 }
 
 /* Errors are not answered; nor is a reset, which would only be echoed for ever. */
+/* Queries and their answers: pf's ICMP_INFOTYPE.  No others get an ICMP error. */
+inline_always int icmp_info_type(__u32 type)
+{
+	const __u32 known = 1 << 0 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 13 | 1 << 14 | 1 << 15 |
+			    1 << 16 | 1 << 17 | 1 << 18;
+
+	return type < 32 && (known >> type & 1);
+}
+
 inline_always int ask_answer(struct __sk_buff *skb, struct pf_pkt *p)
 {
 	__u32 flags = p->rule.flags, icmp;
@@ -503,7 +512,7 @@ inline_always int ask_answer(struct __sk_buff *skb, struct pf_pkt *p)
 		return 1;
 	}
 	if (p->af == PF_AF_INET) {
-		if (p->proto == IPPROTO_ICMP && p->icmp_error)
+		if (p->proto == IPPROTO_ICMP && !icmp_info_type(p->icmp_type))
 			return 0;
 		icmp = p->rule.return_icmp;
 	} else {

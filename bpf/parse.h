@@ -281,9 +281,12 @@ static long chain6_step(__u32 i, struct chain *c)
 	case IPPROTO_FRAGMENT:
 		if (c->frags++ || c->jumbolen)
 			return chain_fail(c, PFRES_FRAG);
-		if (bpf_skb_load_bytes(c->skb, c->off, h, 8))
+		if (c->end < c->off + 8 || bpf_skb_load_bytes(c->skb, c->off, h, 8))
 			return chain_fail(c, PFRES_SHORT);
 		if (h[2] || (h[3] & 0xf8)) {
+			/* beyond the longest packet that there can be (RFC 8200 section 4.5) */
+			if ((h[2] << 8 | (h[3] & 0xf8)) + c->end - c->off - 8 > 65535)
+				return chain_fail(c, PFRES_FRAG);
 			c->fragoff = c->off;
 			c->proto = h[0];
 			c->off += 8;
@@ -302,7 +305,7 @@ static long chain6_step(__u32 i, struct chain *c)
 	case IPPROTO_AH:
 		if (c->fragoff && c->end < c->off + 8)
 			return chain_short_fragment(c);
-		if (bpf_skb_load_bytes(c->skb, c->off, h, 8))
+		if (c->end < c->off + 8 || bpf_skb_load_bytes(c->skb, c->off, h, 8))
 			return chain_fail(c, PFRES_SHORT);
 		len = (h[1] + 1) * 8;
 		if (c->proto == IPPROTO_AH) {
@@ -493,8 +496,9 @@ inline_always enum parse_result parse_ip4(struct __sk_buff *skb, struct pf_pkt *
 	c->end = p->l3 + p->tot_len;
 	if (p->tot_len < sizeof(ip) || chain_begin4(c, &ip, p->l3))
 		return parse_drop(p, c->fail ? c->reason : PFRES_SHORT);
-	/* a fragment of what must not be fragmented */
-	if (c->fragoff && (ip.frag_off & bpf_htons(0x4000)))
+	/* a fragment of what must not be fragmented, or beyond the longest packet */
+	if (c->fragoff && ((ip.frag_off & bpf_htons(0x4000)) ||
+			   (bpf_ntohs(ip.frag_off) & 0x1fff) * 8 + p->tot_len > 65535))
 		return parse_drop(p, PFRES_FRAG);
 	return PARSE_IP;
 }
@@ -531,6 +535,9 @@ inline_always enum parse_result parse_ip6(struct __sk_buff *skb, struct pf_pkt *
 	p->src.addr = ip6.saddr;
 	p->dst.addr = ip6.daddr;
 	c->end = p->l3 + p->tot_len;
+	/* a jumbogram's length stands in its options: they are looked at before it goes */
+	if (!ip6.payload_len && ip6.nexthdr == IPPROTO_HOPOPTS)
+		c->end = p->l3 + room;
 	if (chain_begin6(c, &ip6, p->l3))
 		return parse_drop(p, c->reason);
 	if (c->jumbolen) {

@@ -244,7 +244,7 @@ static int test_table(struct linear *l, const struct pf_rule *r, const struct pf
 	if (slot < 0) {
 		l->err->line = r->line;
 		snprintf(l->err->text, sizeof(l->err->text), "table <%s> has no place", h->table);
-		return slot;
+		return -EINVAL;
 	}
 	pf_code_store_imm(c, BPF_W, BPF_REG_10, -4, slot);
 	pf_code_alu(c, BPF_MOV, BPF_REG_2, BPF_REG_10);

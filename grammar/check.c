@@ -16,6 +16,18 @@ static const char *fail(enum pf_rule_part *part, enum pf_rule_part what, const c
 	return msg;
 }
 
+/* Answers are unreachable ones, of both families where one may be needed. */
+static bool return_ok(const struct pf_rule *r)
+{
+	bool needed = r->action == PF_RULE_ACTION_BLOCK &&
+		      (r->block_kind == PF_BLOCK_RETURN || r->block_kind == PF_BLOCK_RETURN_ICMP);
+
+	if (needed && (!r->return_icmp || !r->return_icmp6))
+		return false;
+	return (!r->return_icmp || r->return_icmp >> 8 == 3) &&
+	       (!r->return_icmp6 || r->return_icmp6 >> 8 == 1);
+}
+
 /* OpenBSD's filter_consistency(), with its words. */
 const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part)
 {
@@ -47,6 +59,8 @@ const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part)
 	if (r->fragment && (has_ports(r) || r->flagset || r->icmp_type))
 		return fail(part, PF_PART_RULE,
 			    "fragments can be filtered only on IP header fields");
+	if (!return_ok(r))
+		return fail(part, PF_PART_BLOCK, "a blocked packet is answered with unreachable");
 	return NULL;
 }
 
@@ -59,7 +73,7 @@ bool pf_name_ok(const char *name, size_t size)
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)name[i];
 
-		if (c <= 0x20 || c == 0x7f || c == '"' || c == '<' || c == '>')
+		if (c <= 0x20 || c == 0x7f || c == '\\' || c == '"' || c == '<' || c == '>')
 			return false;
 	}
 	return true;

@@ -20,7 +20,8 @@ enum pf_rule_part {
 /* NULL if the rule is consistent, else a message, and in *part what it is about. */
 const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part);
 
-/* Names that can be printed and parsed back: no quotes, control characters or blanks. */
+/* Names that can be printed and parsed back: no quotes, backslashes, control characters or blanks.
+ */
 bool pf_name_ok(const char *name, size_t size);
 
 #endif /* PF_GRAMMAR_CHECK_H */

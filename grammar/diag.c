@@ -101,6 +101,24 @@ const char *pf_stmt_printf(struct pf_parser *p, const char *fmt, ...)
 	return d;
 }
 
+void pf_text_add(struct pf_parser *p, struct pf_text *t, const char *more, size_t len)
+{
+	if (t->len + len + 1 > t->size) {
+		size_t size = 2 * (t->len + len) + 64;
+		char *grown = realloc(t->text, size);
+
+		if (!grown) {
+			pf_error_nomem(p);
+			return;
+		}
+		t->text = grown;
+		t->size = size;
+	}
+	memcpy(t->text + t->len, more, len);
+	t->len += len;
+	t->text[t->len] = '\0';
+}
+
 void pf_stmt_reset(struct pf_parser *p)
 {
 	pf_arena_reset(&p->stmt_arena);

@@ -286,6 +286,10 @@ static int add_rule(struct pf_parser *p, const struct combination *c)
 	r.dst.table = keep_string(p, r.dst.table, last ? last->dst.table : NULL);
 	if (p->nomem)
 		return -1;
+	if (p->rs->nrules >= PF_RULES_LARGEST) {
+		pf_error(p, &p->stmt.loc, "more than %d rules, lists multiplied", PF_RULES_LARGEST);
+		return -1;
+	}
 	slot = pf_ruleset_add_rule(p->rs);
 	if (!slot || pf_ruleset_add_item(p->rs, PF_ITEM_RULE, NULL, p->rs->nrules - 1)) {
 		pf_error_nomem(p);

@@ -35,9 +35,12 @@ static int run(struct pf_parser *p)
 	if (pf_yylex_init_extra(p, &scanner))
 		return -ENOMEM;
 	err = pf_gram_parse(p, scanner);
+	/* flex frees the newest of its buffers only */
+	pf_lex_unwind(p, scanner);
 	pf_yylex_destroy(scanner);
-	if (p->nomem || err == 2)
+	if (p->nomem)
 		return -ENOMEM;
+	/* 2 is bison's for too deep a nesting, which has been reported */
 	return err || p->nerrors ? -EINVAL : 0;
 }
 
@@ -59,7 +62,8 @@ int pf_parse_text(const char *text, size_t len, const struct pf_parse_options *o
 		err = run(p);
 		if (nerrors)
 			*nerrors = p->nerrors;
-		free(p->value);
+		free(p->string.text);
+		free(p->value.text);
 		pf_arena_free(&p->stmt_arena);
 		pf_arena_free(&p->macro_arena);
 	}

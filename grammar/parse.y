@@ -224,7 +224,8 @@ macro:
 
 value:
 	value_item		{
-		p->value_len = 0;
+		p->value.len = 0;
+		pf_text_add(p, &p->value, "", 0);
 		value_add(p, $1);
 	}
 	| value value_item	{
@@ -1233,31 +1234,25 @@ static void macro_define(struct pf_parser *p, const struct pf_loc *loc, const ch
 			return;
 		}
 	}
-	if (!pf_macro_set(p, name, p->value, false))
+	/* what could not be read back from between quotes */
+	if (p->value.len > PF_STRING_LARGEST) {
+		pf_error(p, loc, "the value of macro '%s' is too long", name);
+		return;
+	}
+	if (p->value.len && p->value.text[p->value.len - 1] == '\\') {
+		pf_error(p, loc, "a macro's value cannot end in a backslash");
+		return;
+	}
+	if (!pf_macro_set(p, name, p->value.text, false))
 		pf_error_nomem(p);
-	echo(p, pf_stmt_printf(p, "%s = \"%s\"", name, quotable(p, p->value)));
+	echo(p, pf_stmt_printf(p, "%s = \"%s\"", name, quotable(p, p->value.text)));
 }
 
 /* Appends to the value of the macro at hand. */
 static void value_add(struct pf_parser *p, const char *text)
 {
-	size_t len = text ? strlen(text) : 0;
-
-	if (p->value_len + len + 1 > p->value_size) {
-		size_t size = 2 * (p->value_len + len) + 64;
-		char *more = realloc(p->value, size);
-
-		if (!more) {
-			pf_error_nomem(p);
-			return;
-		}
-		p->value = more;
-		p->value_size = size;
-	}
-	if (len)
-		memcpy(p->value + p->value_len, text, len);
-	p->value_len += len;
-	p->value[p->value_len] = '\0';
+	if (text)
+		pf_text_add(p, &p->value, text, strlen(text));
 }
 
 /* A word where an option should be. */

@@ -139,6 +139,15 @@ struct pf_macro {
 #define PF_EXPAND_DEPTH	  32
 #define PF_EXPAND_LARGEST ((size_t)8 << 20) /* bytes in one statement */
 
+/* Text that grows; with a NUL behind it. */
+struct pf_text {
+	char *text;
+	size_t len, size;
+};
+
+/* Longer than anybody writes: a list of all networks of the world in one macro. */
+#define PF_STRING_LARGEST ((size_t)1 << 20)
+
 struct pf_parser {
 	const struct pf_parse_options *opt;
 	struct pf_ruleset *rs;
@@ -161,8 +170,7 @@ struct pf_parser {
 	struct pf_loc expand_loc;
 
 	/* the quoted string at hand */
-	char string[8095];
-	size_t string_len;
+	struct pf_text string;
 	struct pf_loc string_loc;
 	char string_quote;
 	bool string_bad; /* an error has been reported */
@@ -177,8 +185,7 @@ struct pf_parser {
 	struct pf_loc pending_loc;
 
 	/* the value of the macro at hand, put together */
-	char *value;
-	size_t value_len, value_size;
+	struct pf_text value;
 
 	struct pf_arena macro_arena;
 	struct pf_macro *macros[PF_MACRO_BUCKETS];
@@ -209,6 +216,9 @@ __attribute__((format(printf, 2, 3))) const char *pf_stmt_printf(struct pf_parse
 								 const char *fmt, ...);
 void pf_stmt_reset(struct pf_parser *p);
 
+/* Appends to t, which is free()d at the end. */
+void pf_text_add(struct pf_parser *p, struct pf_text *t, const char *more, size_t len);
+
 /* --- macro.c --- */
 
 /* False when memory is short. */
@@ -235,6 +245,8 @@ void pf_expand_rule(struct pf_parser *p);
 /* --- lex.l, parse.y --- */
 
 int pf_yylex_init_extra(struct pf_parser *p, void **scanner);
+/* Out of all macros, wherever parsing has ended. */
+void pf_lex_unwind(struct pf_parser *p, void *scanner);
 int pf_yylex_destroy(void *scanner);
 int pf_gram_lex(union pf_value *value, struct pf_loc *loc, struct pf_parser *p, void *scanner);
 

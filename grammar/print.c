@@ -91,7 +91,8 @@ static void print_port_number(FILE *f, uint16_t port, uint8_t proto, unsigned in
 {
 	const char *name = flags & PF_PRINT_PORT_NAMES ? pf_service_name(port, proto) : NULL;
 
-	if (name)
+	/* only a name that leads back to the port */
+	if (name && pf_word_plain(name) && pf_service_by_name(name) == port)
 		fputs(name, f);
 	else
 		fprintf(f, "%u", port);
@@ -201,7 +202,7 @@ void pf_rule_print(FILE *f, const struct pf_rule *r, size_t nr, unsigned int fla
 		fputs(r->af == PF_FAMILY_INET ? " inet" : " inet6", f);
 	if (r->proto) {
 		proto = pf_proto_name(r->proto);
-		if (proto)
+		if (proto && pf_word_plain(proto))
 			fprintf(f, " proto %s", proto);
 		else
 			fprintf(f, " proto %u", r->proto);

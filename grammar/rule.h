@@ -60,6 +60,7 @@ enum pf_limit_id {
 	PF_LIMIT_MAX,
 };
 
+#define PF_RULES_LARGEST  1000000
 #define PF_STATES_LARGEST (1U << 24)
 
 enum pf_rule_action { PF_RULE_ACTION_PASS, PF_RULE_ACTION_BLOCK };

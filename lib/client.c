@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define ERRNO_LARGEST 4095 /* the kernel's MAX_ERRNO */
+
 __attribute__((format(printf, 3, 4))) static int fail(struct pf_client *c, int err, const char *fmt,
 						      ...)
 {
@@ -95,7 +97,7 @@ static int error_frame(struct pf_client *c, const uint8_t *payload, size_t len)
 	char msg[sizeof(c->error)];
 
 	pf_get_string(&cur, msg, sizeof(msg));
-	if (cur.bad || !err)
+	if (cur.bad || !err || err > ERRNO_LARGEST)
 		return fail(c, -EPROTO, "pfd: malformed answer");
 	return fail(c, -(int)err, "%s", msg);
 }

@@ -201,11 +201,13 @@ static void get_host(struct reader *r, struct pf_rule_host *h)
 {
 	h->type = (enum pf_host_type)get_enum(r, PF_HOST_TABLE, "address type");
 	h->neg = get_enum(r, 1, "negation");
+	if (h->type == PF_HOST_ANY && h->neg)
+		bad(r, "any cannot be negated");
 	if (h->type == PF_HOST_PREFIX) {
 		h->af = get_family(r, false);
 		h->bits = pf_get_u8(&r->c);
 		get_address(r, h->af, h->bits, &h->ip);
-		if (h->bits == 0)
+		if (h->bits == 0 && !h->neg)
 			bad(r, "a prefix of length 0 is any");
 	} else if (h->type == PF_HOST_TABLE) {
 		h->table = get_string(r, PF_TABLE_NAME_SIZE, &r->last_table, true);
@@ -221,12 +223,16 @@ static void get_port(struct reader *r, struct pf_rule_port *p)
 	p->hi = pf_get_u16(&r->c);
 	if (p->op >= PF_PORT_RANGE && p->lo > p->hi)
 		bad(r, "a port range ends before it begins");
+	if ((p->op == PF_PORT_RANGE || p->op == PF_PORT_INSIDE) && p->lo == p->hi)
+		bad(r, "a port range holds no range");
 }
 
 static void check_label(struct reader *r, const char *label)
 {
+	if (label && !*label)
+		bad(r, "a label is empty");
 	for (; label && *label; label++)
-		if (*label == '"' || (unsigned char)*label < 0x20)
+		if (*label == '"' || (unsigned char)*label < 0x20 || (*label == '\\' && !label[1]))
 			bad(r, "a label has odd characters");
 }
 
@@ -370,6 +376,8 @@ int pf_model_decode(const void *data, size_t len, struct pf_ruleset **out, char 
 	if (pf_get_u32(&r.c) != MODEL_MAGIC)
 		return -EINVAL;
 	if (pf_get_u32(&r.c) != PF_MODEL_VERSION) {
+		if (r.c.bad)
+			return -EINVAL;
 		snprintf(err, errsize, "the ruleset is of another version of pf-linux");
 		return -EPROTO;
 	}

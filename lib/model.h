@@ -12,7 +12,7 @@
 /* Changes with every change of the encoding. */
 #define PF_MODEL_VERSION      1
 
-#define PF_MODEL_RULES_MOST   1000000
+#define PF_MODEL_RULES_MOST   PF_RULES_LARGEST
 #define PF_MODEL_ENTRIES_MOST 10000000
 
 /* Rules, tables and options; not what -v echoes. */
