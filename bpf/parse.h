@@ -90,7 +90,7 @@ struct chain {
 	struct __sk_buff *skb;
 	__u32 off;     /* of the header at hand */
 	__u32 end;     /* of the IP packet */
-	__u32 fragoff; /* of the fragment header of a fragment that is not atomic, 0 none */
+	__u32 fragoff; /* 0: no fragment; IPv6: where the header of one that is not atomic is */
 	__u32 jumbolen;
 	__u16 plen; /* IPv6 payload length */
 	__u8 proto;
@@ -406,7 +406,7 @@ inline_always int chain_begin4(struct chain *c, const struct ipv4_hdr *ip, __u32
 	c->off = l3 + hlen;
 	c->proto = ip->proto;
 	if (frag & 0x3fff)
-		c->fragoff = l3;
+		c->fragoff = c->off; /* not l3, which is 0 where there is no Ethernet */
 	if (frag & 0x1fff)
 		c->later = 1;
 	if (hlen > sizeof(*ip)) {

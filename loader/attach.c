@@ -247,6 +247,13 @@ int pf_attach_on(const struct pf_attach *a, const struct pf_netif *i, struct pf_
 		/* it has gone meanwhile: netlink will tell */
 		if (err == -ENODEV)
 			return 0;
+		/* the kernel's word for a classifier of another kind in our place */
+		if (err == -EINVAL && a->kind == PF_ATTACH_CLSACT)
+			return pf_fail(
+				e, err,
+				"cannot attach to %s: another tc filter has priority %u there, "
+				"and would be in front of this firewall",
+				i->name, CLSACT_PRIORITY);
 		if (err)
 			return pf_fail(e, err, "cannot attach to %s: %s", i->name, strerror(-err));
 	}

@@ -523,7 +523,7 @@ void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 	for (uint32_t i = 0; i < PF_WIRE_REASONS; i++)
 		out->reasons[i] = counter(g, PF_CNT_REASON + i);
 	out->logged = counter(g, PF_CNT_LOGGED);
-	out->log_lost = counter(g, PF_CNT_LOG_LOST) + since(g->log.lost, g->base_lost);
+	out->log_lost = counter(g, PF_CNT_LOG_LOST);
 	out->answers = counter(g, PF_CNT_ANSWERS);
 	out->no_answer = counter(g, PF_CNT_NO_ANSWER);
 	out->unjudged = counter(g, PF_CNT_UNJUDGED);
@@ -543,7 +543,6 @@ void pf_engine_clear_status(struct pf_engine *g)
 	for (uint32_t i = 0; i < PF_CNT_MAX; i++)
 		g->base_counters[i] = pf_datapath_counter(&g->dp, i);
 	g->base_searches = searches(g, &sum);
-	g->base_lost = g->log.lost;
 	g->dp.config->since = boot_seconds();
 }
 

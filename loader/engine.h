@@ -31,7 +31,6 @@ struct pf_engine {
 	struct pf_timer confirm;
 	uint64_t base_counters[PF_CNT_MAX]; /* what they were when cleared */
 	uint64_t base_searches;
-	uint64_t base_lost;
 };
 
 struct pf_engine_options {

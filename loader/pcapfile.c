@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LINKTYPE_PFLOG 117
 #define SNAPLEN	       65535
@@ -21,6 +23,8 @@ struct pf_pcapfile {
 	pcap_t *pcap;
 	pcap_dumper_t *dumper;
 	size_t buffered;
+	long good; /* the file's length up to the last whole record that has been written */
+	int error; /* of a flush in between */
 };
 
 struct pf_pcapfile *pf_pcapfile_open(const char *path, char *err, size_t errsize)
@@ -44,8 +48,10 @@ struct pf_pcapfile *pf_pcapfile_open(const char *path, char *err, size_t errsize
 		f->dumper = pcap_dump_open(f->pcap, path);
 	umask(old);
 	/* the file's header, for readers who look at once */
-	if (f->dumper && pcap_dump_flush(f->dumper) == 0)
+	if (f->dumper && pcap_dump_flush(f->dumper) == 0) {
+		f->good = ftell(pcap_dump_file(f->dumper));
 		return f;
+	}
 	snprintf(err, errsize, "%s", f->dumper ? strerror(errno) : pcap_geterr(f->pcap));
 	if (f->dumper)
 		pcap_dump_close(f->dumper);
@@ -61,15 +67,39 @@ void pf_pcapfile_write(struct pf_pcapfile *f, struct timeval when, const void *d
 	const size_t size = caplen + 16; /* pcap's record header */
 
 	if (f->buffered + size > BUFFER_MOST)
-		pf_pcapfile_flush(f);
+		f->error = pf_pcapfile_flush(f);
 	f->buffered += size;
 	pcap_dump((u_char *)f->dumper, &h, data);
 }
 
+/*
+ * A disk that is full may take a part of a record: the file is cut behind the last
+ * whole one, and what could not be written is lost.  libpcap writes nothing to a
+ * stream that has had an error.
+ */
+static void recover(struct pf_pcapfile *f)
+{
+	FILE *file = pcap_dump_file(f->dumper);
+
+	__fpurge(file);
+	clearerr(file);
+	if (ftruncate(fileno(file), f->good) == 0)
+		fseek(file, f->good, SEEK_SET);
+}
+
 int pf_pcapfile_flush(struct pf_pcapfile *f)
 {
+	int err = f->error;
+
+	f->error = 0;
 	f->buffered = 0;
-	return pcap_dump_flush(f->dumper) ? -errno : 0;
+	if (pcap_dump_flush(f->dumper) == 0) {
+		f->good = ftell(pcap_dump_file(f->dumper));
+		return err;
+	}
+	err = -errno;
+	recover(f);
+	return err;
 }
 
 void pf_pcapfile_close(struct pf_pcapfile *f)

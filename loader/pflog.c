@@ -151,15 +151,8 @@ static enum bpf_perf_event_ret event(void *ctx, int cpu, struct perf_event_heade
 		} *s = (const void *)hdr;
 
 		record(l, s->data, s->size);
-	} else if (hdr->type == PERF_RECORD_LOST) {
-		const struct {
-			struct perf_event_header h;
-			uint64_t id;
-			uint64_t lost;
-		} *s = (const void *)hdr;
-
-		l->lost += s->lost;
 	}
+	/* the datapath counts those that find no room: what the ring says of them adds nothing */
 	return LIBBPF_PERF_EVENT_CONT;
 }
 
@@ -170,8 +163,11 @@ static void drain(struct pf_pflog *l)
 	perf_buffer__consume(l->rings);
 	if (l->dirty)
 		err = pf_pcapfile_flush(l->file);
-	if (err)
-		pf_say(LOG_ERR, "%s: %s", l->path, strerror(-err));
+	/* once, not ten times a second */
+	if (err && err != l->error)
+		pf_say(LOG_ERR, "%s: %s: records are lost", l->path, strerror(-err));
+	if (l->dirty)
+		l->error = err;
 	l->dirty = false;
 }
 

@@ -23,7 +23,7 @@ struct pf_pflog {
 	struct pf_timer timer;
 	struct pf_pcapfile *file; /* NULL: it could not be opened */
 	uint64_t written;
-	uint64_t lost; /* by the rings; the datapath counts what it could not hand over */
+	int error; /* of the last write */
 	bool dirty;
 };
 

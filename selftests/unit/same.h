@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Comparing rules and rulesets field by field: the name of what differs, or NULL. */
+#ifndef PF_SELFTESTS_UNIT_SAME_H
+#define PF_SELFTESTS_UNIT_SAME_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../grammar/rule.h"
+
+#define DIFFER(field)                     \
+	do {                              \
+		if (a->field != b->field) \
+			return #field;    \
+	} while (0)
+#define DIFFER_TEXT(field)                                                                   \
+	do {                                                                                 \
+		if (!a->field != !b->field || (a->field && strcmp(a->field, b->field) != 0)) \
+			return #field;                                                       \
+	} while (0)
+
+/* Only what its type gives a meaning to. */
+static inline const char *host_difference(const struct pf_rule_host *a,
+					  const struct pf_rule_host *b)
+{
+	DIFFER(type);
+	DIFFER(neg);
+	if (a->type == PF_HOST_PREFIX) {
+		DIFFER(af);
+		DIFFER(bits);
+		if (!pf_ip_equal(&a->ip, &b->ip))
+			return "ip";
+	} else if (a->type == PF_HOST_TABLE) {
+		DIFFER_TEXT(table);
+	}
+	return NULL;
+}
+
+/* All but the line. */
+static inline const char *rule_difference(const struct pf_rule *a, const struct pf_rule *b)
+{
+	DIFFER(action);
+	DIFFER(dir);
+	DIFFER(af);
+	DIFFER(proto);
+	DIFFER(block_kind);
+	DIFFER(return_ttl);
+	DIFFER(return_icmp);
+	DIFFER(return_icmp6);
+	DIFFER(flags);
+	DIFFER(flagset);
+	DIFFER(icmp_type);
+	DIFFER(icmp_code);
+	DIFFER(log);
+	DIFFER(quick);
+	DIFFER(ifnot);
+	DIFFER(keep_state);
+	DIFFER(allow_opts);
+	DIFFER(fragment);
+	DIFFER_TEXT(ifname);
+	DIFFER_TEXT(label);
+	if (host_difference(&a->src, &b->src))
+		return "src";
+	if (host_difference(&a->dst, &b->dst))
+		return "dst";
+	DIFFER(sport.op);
+	DIFFER(sport.lo);
+	DIFFER(sport.hi);
+	DIFFER(dport.op);
+	DIFFER(dport.lo);
+	DIFFER(dport.hi);
+	return NULL;
+}
+
+static inline const char *table_difference(const struct pf_table_def *a,
+					   const struct pf_table_def *b)
+{
+	DIFFER_TEXT(name);
+	DIFFER(persist);
+	DIFFER(constant);
+	DIFFER(has_list);
+	DIFFER(nentries);
+	for (size_t i = 0; i < a->nentries; i++) {
+		DIFFER(entries[i].af);
+		DIFFER(entries[i].bits);
+		DIFFER(entries[i].neg);
+		if (!pf_ip_equal(&a->entries[i].ip, &b->entries[i].ip))
+			return "entries[i].ip";
+	}
+	return NULL;
+}
+
+static inline const char *options_difference(const struct pf_options *a, const struct pf_options *b)
+{
+	DIFFER(timeout_set);
+	DIFFER(limit_set);
+	DIFFER(block_return);
+	for (int i = 0; i < PF_TIMEOUT_MAX; i++)
+		DIFFER(timeout[i]);
+	for (int i = 0; i < PF_LIMIT_MAX; i++)
+		DIFFER(limit[i]);
+	return NULL;
+}
+
+/* Rules, tables, options and interfaces that are left out; not what -v echoes. */
+static inline const char *ruleset_difference(const struct pf_ruleset *a, const struct pf_ruleset *b)
+{
+	const char *what;
+
+	DIFFER(nrules);
+	DIFFER(ntables);
+	DIFFER(nskip);
+	what = options_difference(&a->options, &b->options);
+	for (size_t i = 0; i < a->nrules && !what; i++)
+		what = rule_difference(&a->rules[i], &b->rules[i]);
+	for (size_t i = 0; i < a->ntables && !what; i++)
+		what = table_difference(&a->tables[i], &b->tables[i]);
+	for (size_t i = 0; i < a->nskip && !what; i++)
+		DIFFER_TEXT(skip[i]);
+	return what;
+}
+
+#undef DIFFER
+#undef DIFFER_TEXT
+
+#endif /* PF_SELFTESTS_UNIT_SAME_H */

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the unit tests share: cmocka, parsing and printing in one step, random numbers. */
+#ifndef PF_SELFTESTS_UNIT_H
+#define PF_SELFTESTS_UNIT_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../grammar/parse.h"
+#include "../../grammar/print.h"
+#include "../../grammar/rule.h"
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Freed at the end of the block. */
+typedef char *unit_text;
+static inline void unit_freep(unit_text *p)
+{
+	free(*p);
+	*p = NULL;
+}
+#define text_auto __attribute__((cleanup(unit_freep))) unit_text
+
+/*
+ * A test that failed has left by longjmp() and freed nothing: what leaked then is
+ * not worth a word.  LeakSanitizer asks at exit.
+ */
+static int unit_failed;
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+	return unit_failed;
+}
+
+#define unit_run(tests) (unit_failed = cmocka_run_group_tests(tests, NULL, NULL))
+
+/* --- parsing --- */
+
+/* The result of pf_parse_text(); *said, which the caller frees, is what it wrote. */
+static inline int parse_with(struct pf_parse_options opt, const char *text, size_t len,
+			     struct pf_ruleset **rs, char **said, unsigned int *nerrors)
+{
+	size_t n = 0;
+	int err;
+
+	*said = NULL;
+	opt.err = open_memstream(said, &n);
+	assert_non_null(opt.err);
+	if (!opt.name)
+		opt.name = "t";
+	err = pf_parse_text(text, len, &opt, rs, nerrors);
+	fclose(opt.err);
+	return err;
+}
+
+/* The ruleset of a text without errors; the test fails on others. */
+static inline struct pf_ruleset *parse_ok(const char *text)
+{
+	struct pf_ruleset *rs = NULL;
+	unsigned int nerrors = 77;
+	text_auto said = NULL;
+	int err;
+
+	err = parse_with((struct pf_parse_options){0}, text, strlen(text), &rs, &said, &nerrors);
+	if (err || nerrors || *said)
+		fail_msg("%.2000s\nparsing it: %d, %u errors\n%.2000s", text, err, nerrors, said);
+	return rs;
+}
+
+/* --- printing; the caller frees --- */
+
+static inline char *rule_text(const struct pf_rule *r, size_t nr, unsigned int flags)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	assert_non_null(f);
+	pf_rule_print(f, r, nr, flags);
+	fclose(f);
+	return text;
+}
+
+static inline char *ruleset_text(const struct pf_ruleset *rs, unsigned int flags)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	assert_non_null(f);
+	pf_ruleset_print(f, rs, flags);
+	fclose(f);
+	return text;
+}
+
+/* --- random numbers (splitmix64) --- */
+
+struct rnd {
+	uint64_t s;
+};
+
+static inline uint64_t rnd_next(struct rnd *r)
+{
+	uint64_t z = r->s += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
+	return z ^ z >> 31;
+}
+
+static inline uint32_t rnd_below(struct rnd *r, uint32_t n)
+{
+	return (uint32_t)(rnd_next(r) >> 16) % n;
+}
+
+static inline bool rnd_percent(struct rnd *r, uint32_t percent)
+{
+	return rnd_below(r, 100) < percent;
+}
+
+#define rnd_pick(r, array) ((array)[rnd_below((r), ARRAY_SIZE(array))])
+
+/*
+ * PF_SEED if it is set, else another one each time.  It stands in the output, so
+ * that a failure can be had again.
+ */
+static inline struct rnd rnd_seeded(void)
+{
+	const char *env = getenv("PF_SEED");
+	struct timespec ts;
+	uint64_t seed;
+
+	if (env && *env) {
+		seed = strtoull(env, NULL, 0);
+	} else {
+		clock_gettime(CLOCK_REALTIME, &ts);
+		seed = ((uint64_t)ts.tv_sec * 1000000007ULL ^ (uint64_t)ts.tv_nsec) >> 8;
+	}
+	print_message("# PF_SEED=%llu\n", (unsigned long long)seed);
+	fflush(stdout);
+	return (struct rnd){.s = seed};
+}
+
+#endif /* PF_SELFTESTS_UNIT_H */
