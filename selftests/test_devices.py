@@ -465,7 +465,8 @@ def test_index_given_to_another_kind():
                           "link set again0 up"])
             lab.src.batch(["addr add 203.0.113.66/26 dev x", "link set x up"])
             wait_attached(lab, "again0")
-            eq(udp_passes(lab.fw, lab.src, "203.0.113.65", 53), "both", "veth")
+            # the new link may need a moment before it carries anything
+            wait_for("an answer", lambda: udp_passes(lab.fw, lab.src, "203.0.113.65", 53) == "both")
             eq(udp_passes(lab.fw, lab.src, "203.0.113.65", 54), "no", "veth")
             lab.fw.ip("link", "del", "again0")
             with Tun(lab, "again0", index=index) as tun:

@@ -681,7 +681,7 @@ def test_corpus():
     r = subprocess.run([f"{d}/in-namespace", "/usr/bin/python3", f"{d}/run-corpus", PFCTL],
                        capture_output=True, text=True, timeout=100, check=False)
     m = matches(r.stdout, r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
-    print(m[0])
+    print("note: the corpus:", m[0])
     absent(r.stdout, "killed by signal")
     absent(r.stdout, "no answer")
     eq(int(m[1]) >= CORPUS_PASSES, True, f"{m[0]}; at least {CORPUS_PASSES} did once")
@@ -699,5 +699,5 @@ def test_real_files():
         if r.returncode == 0:
             passed += 1
             lines_eq(parse(r.stdout), r.stdout, name)
-    print(f"{passed} of {len(names)} accepted")
+    print(f"note: real files: {passed} of {len(names)} accepted")
     eq(passed >= REAL_PASSES, True, f"{passed} accepted; at least {REAL_PASSES} were once")
