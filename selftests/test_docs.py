@@ -5,8 +5,9 @@ import os
 import re
 import subprocess
 
-from pft.check import Skip, cases, eq, lines_eq
+from pft.check import cases, eq, lines_eq
 from pft.lab import BUILD, PFCTL, ROOT, Lab, Pfd
+from pft.netns import needs_own_mounts
 
 
 def pages():
@@ -83,8 +84,7 @@ def test_install():
         lines_eq(have, ["sbin/pfctl-linux", "sbin/pfd", "share/examples/pf-linux/host.conf",
                         "share/man/man5/pf.conf.5", "share/man/man8/pfctl-linux.8",
                         "share/man/man8/pfd.8"])
-        if not os.access("/usr/bin/unshare", os.X_OK):
-            raise Skip("no unshare(1)")
+        needs_own_mounts()
         # without this directory, compilers and kernel headers
         script = f"""
             mount -t tmpfs none {ROOT}

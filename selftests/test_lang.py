@@ -15,6 +15,7 @@ import tempfile
 
 from pft.check import Skip, absent, cases, contains, eq, lines_eq, matches, timeout
 from pft.lab import PFCTL, ROOT
+from pft.netns import needs_own_mounts
 
 LANG = os.path.join(ROOT, "selftests", "lang")
 OK, BAD = os.path.join(LANG, "ok"), os.path.join(LANG, "bad")
@@ -412,6 +413,7 @@ def test_numbers_and_names():
 
 def in_a_world_of_names(text):
     """pfctl-linux -nvf with an /etc/hosts of its own, and no network for DNS."""
+    needs_own_mounts()
     with tempfile.TemporaryDirectory(prefix=f"pft{os.getpid()}.") as d:
         for name, content in (("hosts", "192.0.2.10 both.example\n2001:db8::10 both.example\n"
                                "192.0.2.11 four.example\n2001:db8::12 six.example\n"),

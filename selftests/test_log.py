@@ -9,7 +9,7 @@ import time
 
 from pft.check import at_least, between, cases, contains, eq, lines_eq
 from pft.lab import DST, DST6, GHOST, GHOST6, GHOST6_DST, GHOST_DST, MAC, Lab, Pfd
-from pft.netns import wait_for
+from pft.netns import needs_own_mounts, wait_for
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Timestamp
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
@@ -430,6 +430,7 @@ class SmallDisk(Pfd):
 
 def test_full_disk():
     """As pflogd: it is said; with room again, the file is a log still, and gets new records."""
+    needs_own_mounts()
     with Lab(hosts=2, v6=False, pfd=False) as lab:
         one_cpu()
         pf = lab.pf = SmallDisk(lab.fw, lab.dir, lab.pin)

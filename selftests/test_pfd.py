@@ -14,7 +14,7 @@ import time
 from pft import proto
 from pft.check import absent, cases, contains, eq, lines_eq, matches
 from pft.lab import DST, FW_SRC, PFCTL, PFD, SRC, SRC6, Lab, Pfd
-from pft.netns import Netns, wait_for
+from pft.netns import Netns, needs_own_mounts, wait_for
 
 OPEN = "block\npass in on ext proto tcp to port 8000\npass out\n"
 
@@ -605,6 +605,7 @@ def test_daemonises():
 
 def private(lab, script, check=False):
     """A shell script in the namespace, with mounts of its own."""
+    needs_own_mounts()
     return lab.fw.run("unshare", "-m", "--propagation", "private", "sh", "-ec", script,
                       check=check)
 

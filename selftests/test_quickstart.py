@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The newcomer's first command, in a namespace of its own."""
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 
 from pft.check import absent, contains, eq, matches, timeout
 from pft.lab import BUILD, FW_SRC, ROOT, Lab
@@ -114,8 +116,11 @@ def test_usage():
                        check=False)
     eq(r.returncode, 1)
     contains(r.stderr, "sudo ./quickstart test")
-    r = subprocess.run([f"{ROOT}/quickstart"], capture_output=True, text=True, check=False,
-                       preexec_fn=lambda: os.setuid(65534))
+    # a copy: this directory may be closed to others
+    with tempfile.TemporaryDirectory(prefix=f"pft{os.getpid()}.") as d:
+        os.chmod(d, 0o755)
+        r = subprocess.run([shutil.copy(f"{ROOT}/quickstart", d)], capture_output=True, text=True,
+                           check=False, preexec_fn=lambda: os.setuid(65534))
     eq((r.returncode, r.stderr), (1, "quickstart: must be root: sudo ./quickstart\n"))
 
 

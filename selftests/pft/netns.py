@@ -12,6 +12,8 @@ import subprocess
 import threading
 import time
 
+from .check import Skip
+
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -85,10 +87,17 @@ class Netns:
             return socket.if_nametoindex(dev)
 
     def ip(self, *args):
-        return ip("-n", self.name, *args)
+        return self._ip(args)
 
     def batch(self, lines):
-        return ip("-n", self.name, "-batch", "-", input="\n".join(lines) + "\n")
+        return self._ip(("-batch", "-"), "\n".join(lines) + "\n")
+
+    def _ip(self, args, text=""):
+        """Not `ip -n': that wants to change mounts, which it cannot in a chroot."""
+        r = self.run("ip", *args, check=False, input=text)
+        if r.returncode:
+            raise RuntimeError(f"ip {' '.join(map(str, args))}: {r.stderr.strip()}\n{text}")
+        return r.stdout
 
     # sockets
 
@@ -153,6 +162,13 @@ def ip(*args, input=None):
     if r.returncode:
         raise RuntimeError(f"ip {' '.join(map(str, args))}: {r.stderr.strip()}\n{input or ''}")
     return r.stdout
+
+
+def needs_own_mounts():
+    """For tests that hide or replace files: skips where / is no mount point, as in a chroot."""
+    r = subprocess.run(["unshare", "-m", "true"], capture_output=True, text=True, check=False)
+    if r.returncode:
+        raise Skip(f"no mounts of one's own here: {r.stderr.strip()}")
 
 
 def wait_for(what, cond, timeout=5.0, every=0.02):
