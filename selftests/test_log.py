@@ -236,9 +236,11 @@ def test_always_logged():
         eq(got, [("block", "short", -1), ("block", "normalize", -1), ("block", "fragment", -1),
                  ("block", "ip-option", 2), ("block", "ip-option", -1)])
         text = [line.split(" ", 2)[2].split(":")[0] for line in lab.pf.log_lines()]
-        eq(text, ["rule 4294967295/unkn(3)", "rule 4294967295/3(short)",
-                  "rule 4294967295/2(fragment)", "rule 2/8(ip-option)",
-                  "rule 4294967295/8(ip-option)"])
+        # tcpdump before 4.99.4 has a name too few
+        old = text[:1] == ["rule 4294967295/unkn(3)"]
+        eq(text, (["rule 4294967295/unkn(3)", "rule 4294967295/3(short)"] if old else
+                  ["rule 4294967295/3(short)", "rule 4294967295/4(normalize)"]) +
+           ["rule 4294967295/2(fragment)", "rule 2/8(ip-option)", "rule 4294967295/8(ip-option)"])
 
 
 def test_answers_are_not_logged():
