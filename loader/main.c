@@ -219,6 +219,11 @@ static int remove_all(const struct arguments *a, struct pf_error_text *e)
 	struct pf_netifs ifs;
 	int lock = pf_pin_lock(a->engine.pin_dir, e), err;
 
+	/* a pfd that has just been told to end may need a moment */
+	for (int tries = 0; lock == -EBUSY && tries < 20; tries++) {
+		usleep(100000);
+		lock = pf_pin_lock(a->engine.pin_dir, e);
+	}
 	if (lock < 0 && lock != -ENOENT)
 		return lock;
 	if (pf_engine_foreign_pins(a->engine.pin_dir))
@@ -293,8 +298,9 @@ int main(int argc, char **argv)
 	if (pipe_end >= 0)
 		leave_terminal(pipe_end);
 	err = pf_loop_run(&d.loop);
-	pf_control_close(&d.control);
+	/* the lock of the socket goes last: who waits for it finds all else free */
 	pf_engine_close(&d.engine);
+	pf_control_close(&d.control);
 	pf_loop_close(&d.loop);
 	return err ? 1 : 0;
 }
