@@ -21,7 +21,7 @@
 #include <stddef.h>
 #endif
 
-#define PF_ABI_VERSION 1
+#define PF_ABI_VERSION 2
 
 #if defined(__bpf__) || !defined(__cplusplus)
 #define PF_ABI_ASSERT(expr) _Static_assert(expr, #expr)
@@ -257,7 +257,6 @@ struct pf_config {
 	__u32 grace;		 /* ticks that a dead slot rests */
 	/* the loader's own, kept here so that they outlive it */
 	__u32 enabled;
-	__u32 adopted;	   /* connections older than the firewall have been taken in */
 	__u32 confirm_gen; /* generation to go back to ... */
 	__u64 confirm_at;  /* ... then, CLOCK_BOOTTIME seconds; 0 never */
 	__u64 since;	   /* CLOCK_BOOTTIME seconds of enabling or disabling */

@@ -279,20 +279,21 @@ static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct p
 	return 0;
 }
 
-static void adopt_connections(struct pf_engine *g, const struct pf_ruleset *rs, uint32_t *adopted)
+/* Connections that have no state, for everything passed without one.  Their number. */
+static uint32_t adopt_connections(struct pf_engine *g)
 {
 	struct pf_error_text e;
-	int n;
+	int n = pf_adopt_sockets(&g->dp, &e);
 
-	*adopted = 0;
-	if (g->dp.config->adopted || !rs->nrules)
-		return;
-	n = pf_adopt_sockets(&g->dp, &e);
-	g->dp.config->adopted = 1;
 	if (n < 0)
 		pf_say(LOG_WARNING, "connections that exist are not taken in: %s", e.text);
-	else
-		*adopted = (uint32_t)n;
+	return n < 0 ? 0 : (uint32_t)n;
+}
+
+static void restore_table_limits(struct pf_engine *g, uint32_t tables, uint32_t entries)
+{
+	g->tables.limit_tables = tables;
+	g->tables.limit_entries = entries;
 }
 
 static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t confirm,
@@ -300,8 +301,10 @@ static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t con
 {
 	struct pf_generation *gen = NULL, *old = g->active;
 	uint32_t entries = g->tables.limit_entries, tables = g->tables.limit_tables;
+	bool first;
 	int err;
 
+	memset(out, 0, sizeof(*out));
 	/* the new limits hold for what comes with them */
 	g->tables.limit_tables = rs->options.limit[PF_LIMIT_TABLES];
 	g->tables.limit_entries = rs->options.limit[PF_LIMIT_TABLE_ENTRIES];
@@ -311,16 +314,21 @@ static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t con
 	else
 		err = pf_generation_make(&g->gens, rs, old, &gen, e);
 	if (err) {
-		g->tables.limit_tables = tables;
-		g->tables.limit_entries = entries;
+		restore_table_limits(g, tables, entries);
 		return err;
 	}
-	adopt_connections(g, rs, &out->adopted);
+	first = gen->rs->nrules && (!old || !old->rs->nrules);
+	if (first)
+		out->adopted = adopt_connections(g);
 	err = put_in_force(g, gen, e);
 	if (err) {
+		restore_table_limits(g, tables, entries);
 		pf_generation_destroy(&g->gens, gen);
 		return err;
 	}
+	/* and those that came between the look at the sockets and the switch */
+	if (first)
+		out->adopted += adopt_connections(g);
 	retire(g, old, confirm);
 	if (confirm)
 		expect_confirm(g, confirm);

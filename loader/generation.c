@@ -203,7 +203,8 @@ static int bind_table(struct pf_generations *g, struct pf_generation *gen,
 	}
 	b->persist = def ? def->persist : was && was->persist;
 	b->constant = def ? def->constant : was && was->constant;
-	b->active = def || !was || was->active;
+	/* one that rules name and nobody has defined or filled is there for them alone */
+	b->active = def || (was && was->active);
 	b->referenced = referenced;
 	return 0;
 }

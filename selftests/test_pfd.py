@@ -554,6 +554,43 @@ def test_connections_are_adopted():
         eq(pf.states(), [])
 
 
+def test_connections_of_the_time_without_rules_are_adopted():
+    """After a roll-back to no rules, or a flush, the next rules are the first ones again."""
+    with Lab(hosts=2) as lab:
+        fw = lab.fw.listen(22)
+
+        def login():
+            a = lab.src.connect(FW_SRC, 22)
+            return a, fw.accept()[0]
+
+        def talks(pair):
+            for s, t in (pair, pair[::-1]):
+                s.sendall(b"x" * 1000)
+                t.settimeout(1)
+                n = 0
+                while n < 1000:
+                    n += len(t.recv(1000))
+        first = login()
+        lab.pf.load("block\n", "--confirm", "1")
+        talks(first)
+        wait_for("no rules", lambda: lab.pf.rules() == [], 5)
+        second = login()
+        # a load that fails is none
+        many = "".join(f"block from 10.{i // 200}.{i % 200}.1\n" for i in range(2000))
+        eq(lab.pf.ctl("-f", "-", input=many, check=False).returncode, 1)
+        eq(len(lab.pf.states()), 1)
+        lab.pf.load("block\n")
+        talks(first)
+        talks(second)
+        lab.pf.ctl("-F", "rules")
+        third = login()
+        lab.pf.load("block\n")
+        for pair in (first, second, third):
+            talks(pair)
+        eq(lab.src.can_connect(FW_SRC, 22, 0.3), "timeout", "a new one")
+        eq(lab.pf.info()["state-mismatch"], 0)
+
+
 # --- growing ---
 
 def test_growing_the_state_table():
