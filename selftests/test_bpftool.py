@@ -393,7 +393,7 @@ def test_links_tell_where_they_are():
             if int(name.split("-")[0]) not in numbers(lab):
                 continue
             fd = bpf.obj_get(f"{lab.pin}/links/{name}")
-            info = bpf._info(fd)
+            info = bpf.info(fd)
             os.close(fd)
             kind, _, prog = struct.unpack_from("=III", info)
             index, hook = struct.unpack_from("=II", info, 16)

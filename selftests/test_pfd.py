@@ -130,7 +130,7 @@ def still_alive(pin):
     from pft import bpf
     for name in os.listdir(pin + "/links"):
         fd = bpf.obj_get(f"{pin}/links/{name}")
-        info = bpf._info(fd)
+        info = bpf.info(fd)
         os.close(fd)
         if struct.unpack_from("=I", info, 16)[0]:
             return False

@@ -9,7 +9,10 @@ _NR = {"x86_64": 321, "aarch64": 280}.get(platform.machine(), 280)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_GET_NEXT_KEY = 1, 2, 4
-OBJ_GET, PROG_TEST_RUN, PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD = 7, 10, 13, 15
+PROG_LOAD, OBJ_GET, PROG_TEST_RUN, PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD = 5, 7, 10, 13, 15
+LINK_CREATE = 28
+SCHED_CLS = 3
+TCX_INGRESS, TCX_EGRESS = 46, 47
 
 
 def bpf(cmd, attr, size=None):
@@ -33,7 +36,7 @@ def obj_get(path):
     return bpf(OBJ_GET, bytearray(struct.pack("=QII", _ptr(name), 0, 0)))
 
 
-def _info(fd, size=256):
+def info(fd, size=256):
     buf = ctypes.create_string_buffer(size)
     bpf(OBJ_GET_INFO_BY_FD, bytearray(struct.pack("=IIQ", fd, size, _ptr(buf))))
     return buf.raw
@@ -43,7 +46,7 @@ def link_prog_fd(path):
     """The program of a pinned link."""
     fd = obj_get(path)
     try:
-        _kind, _id, prog = struct.unpack_from("=III", _info(fd))
+        _kind, _id, prog = struct.unpack_from("=III", info(fd))
     finally:
         os.close(fd)
     return prog_by_id(prog)
@@ -53,11 +56,26 @@ def prog_by_id(prog):
     return bpf(PROG_GET_FD_BY_ID, bytearray(struct.pack("=III", prog, 0, 0)))
 
 
+def verdict_program(verdict):
+    """A tc program that only gives a verdict; -1 goes on with the next one."""
+    insns = struct.pack("=BBhiBBhi", 0xB7, 0, 0, verdict, 0x95, 0, 0, 0)
+    code, licence = ctypes.create_string_buffer(insns, 16), ctypes.create_string_buffer(b"GPL")
+    return bpf(PROG_LOAD, bytearray(struct.pack("=IIQQ", SCHED_CLS, 2, _ptr(code),
+                                                _ptr(licence))), 144)
+
+
+def tcx_attach(ns, dev, prog, hook, flags=0):
+    """The link's descriptor: it holds as long as that is open."""
+    with ns:
+        return bpf(LINK_CREATE, bytearray(struct.pack("=IIIII", prog, ns.ifindex(dev), hook,
+                                                      flags, 0)), 64)
+
+
 class Map:
     def __init__(self, path):
         self.fd = obj_get(path)
         (self.type, self.id, self.key_size, self.value_size, self.max_entries,
-         self.flags) = struct.unpack_from("=IIIIII", _info(self.fd))
+         self.flags) = struct.unpack_from("=IIIIII", info(self.fd))
         self.percpu = self.type in (5, 6, 10)
         self.ncpu = _possible_cpus()
 
