@@ -39,7 +39,7 @@ ALL_CFLAGS += -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 ALL_LDFLAGS += -pie -Wl,-z,relro,-z,now
 endif
 ALL_LDFLAGS += $(LDFLAGS)
-INCLUDES := -I$(BUILD)/gen -I$(BUILD)/gen/grammar -Igrammar
+INCLUDES := -I$(BUILD)/gen -Igrammar
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -fno-strict-aliasing -D__TARGET_ARCH_$(BPF_ARCH) \
 	-Wall -Wextra -Werror -Wno-unused-parameter -I/usr/include/$(ARCH)
 
@@ -53,15 +53,14 @@ LOADER_SRC := $(wildcard loader/*.c)
 PFCTL_SRC := $(wildcard pfctl-linux/*.c)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-GRAMMAR_OBJ := $(call obj,$(GRAMMAR_SRC)) $(BUILD)/gen/grammar/parse.tab.o \
-	$(BUILD)/gen/grammar/lex.yy.o
+GRAMMAR_OBJ := $(call obj,$(GRAMMAR_SRC))
 COMPILER_OBJ := $(call obj,$(COMPILER_SRC))
 LIB_OBJ := $(call obj,$(LIB_SRC))
 LOADER_OBJ := $(call obj,$(LOADER_SRC))
 PFCTL_OBJ := $(call obj,$(PFCTL_SRC))
 
 SKEL := $(BUILD)/gen/bpf/datapath.skel.h $(BUILD)/gen/bpf/states.skel.h
-LOADER_LIBS := -lbpf -lelf -lz -lmnl -lpcap -lcap-ng
+LOADER_LIBS := -lbpf -lelf -lz -lmnl -lpcap -lcap-ng -lm
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -75,7 +74,7 @@ $(BUILD)/pfd: $(LOADER_OBJ) $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
 
 $(BUILD)/pfctl-linux: $(PFCTL_OBJ) $(LIB_OBJ) $(GRAMMAR_OBJ)
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 
 # Objects are made anew when the flags change.
 $(BUILD)/.flags: FORCE
@@ -88,26 +87,6 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(ALL_CFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
-
-# Generated code: its style is not ours.
-$(BUILD)/gen/grammar/%.o: $(BUILD)/gen/grammar/%.c $(BUILD)/.flags
-	$(call say,CC)
-	$(Q)$(CC) $(ALL_CFLAGS) -Wno-unused-function -Wno-missing-prototypes -Wno-shadow \
-		-Wno-undef $(INCLUDES) -MMD -MP -c -o $@ $<
-
-$(BUILD)/gen/grammar/parse.tab.c $(BUILD)/gen/grammar/parse.tab.h &: grammar/parse.y
-	@mkdir -p $(@D)
-	$(call say,BISON)
-	$(Q)bison -Wall -Werror --defines=$(BUILD)/gen/grammar/parse.tab.h \
-		-o $(BUILD)/gen/grammar/parse.tab.c $<
-
-$(BUILD)/gen/grammar/lex.yy.c: grammar/lex.l
-	@mkdir -p $(@D)
-	$(call say,FLEX)
-	$(Q)flex -o $@ $<
-
-$(BUILD)/gen/grammar/lex.yy.o $(BUILD)/obj/grammar/parse.o $(BUILD)/obj/grammar/words.o: \
-	$(BUILD)/gen/grammar/parse.tab.h
 
 $(BUILD)/gen/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/.flags
 	@mkdir -p $(@D)
@@ -128,13 +107,13 @@ unit: $(UNIT)
 $(BUILD)/unit/%: $(BUILD)/obj/selftests/unit/%.o $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka -lm
 
 # Fuzzers: libFuzzer's, so all that they reach is compiled once more, by clang.
 FUZZ := $(patsubst selftests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard selftests/fuzz/fuzz_*.c))
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FUZZ_SRC := $(GRAMMAR_SRC) $(COMPILER_SRC) $(LIB_SRC)
-FUZZ_OBJ := $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(FUZZ_SRC) parse.tab.c lex.yy.c)
+FUZZ_OBJ := $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(FUZZ_SRC))
 FUZZ_CFLAGS = $(filter-out -fstack-protector-strong -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) \
 	-Wno-unused-function -Wno-unused-but-set-variable -Wno-missing-prototypes $(FUZZ_FLAGS)
 
@@ -145,16 +124,9 @@ $(BUILD)/fuzz/obj/%.o: %.c $(BUILD)/.flags
 	$(call say,FUZZ)
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
 
-$(BUILD)/fuzz/obj/%.o: $(BUILD)/gen/grammar/%.c $(BUILD)/.flags
-	@mkdir -p $(@D)
-	$(call say,FUZZ)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -Wno-shadow -Wno-undef $(INCLUDES) -MMD -MP -c -o $@ $<
-
-$(FUZZ_OBJ): $(BUILD)/gen/grammar/parse.tab.h
-
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/selftests/fuzz/fuzz_%.o $(FUZZ_OBJ)
 	$(call say,LD)
-	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lm
 
 fuzz: fuzzers
 	selftests/fuzz/run -t $(FUZZ_SECONDS) $(BUILD)/fuzz
@@ -177,7 +149,7 @@ $(BUILD)/bench/flood: $(BUILD)/obj/bench/flood.o
 bench: all $(BUILD)/bench/flood
 	$(Q)PF_BUILD=$(BUILD) bench/run
 
-DEBIAN_BUILD := make gcc libc6-dev clang llvm bpftool bison flex libbpf-dev libelf-dev \
+DEBIAN_BUILD := make gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev \
 	zlib1g-dev libmnl-dev libpcap-dev libcap-ng-dev linux-libc-dev
 DEBIAN_TEST := libcmocka-dev libclang-rt-dev python3 python3-scapy iproute2 iputils-ping procps tcpdump mandoc \
 	ethtool netbase nftables util-linux bsdextrautils

@@ -48,6 +48,35 @@ static bool has_iface(const struct pf_compiled *c, const char *name)
 	return false;
 }
 
+static bool host_built(const struct pf_rule_host *h)
+{
+	return h->type == PF_HOST_ANY || h->type == PF_HOST_PREFIX || h->type == PF_HOST_TABLE;
+}
+
+/* What the language knows and this version does not enforce: nothing of it is let through. */
+static int refuse_unbuilt(const struct pf_ruleset *rs, struct pf_compile_error *err)
+{
+	for (size_t kind = 0; kind < PF_LIST_FILTER; kind++) {
+		if (!rs->main.list[kind].n)
+			continue;
+		err->line = rs->main.list[kind].v[0].line;
+		snprintf(err->text, sizeof(err->text),
+			 "the old dialect's rules are not enforced yet");
+		return -EOPNOTSUPP;
+	}
+	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
+		const struct pf_rule *r = &pf_filter(rs)->v[i];
+
+		if (r->action <= PF_RULE_ACTION_BLOCK && r->keep_state <= PF_STATE_KEEP && !r->x &&
+		    host_built(&r->src) && host_built(&r->dst))
+			continue;
+		err->line = r->line;
+		snprintf(err->text, sizeof(err->text), "this kind of rule is not enforced yet");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
 /* One bit for each interface that a rule names. */
 static int collect_ifaces(const struct pf_ruleset *rs, struct pf_compiled *c,
 			  struct pf_compile_error *err)
@@ -55,13 +84,13 @@ static int collect_ifaces(const struct pf_ruleset *rs, struct pf_compiled *c,
 	c->ifaces = calloc(MAX_IFACES, sizeof(*c->ifaces));
 	if (!c->ifaces)
 		return -ENOMEM;
-	for (size_t i = 0; i < rs->nrules; i++) {
-		const char *name = rs->rules[i].ifname;
+	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
+		const char *name = pf_filter(rs)->v[i].ifname;
 
 		if (!name || has_iface(c, name))
 			continue;
 		if (c->nifaces == MAX_IFACES) {
-			err->line = rs->rules[i].line;
+			err->line = pf_filter(rs)->v[i].line;
 			snprintf(err->text, sizeof(err->text),
 				 "the rules name more than %d interfaces", MAX_IFACES);
 			return -E2BIG;
@@ -96,11 +125,11 @@ static uint32_t info_flags(const struct pf_rule *r)
 static int fill_infos(const struct pf_ruleset *rs, const struct pf_compile_env *env,
 		      struct pf_compiled *c)
 {
-	c->infos = calloc(rs->nrules + 1, sizeof(*c->infos));
+	c->infos = calloc(pf_filter(rs)->n + 1, sizeof(*c->infos));
 	if (!c->infos)
 		return -ENOMEM;
-	for (size_t i = 0; i < rs->nrules; i++) {
-		const struct pf_rule *r = &rs->rules[i];
+	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
+		const struct pf_rule *r = &pf_filter(rs)->v[i];
 
 		c->infos[i] = (struct pf_rule_info){
 			.id = env->rule_ids[i],
@@ -112,7 +141,7 @@ static int fill_infos(const struct pf_ruleset *rs, const struct pf_compile_env *
 		};
 	}
 	/* pass, without a state */
-	c->infos[rs->nrules] = (struct pf_rule_info){.id = PF_RULE_DEFAULT, .nr = UINT32_MAX};
+	c->infos[pf_filter(rs)->n] = (struct pf_rule_info){.id = PF_RULE_DEFAULT, .nr = UINT32_MAX};
 	return 0;
 }
 
@@ -123,11 +152,14 @@ int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env 
 	int r;
 
 	memset(err, 0, sizeof(*err));
+	r = refuse_unbuilt(rs, err);
+	if (r)
+		return r;
 	if (!c)
 		return -ENOMEM;
-	c->nrules = rs->nrules;
-	c->skips = calloc(rs->nrules + 1, sizeof(*c->skips));
-	c->reachable = calloc(rs->nrules + 1, sizeof(*c->reachable));
+	c->nrules = pf_filter(rs)->n;
+	c->skips = calloc(pf_filter(rs)->n + 1, sizeof(*c->skips));
+	c->reachable = calloc(pf_filter(rs)->n + 1, sizeof(*c->reachable));
 	if (!c->skips || !c->reachable)
 		return -ENOMEM;
 	pf_skips_compute(rs, c->skips);

@@ -80,7 +80,7 @@ static void jump_to(struct linear *l, size_t insn, uint32_t rule, uint32_t entry
 		l->jumps_capacity = want;
 	}
 	l->jumps[l->njumps++] = (struct pending){.insn = insn, .to = rule, .entry = entry};
-	if (rule < l->rs->nrules)
+	if (rule < pf_filter(l->rs)->n)
 		l->out->reachable[rule] = true;
 }
 
@@ -288,8 +288,9 @@ static int test_host(struct linear *l, const struct pf_rule *r, const struct pf_
 		return 0;
 	case PF_HOST_TABLE:
 		return test_table(l, r, h, key, to);
+	default:
+		return -EINVAL;
 	}
-	return -EINVAL;
 }
 
 static int test_src(struct linear *l, const struct pf_rule *r, uint32_t to)
@@ -464,10 +465,10 @@ static const struct criterion {
 /* Where rule `to` can be entered by who has met the first l->met criteria of rule l->nr. */
 static uint32_t entry_of(const struct linear *l, uint32_t to)
 {
-	const struct pf_rule *a = &l->rs->rules[l->nr], *b = &l->rs->rules[to];
+	const struct pf_rule *a = &pf_filter(l->rs)->v[l->nr], *b = &pf_filter(l->rs)->v[to];
 	uint32_t n = 0;
 
-	if (to >= l->rs->nrules)
+	if (to >= pf_filter(l->rs)->n)
 		return 0;
 	while (n < l->met &&
 	       (criteria[n].same ? criteria[n].same(a, b) : pf_skip_agrees(criteria[n].skip, a, b)))
@@ -496,7 +497,7 @@ static bool land_entry(struct linear *l, uint32_t rule, uint32_t entry)
  */
 static int test_rule(struct linear *l, uint32_t nr, bool live)
 {
-	const struct pf_rule *r = &l->rs->rules[nr];
+	const struct pf_rule *r = &pf_filter(l->rs)->v[nr];
 
 	for (uint32_t i = 0; i <= CRITERIA; i++) {
 		enum pf_skip skip;
@@ -554,7 +555,7 @@ static bool needs_stubs(const struct linear *l, uint32_t nr)
 /* *runs_on: the code before runs into this rule, and then into the next. */
 static int put_rule(struct linear *l, uint32_t nr, bool *runs_on)
 {
-	const struct pf_rule *r = &l->rs->rules[nr];
+	const struct pf_rule *r = &pf_filter(l->rs)->v[nr];
 	uint32_t entry;
 	int err;
 
@@ -573,13 +574,13 @@ static int put_rule(struct linear *l, uint32_t nr, bool *runs_on)
 	pf_code_store_imm(&l->code, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)nr);
 	entry = entry_of(l, nr + 1);
 	if (r->quick) {
-		count_eval(&l->code, edge(l, nr, (uint32_t)l->rs->nrules));
-		jump_to(l, pf_code_goto(&l->code), (uint32_t)l->rs->nrules, 0);
+		count_eval(&l->code, edge(l, nr, (uint32_t)pf_filter(l->rs)->n));
+		jump_to(l, pf_code_goto(&l->code), (uint32_t)pf_filter(l->rs)->n, 0);
 	} else if (entry || needs_stubs(l, nr)) {
 		jump_to(l, pf_code_goto(&l->code), nr + 1, entry);
 	} else {
 		*runs_on = true;
-		if (nr + 1 < l->rs->nrules)
+		if (nr + 1 < pf_filter(l->rs)->n)
 			l->out->reachable[nr + 1] = true;
 	}
 	put_stubs(l, nr);
@@ -646,7 +647,7 @@ static void put_prologue(struct linear *l)
 	pf_code_alu(c, BPF_MOV, R_EVALS, BPF_REG_0);
 	count_eval(c, 0);
 	put_ifmask(l);
-	pf_code_store_imm(c, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)l->rs->nrules);
+	pf_code_store_imm(c, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)pf_filter(l->rs)->n);
 }
 
 static void put_epilogue(struct linear *l)
@@ -654,7 +655,7 @@ static void put_epilogue(struct linear *l)
 	struct pf_code *c = &l->code;
 	size_t none;
 
-	land_entry(l, (uint32_t)l->rs->nrules, 0);
+	land_entry(l, (uint32_t)pf_filter(l->rs)->n, 0);
 	pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(rule_index));
 	pf_code_store(c, BPF_W, BPF_REG_10, (size_t)-4, BPF_REG_1);
 	lookup_or_drop(l, PF_CODE_INFOS);
@@ -696,9 +697,9 @@ static int put_all(struct linear *l)
 	int err;
 
 	put_prologue(l);
-	if (l->rs->nrules)
+	if (pf_filter(l->rs)->n)
 		l->out->reachable[0] = true;
-	for (uint32_t i = 0; i < l->rs->nrules; i++) {
+	for (uint32_t i = 0; i < pf_filter(l->rs)->n; i++) {
 		err = put_rule(l, i, &runs_on);
 		if (err)
 			return err;
@@ -723,8 +724,8 @@ int pf_emit_linear(const struct pf_ruleset *rs, const struct pf_compile_env *env
 	int r;
 
 	l.ifmask_words = (out->nifaces + 31) / 32;
-	if (rs->nrules > MAX_RULES)
-		return too_big(&l, "rules", rs->nrules, MAX_RULES);
+	if (pf_filter(rs)->n > MAX_RULES)
+		return too_big(&l, "rules", pf_filter(rs)->n, MAX_RULES);
 	r = put_all(&l);
 	free(l.jumps);
 	if (r) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/* pf.conf(5)'s restrictions on single rules, after their lists have been multiplied. */
 #include "check.h"
 
 #include <string.h>
@@ -8,6 +9,11 @@
 static bool has_ports(const struct pf_rule *r)
 {
 	return r->sport.op != PF_PORT_ANY || r->dport.op != PF_PORT_ANY;
+}
+
+static bool tcp_udp(const struct pf_rule *r)
+{
+	return r->proto == PF_PROTO_TCP || r->proto == PF_PROTO_UDP;
 }
 
 static const char *fail(enum pf_rule_part *part, enum pf_rule_part what, const char *msg)
@@ -28,12 +34,11 @@ static bool return_ok(const struct pf_rule *r)
 	       (!r->return_icmp6 || r->return_icmp6 >> 8 == 1);
 }
 
-/* OpenBSD's filter_consistency(), with its words. */
-const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part)
+static const char *check_basic(const struct pf_rule *r, enum pf_rule_part *part)
 {
 	bool icmp = r->proto == PF_PROTO_ICMP || r->proto == PF_PROTO_ICMP6;
 
-	if (has_ports(r) && r->proto != PF_PROTO_TCP && r->proto != PF_PROTO_UDP)
+	if (has_ports(r) && !tcp_udp(r))
 		return fail(part, PF_PART_PORT, "port only applies to tcp/udp");
 	if ((r->icmp_type || r->icmp_code) && !icmp)
 		return fail(part, PF_PART_ICMP, "icmp-type/code only applies to icmp");
@@ -50,18 +55,143 @@ const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part)
 		return fail(part, PF_PART_RULE, "flags only apply to tcp");
 	if (r->flags & ~r->flagset)
 		return fail(part, PF_PART_RULE, "flags can never match");
+	if (r->fragment && (has_ports(r) || r->flagset || r->icmp_type))
+		return fail(part, PF_PART_RULE,
+			    "fragments can be filtered only on IP header fields");
+	return NULL;
+}
+
+static const char *check_action(const struct pf_rule *r, enum pf_rule_part *part)
+{
 	if (r->allow_opts && r->action != PF_RULE_ACTION_PASS)
 		return fail(part, PF_PART_RULE, "allow-opts can only be specified for pass rules");
 	if (r->block_kind == PF_BLOCK_RETURN_RST && r->proto != PF_PROTO_TCP)
 		return fail(part, PF_PART_BLOCK, "return-rst can only be applied to TCP rules");
 	if (r->keep_state && r->action != PF_RULE_ACTION_PASS)
 		return fail(part, PF_PART_STATE, "keep state is great, but only for pass rules");
-	if (r->fragment && (has_ports(r) || r->flagset || r->icmp_type))
-		return fail(part, PF_PART_RULE,
-			    "fragments can be filtered only on IP header fields");
 	if (!return_ok(r))
 		return fail(part, PF_PART_BLOCK, "a blocked packet is answered with unreachable");
 	return NULL;
+}
+
+static const char *check_route(const struct pf_rule *r, enum pf_rule_part *part)
+{
+	const struct pf_rule_ext *x = r->x;
+
+	if (!x->route_kind)
+		return NULL;
+	if (r->action == PF_RULE_ACTION_BLOCK)
+		return fail(part, PF_PART_ROUTE,
+			    "route-to, reply-to and dup-to are not supported on block rules");
+	if (r->action == PF_RULE_ACTION_MATCH)
+		return fail(part, PF_PART_ROUTE,
+			    "route-to, reply-to and dup-to are not supported on match rules");
+	if (!r->keep_state)
+		return fail(part, PF_PART_ROUTE,
+			    "route-to, reply-to and dup-to require keep state");
+	if (x->route_kind != PF_DUP_TO && !r->dir)
+		return fail(part, PF_PART_ROUTE,
+			    "direction must be explicit with rules that specify routing");
+	return NULL;
+}
+
+static const char *check_translation(const struct pf_rule *r, enum pf_rule_part *part)
+{
+	const struct pf_rule_ext *x = r->x;
+	enum pf_rule_part which = x->nat ? PF_PART_NAT : PF_PART_RDR;
+
+	if (!x->nat && !x->rdr)
+		return NULL;
+	if (x->af_to && r->action == PF_RULE_ACTION_MATCH)
+		return fail(part, PF_PART_NAT, "af-to is not supported on match rules");
+	if (x->af_to && x->af_to == r->af)
+		return fail(part, PF_PART_NAT, "must indicate different address family with af-to");
+	if (r->action == PF_RULE_ACTION_BLOCK)
+		return fail(part, which, "nat-to and rdr-to are not supported on block rules");
+	if (r->action != PF_RULE_ACTION_MATCH && !r->keep_state)
+		return fail(part, which, "nat-to and rdr-to require keep state");
+	if (!r->dir)
+		return fail(part, which, "nat-to and rdr-to require a direction");
+	return NULL;
+}
+
+static const char *check_divert(const struct pf_rule *r, enum pf_rule_part *part)
+{
+	const struct pf_divert *d = &r->x->divert;
+
+	if (d->type && r->action == PF_RULE_ACTION_MATCH)
+		return fail(part, PF_PART_DIVERT, "divert is not supported on match rules");
+	if (d->type == PF_DIVERT_TO && d->af && r->dir == PF_RULE_OUT)
+		return fail(part, PF_PART_DIVERT, "divert-to used with outgoing rule");
+	if (d->type == PF_DIVERT_REPLY && r->dir == PF_RULE_IN)
+		return fail(part, PF_PART_DIVERT, "divert-reply used with incoming rule");
+	if (d->type == PF_DIVERT_TO && d->af && r->af && d->af != r->af)
+		return fail(part, PF_PART_DIVERT, "divert-to address family mismatch");
+	return NULL;
+}
+
+static const char *check_ext(const struct pf_rule *r, enum pf_rule_part *part)
+{
+	const struct pf_rule_ext *x = r->x;
+	const char *msg;
+
+	if (!x)
+		return NULL;
+	if (x->os && r->proto && r->proto != PF_PROTO_TCP)
+		return fail(part, PF_PART_OS, "os only applies to tcp");
+	if (x->user.op && !tcp_udp(r))
+		return fail(part, PF_PART_USER, "user only applies to tcp/udp");
+	if (x->group.op && !tcp_udp(r))
+		return fail(part, PF_PART_USER, "group only applies to tcp/udp");
+	if (r->af == PF_FAMILY_INET6 && (x->scrub.no_df || x->scrub.random_id))
+		return fail(part, PF_PART_SCRUB,
+			    "address family inet6 does not support scrub options no-df, random-id");
+	msg = check_route(r, part);
+	if (!msg)
+		msg = check_translation(r, part);
+	if (!msg)
+		msg = check_divert(r, part);
+	return msg;
+}
+
+/* The old dialect's rules ask for less. */
+static const char *check_rdr(const struct pf_rule *r, enum pf_rule_part *part)
+{
+	const struct pf_pool *target = pf_rule_ext_of(r)->target;
+
+	if (tcp_udp(r))
+		return NULL;
+	if (r->sport.op)
+		return fail(part, PF_PART_PORT, "src port only applies to tcp/udp");
+	if (r->dport.op)
+		return fail(part, PF_PART_PORT, "dst port only applies to tcp/udp");
+	if (target && target->port)
+		return fail(part, PF_PART_RULE, "rpool port only applies to tcp/udp");
+	return NULL;
+}
+
+/* OpenBSD's filter_consistency(), with its words. */
+const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part)
+{
+	const char *msg;
+
+	switch (r->action) {
+	case PF_RULE_ACTION_RDR:
+	case PF_RULE_ACTION_NO_RDR:
+		return check_rdr(r, part);
+	case PF_RULE_ACTION_PASS:
+	case PF_RULE_ACTION_BLOCK:
+	case PF_RULE_ACTION_MATCH:
+		msg = check_basic(r, part);
+		if (!msg)
+			msg = check_action(r, part);
+		return msg ? msg : check_ext(r, part);
+	case PF_RULE_ACTION_SCRUB:
+	case PF_RULE_ACTION_NO_SCRUB:
+		return check_basic(r, part);
+	default:
+		return NULL;
+	}
 }
 
 bool pf_name_ok(const char *name, size_t size)

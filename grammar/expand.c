@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * From one filter rule with lists to the rules that it stands for: the lists
- * are multiplied in pf's order (interface outermost, then protocol, ICMP type,
- * source, destination, source port, destination port), combinations of
- * different families are left out, and each rule is checked.
+ * From one rule with lists to the rules that it stands for: the lists are
+ * multiplied in pf's order (interface outermost, then protocol, ICMP type,
+ * source, destination, source port, destination port, operating system, user,
+ * group), combinations of different families are left out, and each rule is
+ * checked.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,20 +20,42 @@ struct combination {
 	const struct pf_node_icmp *icmp;
 	const struct pf_node_host *src, *dst;
 	const struct pf_node_port *sport, *dport;
+	const struct pf_node_os *os;
+	const struct pf_node_id *user, *group;
+};
+
+/* What the combinations of one statement have in common. */
+struct expansion {
+	struct pf_parser *p;
+	uint8_t af; /* of all; 0: each its own */
+	size_t added;
+	/* pools that were made already, by family */
+	struct {
+		bool made;
+		const struct pf_pool *pool;
+	} nat[7], rdr[7], route[7], target[7];
+	/* what was kept last: most rules of a statement share it */
+	const struct pf_rule_ext *last_x;
+	bool named_block; /* the rules in braces have been given to a rule */
 };
 
 /* OpenBSD answers with "port unreachable" when no code is given. */
 #define RETURN_ICMP_DEFAULT  (3 << 8 | 3)
 #define RETURN_ICMP6_DEFAULT (1 << 8 | 4)
 
+/* --- checks --- */
+
 /* Number of errors, all reported. */
 static int check_rule(struct pf_parser *p, const struct pf_rule *r, const struct combination *c)
 {
 	const struct pf_stmt_rule *s = &p->stmt;
-	const struct pf_loc *loc[] = {
-		[PF_PART_RULE] = &s->loc,	 [PF_PART_ICMP] = &s->icmp_loc,
-		[PF_PART_BLOCK] = &s->block_loc, [PF_PART_STATE] = &s->state_loc,
-		[PF_PART_PORT] = &s->loc,
+	const struct pf_loc *loc[PF_PART_MAX] = {
+		[PF_PART_RULE] = &s->loc,	   [PF_PART_ICMP] = &s->icmp_loc,
+		[PF_PART_BLOCK] = &s->block_loc,   [PF_PART_STATE] = &s->state_loc,
+		[PF_PART_PORT] = &s->loc,	   [PF_PART_ROUTE] = &s->route_loc,
+		[PF_PART_NAT] = &s->nat_loc,	   [PF_PART_RDR] = &s->rdr_loc,
+		[PF_PART_DIVERT] = &s->divert_loc, [PF_PART_SCRUB] = &s->scrub_loc,
+		[PF_PART_USER] = &s->user_loc,	   [PF_PART_OS] = &s->os_loc,
 	};
 	enum pf_rule_part part;
 	const char *msg;
@@ -49,156 +72,78 @@ static int check_rule(struct pf_parser *p, const struct pf_rule *r, const struct
 	msg = pf_rule_check(r, &part);
 	if (!msg)
 		return 0;
-	pf_error(p, loc[part], "%s", msg);
+	pf_error(p, loc[part]->line ? loc[part] : &s->loc, "%s", msg);
 	return 1;
 }
 
-/* --- labels --- */
-
-struct label_ctx {
-	char buf[4 * PF_LABEL_SIZE];
-	size_t len;
-	bool full;
-};
-
-static void label_put(struct label_ctx *l, const char *text)
+/* Options that only TCP has: one of the protocols must be it, or none be named. */
+static bool tcp_apply(struct pf_parser *p)
 {
-	size_t n = strlen(text);
+	const struct pf_stmt_rule *s = &p->stmt;
 
-	if (n >= sizeof(l->buf) - l->len) {
-		l->full = true;
-		return;
-	}
-	memcpy(l->buf + l->len, text, n + 1);
-	l->len += n;
+	if ((!s->rule.flagset && !s->os.first) || !s->protos.first)
+		return true;
+	for (const struct pf_node_proto *n = s->protos.first; n; n = n->next)
+		if (n->proto == PF_PROTO_TCP)
+			return true;
+	if (s->rule.flagset)
+		pf_error(p, &s->flags_loc, "flags only apply to tcp");
+	else
+		pf_error(p, &s->os_loc, "OS fingerprinting only applies to tcp");
+	return false;
 }
 
-static void host_format(const struct pf_rule_host *h, char *buf, size_t size)
-{
-	char ip[PF_IP_STRLEN];
+/* --- families --- */
 
-	switch (h->type) {
-	case PF_HOST_TABLE:
-		snprintf(buf, size, "%s<%s>", h->neg ? "! " : "", h->table);
-		break;
-	case PF_HOST_PREFIX:
-		pf_ip_format((enum pf_family)h->af, &h->ip, h->bits, ip, sizeof(ip));
-		snprintf(buf, size, "%s%s", h->neg ? "! " : "", ip);
-		break;
-	default:
-		snprintf(buf, size, "%sany", h->neg ? "! " : "");
-		break;
-	}
+/* That of all elements, or 0. */
+static uint8_t list_family(const pf_host_list *list)
+{
+	uint8_t af = list->first ? list->first->host.af : 0;
+
+	for (const struct pf_node_host *n = list->first; n; n = n->next)
+		if (n->host.af != af)
+			return 0;
+	return af;
 }
 
-static void port_format(const struct pf_rule_port *port, char *buf, size_t size)
+/* FreeBSD goes by the first address of a pool of the old dialect. */
+static uint8_t pool_family(const struct pf_stmt_pool *sp, bool old)
 {
-	static const char *const unary[] = {
-		[PF_PORT_NE] = "!=", [PF_PORT_LT] = "<",  [PF_PORT_LE] = "<=",
-		[PF_PORT_GT] = ">",  [PF_PORT_GE] = ">=",
-	};
+	uint8_t af = list_family(&sp->hosts);
 
-	switch (port->op) {
-	case PF_PORT_ANY:
-		*buf = '\0';
-		break;
-	case PF_PORT_EQ:
-		snprintf(buf, size, "%u", port->lo);
-		break;
-	case PF_PORT_RANGE:
-		snprintf(buf, size, "%u:%u", port->lo, port->hi);
-		break;
-	case PF_PORT_INSIDE:
-		snprintf(buf, size, "%u><%u", port->lo, port->hi);
-		break;
-	case PF_PORT_OUTSIDE:
-		snprintf(buf, size, "%u<>%u", port->lo, port->hi);
-		break;
-	default:
-		snprintf(buf, size, "%s%u", unary[port->op], port->lo);
-		break;
-	}
+	if (af || !old)
+		return af;
+	for (const struct pf_node_host *n = sp->hosts.first; n; n = n->next)
+		if (n->host.af && !n->scope)
+			return n->host.af;
+	return 0;
 }
 
-/* The value of one of pf.conf(5)'s label macros; false if it is none. */
-static bool label_macro(const struct pf_rule *r, size_t nr, const char *name, size_t len, char *buf,
-			size_t size)
+static uint8_t other_family(uint8_t af)
 {
-#define IS(text) (len == sizeof(text) - 1 && memcmp(name, text, len) == 0)
-	if (IS("nr")) {
-		snprintf(buf, size, "%zu", nr);
-	} else if (IS("if")) {
-		snprintf(buf, size, "%s", r->ifname ? r->ifname : "any");
-	} else if (IS("proto")) {
-		const char *proto = r->proto ? pf_proto_name(r->proto) : "ip";
-
-		if (proto)
-			snprintf(buf, size, "%s", proto);
-		else
-			snprintf(buf, size, "%u", r->proto);
-	} else if (IS("srcaddr")) {
-		host_format(&r->src, buf, size);
-	} else if (IS("dstaddr")) {
-		host_format(&r->dst, buf, size);
-	} else if (IS("srcport")) {
-		port_format(&r->sport, buf, size);
-	} else if (IS("dstport")) {
-		port_format(&r->dport, buf, size);
-	} else {
-		return false;
-	}
-	return true;
-#undef IS
+	return af == PF_FAMILY_INET ? PF_FAMILY_INET6 : PF_FAMILY_INET;
 }
 
-static const char *label_expand(struct pf_parser *p, const struct pf_rule *r, size_t nr)
+static uint8_t statement_family(const struct pf_stmt_rule *s)
 {
-	static const char word[] = "abcdefghijklmnopqrstuvwxyz";
-	struct label_ctx l = {.len = 0};
-	const char *c = r->label;
-	char value[128];
+	uint8_t af = s->rule.af;
 
-	while (*c && !l.full) {
-		size_t plain = strcspn(c, "$"), len;
-
-		if (plain) {
-			const char *piece = pf_stmt_strndup(p, c, plain);
-
-			if (piece)
-				label_put(&l, piece);
-			c += plain;
-			continue;
-		}
-		/* the longest name that there is: "$nrx" is the number and an x */
-		len = strspn(c + 1, word);
-		while (len && !label_macro(r, nr, c + 1, len, value, sizeof(value)))
-			len--;
-		label_put(&l, len ? value : "$");
-		c += 1 + len;
-	}
-	if (l.full || l.len >= PF_LABEL_SIZE) {
-		pf_error(p, &p->stmt.label_loc, "rule label is too long (at most %d characters)",
-			 PF_LABEL_SIZE - 1);
-		return NULL;
-	}
-	return pf_arena_strdup(&p->rs->arena, l.len ? l.buf : "");
-}
-
-/* --- multiplying --- */
-
-/* Copies a string of the statement into the ruleset; the last copy is used again if it is equal. */
-static const char *keep_string(struct pf_parser *p, const char *s, const char *last)
-{
-	const char *copy;
-
-	if (!s)
-		return NULL;
-	if (last && strcmp(s, last) == 0)
-		return last;
-	copy = pf_arena_strdup(&p->rs->arena, s);
-	if (!copy)
-		pf_error_nomem(p);
-	return copy;
+	if (!af)
+		af = list_family(&s->src);
+	if (!af)
+		af = list_family(&s->dst);
+	if (!af && s->x.af_to)
+		return other_family(s->x.af_to);
+	if (!af && s->rdr.given && !s->x.af_to)
+		af = pool_family(&s->rdr, s->old);
+	if (!af && s->nat.given && !s->x.af_to)
+		af = pool_family(&s->nat, s->old);
+	if (!af && s->target.given)
+		af = pool_family(&s->target, s->old);
+	/* an address of a route has the packet's family */
+	if (!af && s->route.given && !s->route.pool.prefer_ipv6_nexthop)
+		af = pool_family(&s->route, false);
+	return af;
 }
 
 static bool families_differ(uint8_t a, uint8_t b)
@@ -207,33 +152,56 @@ static bool families_differ(uint8_t a, uint8_t b)
 }
 
 /* The family of one combination, or -1 if its parts are of different ones. */
-static int family_of(const struct pf_rule *r, const struct combination *c)
+static int family_of(uint8_t af, const struct combination *c)
 {
 	uint8_t s = c->src ? c->src->host.af : 0, d = c->dst ? c->dst->host.af : 0;
 
-	if (families_differ(r->af, s) || families_differ(r->af, d) || families_differ(s, d))
+	if (families_differ(af, s) || families_differ(af, d) || families_differ(s, d))
 		return -1;
-	return r->af ? r->af : s ? s : d;
+	return af ? af : s ? s : d;
 }
 
-static void defaults(struct pf_rule *r, unsigned int seen)
+/* A link-local address is one on its interface only: false if the rule is for another one. */
+static bool scopes_agree(const struct combination *c, struct pf_rule *r)
 {
-	if (r->action == PF_RULE_ACTION_PASS) {
-		if (!(seen & PF_OPT_STATE))
-			r->keep_state = true;
-		if (!(seen & PF_OPT_FLAGS) && r->keep_state && !r->fragment) {
+	const char *s = c->src ? c->src->scope : NULL, *d = c->dst ? c->dst->scope : NULL;
+	const char *scope = s ? s : d;
+
+	if (s && d && strcmp(s, d) != 0)
+		return false;
+	if (!scope)
+		return true;
+	if (!r->ifname) {
+		r->ifname = scope;
+		return true;
+	}
+	/* lo0 is lo, here */
+	return r->ifnot || strcmp(r->ifname, PF_IF_ANY) == 0 || strcmp(r->ifname, scope) == 0 ||
+	       (strcmp(r->ifname, "lo0") == 0 && strcmp(scope, "lo") == 0);
+}
+
+/* --- one rule --- */
+
+static void defaults(struct pf_rule *r, const struct pf_stmt_rule *s)
+{
+	if (r->action == PF_RULE_ACTION_PASS && !s->x.anchor) {
+		if (!(s->seen & PF_SEEN_FLAGS) && r->keep_state && !r->fragment) {
 			r->flags = 0x02;   /* S */
 			r->flagset = 0x12; /* SA */
 		}
-	} else if (r->block_kind == PF_BLOCK_RETURN || r->block_kind == PF_BLOCK_RETURN_ICMP) {
+	} else if (r->action == PF_RULE_ACTION_BLOCK &&
+		   (r->block_kind == PF_BLOCK_RETURN || r->block_kind == PF_BLOCK_RETURN_ICMP)) {
 		if (!r->return_icmp)
 			r->return_icmp = RETURN_ICMP_DEFAULT;
 		if (!r->return_icmp6)
 			r->return_icmp6 = RETURN_ICMP6_DEFAULT;
 	}
-	/* flags are TCP's alone; rules for any protocol keep them for it */
-	if (r->proto && r->proto != PF_PROTO_TCP)
+	/* flags are TCP's alone, as is what looks at its sequence numbers */
+	if (r->proto && r->proto != PF_PROTO_TCP) {
 		r->flags = r->flagset = 0;
+		if (r->keep_state)
+			r->keep_state = PF_STATE_KEEP;
+	}
 }
 
 /* 0.0.0.0/0 and ::/0: the rule has the family now, the rest is any. */
@@ -243,74 +211,350 @@ static void any_of_family(struct pf_rule_host *h)
 		h->type = PF_HOST_ANY;
 }
 
-/* 1 if a rule was added, 0 if the combination is none, -1 if it was an error. */
-static int add_rule(struct pf_parser *p, const struct combination *c)
+static void fill(struct pf_rule *r, const struct combination *c)
 {
-	struct pf_rule r = p->stmt.rule, *last, *slot;
-	int af = family_of(&r, c);
+	if (c->ifp) {
+		r->ifname = c->ifp->rdomain < 0 ? c->ifp->name : NULL;
+		r->ifnot = c->ifp->neg;
+	}
+	if (c->proto)
+		r->proto = c->proto->proto;
+	if (c->icmp) {
+		r->icmp_type = c->icmp->type;
+		r->icmp_code = c->icmp->code;
+	}
+	if (c->src)
+		r->src = c->src->host;
+	if (c->dst)
+		r->dst = c->dst->host;
+	any_of_family(&r->src);
+	any_of_family(&r->dst);
+	if (c->sport)
+		r->sport = c->sport->port;
+	if (c->dport)
+		r->dport = c->dport->port;
+}
+
+/* The statement's pool for this rule; false after an error. */
+static bool pool_for(struct expansion *e, const struct pf_stmt_pool *sp, uint8_t af, bool rdr,
+		     bool routing, const struct pf_rule *r, bool *made,
+		     const struct pf_pool **cached, const struct pf_pool **out)
+{
+	if (!sp->given)
+		return true;
+	if (!*made || sp->star)
+		*cached = pf_pool_make(e->p, sp, af, rdr, routing, &r->dport);
+	*made = *cached != NULL;
+	*out = *cached;
+	return *cached != NULL;
+}
+
+static bool pools(struct expansion *e, const struct pf_rule *r, struct pf_rule_ext *x)
+{
+	const struct pf_stmt_rule *s = &e->p->stmt;
+	uint8_t af = r->af, to = x->af_to ? x->af_to : af;
+	bool rdr = r->action == PF_RULE_ACTION_RDR;
+
+	return pool_for(e, &s->nat, to, false, false, r, &e->nat[to].made, &e->nat[to].pool,
+			&x->nat) &&
+	       pool_for(e, &s->rdr, to, true, false, r, &e->rdr[to].made, &e->rdr[to].pool,
+			&x->rdr) &&
+	       pool_for(e, &s->route, af, false, true, r, &e->route[af].made, &e->route[af].pool,
+			&x->route) &&
+	       pool_for(e, &s->target, af, rdr, false, r, &e->target[af].made, &e->target[af].pool,
+			&x->target);
+}
+
+static bool divert(struct pf_parser *p, const struct pf_rule *r, struct pf_rule_ext *x)
+{
+	const struct pf_node_host *n = p->stmt.divert_hosts.first;
+
+	if (!n)
+		return true;
+	while (n && r->af && n->host.af && n->host.af != r->af)
+		n = n->next;
+	if (!n) {
+		pf_error(p, &p->stmt.divert_loc, "divert-to address family mismatch");
+		return false;
+	}
+	x->divert.af = n->host.af;
+	x->divert.ip = n->host.ip;
+	return true;
+}
+
+static bool tags(struct pf_parser *p, const struct pf_rule *r, struct pf_rule_ext *x)
+{
+	if (x->tag && strchr(x->tag, '$')) {
+		x->tag = pf_label_expand(p, x->tag, r, PF_TAG_SIZE, &p->stmt.tag_loc, "tag");
+		if (!x->tag)
+			return false;
+	}
+	if (x->tagged && strchr(x->tagged, '$')) {
+		x->tagged = pf_label_expand(p, x->tagged, r, PF_TAG_SIZE, &p->stmt.tagged_loc,
+					    "tag");
+		if (!x->tagged)
+			return false;
+	}
+	for (size_t i = 0; i < PF_LABELS_MOST - 1; i++) {
+		if (!x->labels[i] || !strchr(x->labels[i], '$'))
+			continue;
+		x->labels[i] = pf_label_expand(p, x->labels[i], r, PF_LABEL_SIZE,
+					       &p->stmt.label_loc, "rule label");
+		if (!x->labels[i])
+			return false;
+	}
+	return true;
+}
+
+/* Rules in braces that have a name belong to the first rule; the others call it by that. */
+static void anchor_of(struct expansion *e, struct pf_rule_ext *x)
+{
+	struct pf_anchor *call;
+
+	if (!x->anchor || !x->anchor->block || !x->anchor->path)
+		return;
+	if (!e->named_block) {
+		e->named_block = true;
+		return;
+	}
+	call = pf_arena_alloc(&e->p->rs->arena, sizeof(*call));
+	if (call)
+		call->path = x->anchor->path;
+	else
+		pf_error_nomem(e->p);
+	x->anchor = call;
+}
+
+/* The rarer parts of the rule, in r->x: shared where they are equal; false after an error. */
+static bool extension(struct expansion *e, const struct combination *c, struct pf_rule *r)
+{
+	struct pf_parser *p = e->p;
+	struct pf_rule_ext x, *copy;
+
+	memcpy(&x, &p->stmt.x, sizeof(x));
+	if (c->ifp && c->ifp->rdomain >= 0)
+		x.rdomain = (uint16_t)(c->ifp->rdomain + 1);
+	if (c->os)
+		x.os = c->os->name;
+	if (c->user)
+		x.user = c->user->id;
+	if (c->group)
+		x.group = c->group->id;
+	anchor_of(e, &x);
+	if (!pools(e, r, &x) || !divert(p, r, &x) || !tags(p, r, &x) || p->nomem)
+		return false;
+	if (memcmp(&x, &pf_rule_ext_none, sizeof(x)) == 0)
+		return true;
+	if (e->last_x && memcmp(&x, e->last_x, sizeof(x)) == 0) {
+		r->x = e->last_x;
+		return true;
+	}
+	copy = pf_arena_alloc(&p->rs->arena, sizeof(*copy));
+	if (!copy) {
+		pf_error_nomem(p);
+		return false;
+	}
+	memcpy(copy, &x, sizeof(x));
+	r->x = e->last_x = copy;
+	return true;
+}
+
+/* Copies a string of the statement into the ruleset; the last copy is used again if it is equal. */
+static const char *keep_string(struct pf_parser *p, const char *s, const char *last)
+{
+	if (last && s && strcmp(s, last) == 0)
+		return last;
+	return pf_keep(p, s);
+}
+
+static void keep_host(struct pf_parser *p, struct pf_rule_host *h, const struct pf_rule_host *last)
+{
+	struct pf_ip *hi;
+
+	switch (h->type) {
+	case PF_HOST_ANY:
+	case PF_HOST_PREFIX:
+	case PF_HOST_NO_ROUTE:
+	case PF_HOST_URPF:
+		break;
+	case PF_HOST_RANGE:
+		hi = pf_arena_alloc(&p->rs->arena, sizeof(*hi));
+		if (hi)
+			*hi = *h->hi;
+		else
+			pf_error_nomem(p);
+		h->hi = hi;
+		break;
+	case PF_HOST_TABLE:
+	case PF_HOST_DYNAMIC:
+	case PF_HOST_RTLABEL:
+	case PF_HOST_NAME:
+		h->name = keep_string(p, h->name,
+				      last && last->type == h->type ? last->name : NULL);
+		break;
+	}
+}
+
+static bool dynamic_bits_ok(struct pf_parser *p, const struct pf_node_host *n, uint8_t af)
+{
+	if (!n || n->host.type != PF_HOST_DYNAMIC || af != PF_FAMILY_INET || n->host.bits <= 32 ||
+	    n->host.bits == 128)
+		return true;
+	pf_error(p, &n->loc, "netmask %u is invalid for IPv4 addresses", n->host.bits);
+	return false;
+}
+
+/* Into the block, with copies of what belongs to the statement. */
+static int append(struct expansion *e, struct pf_rule *r)
+{
+	struct pf_parser *p = e->p;
+	struct pf_rule_list *l = &p->block->list[pf_action_list((enum pf_rule_action)r->action)];
+	const struct pf_rule *last = l->n ? &l->v[l->n - 1] : NULL;
+	struct pf_rule *slot;
+
+	if (r->label) {
+		r->label = strchr(r->label, '$')
+				   ? pf_label_expand(p, r->label, r, PF_LABEL_SIZE,
+						     &p->stmt.label_loc, "rule label")
+				   : keep_string(p, r->label, last ? last->label : NULL);
+		if (!r->label)
+			return -1;
+	}
+	r->ifname = keep_string(p, r->ifname, last ? last->ifname : NULL);
+	keep_host(p, &r->src, last ? &last->src : NULL);
+	keep_host(p, &r->dst, last ? &last->dst : NULL);
+	if (p->nomem)
+		return -1;
+	if (l->n >= PF_RULES_LARGEST) {
+		pf_error(p, &p->stmt.loc, "more than %d rules, lists multiplied", PF_RULES_LARGEST);
+		return -1;
+	}
+	slot = pf_rule_list_add(l);
+	if (!slot) {
+		pf_error_nomem(p);
+		return -1;
+	}
+	*slot = *r;
+	e->added++;
+	return 0;
+}
+
+/* --- binat-to: a nat-to rule out, and an rdr-to rule in --- */
+
+static const char *binat_error(const struct pf_rule *r, const struct pf_rule_ext *x)
+{
+	const struct pf_rule_host *to = &x->nat->hosts[0].host;
+
+	if (r->dir)
+		return "binat-to cannot be specified with a direction";
+	if (r->src.type == PF_HOST_TABLE)
+		return "a table cannot be the source address of a binat-to rule";
+	if (to->type == PF_HOST_TABLE || x->nat->nhosts > 1)
+		return "binat-to needs one redirect address, and no table";
+	if (r->src.type != PF_HOST_PREFIX && r->src.type != PF_HOST_DYNAMIC)
+		return "binat-to requires a specified source and redirect address";
+	if (r->src.type == PF_HOST_PREFIX && to->type == PF_HOST_PREFIX && r->src.bits != to->bits)
+		return "source and redirect address must have a matching network mask in "
+		       "binat-to rule";
+	if ((r->src.type == PF_HOST_DYNAMIC && !(r->src.modifiers & PF_HOST_NOALIAS)) ||
+	    (to->type == PF_HOST_DYNAMIC && !(to->modifiers & PF_HOST_NOALIAS)))
+		return "dynamic interfaces must be used with :0 in a binat-to rule";
+	return NULL;
+}
+
+static struct pf_pool *one_host_pool(struct pf_parser *p, const struct pf_rule_host *h)
+{
+	struct pf_pool *pool = pf_arena_alloc(&p->rs->arena, sizeof(*pool));
+	struct pf_pool_host *host = pf_arena_alloc(&p->rs->arena, sizeof(*host));
+
+	if (!pool || !host) {
+		pf_error_nomem(p);
+		return NULL;
+	}
+	host->host = *h;
+	host->host.neg = false;
+	keep_host(p, &host->host, NULL);
+	pool->hosts = host;
+	pool->nhosts = 1;
+	return pool;
+}
+
+static int append_binat(struct expansion *e, const struct combination *c, struct pf_rule *r)
+{
+	struct pf_parser *p = e->p;
+	const char *why = binat_error(r, r->x);
+	struct pf_rule_ext *out = pf_arena_alloc(&p->rs->arena, sizeof(*out));
+	struct pf_rule_ext *in = pf_arena_alloc(&p->rs->arena, sizeof(*in));
+	struct pf_pool *nat = one_host_pool(p, &r->x->nat->hosts[0].host);
+	struct pf_pool *rdr = one_host_pool(p, &r->src);
+	struct pf_rule rin = *r;
+
+	if (!out || !in || !nat || !rdr) {
+		pf_error_nomem(p);
+		return -1;
+	}
+	if (why) {
+		pf_error(p, &p->stmt.nat_loc, "%s", why);
+		return -1;
+	}
+	*out = *in = *r->x;
+	nat->static_port = true;
+	out->nat = nat;
+	in->nat = NULL;
+	in->rdr = rdr;
+	r->x = out;
+	r->dir = PF_RULE_OUT;
+	rin.x = in;
+	rin.dir = PF_RULE_IN;
+	rin.src = r->dst;
+	rin.sport = r->dport;
+	rin.dst = nat->hosts[0].host;
+	rin.dport = r->sport;
+	if (check_rule(p, r, c) || check_rule(p, &rin, c))
+		return -1;
+	return append(e, r) || append(e, &rin) ? -1 : 0;
+}
+
+/* 0, also if the combination is none; -1 if it was an error. */
+static int add_rule(struct expansion *e, const struct combination *c)
+{
+	struct pf_parser *p = e->p;
+	struct pf_rule r = p->stmt.rule;
+	int af = family_of(e->af, c);
 
 	if (af < 0)
 		return 0;
 	r.af = (uint8_t)af;
-	if (c->ifp) {
-		r.ifname = c->ifp->name;
-		r.ifnot = c->ifp->neg;
-	}
-	if (c->proto)
-		r.proto = c->proto->proto;
-	if (c->icmp) {
-		r.icmp_type = c->icmp->type;
-		r.icmp_code = c->icmp->code;
-	}
-	if (c->src)
-		r.src = c->src->host;
-	if (c->dst)
-		r.dst = c->dst->host;
-	any_of_family(&r.src);
-	any_of_family(&r.dst);
-	if (c->sport)
-		r.sport = c->sport->port;
-	if (c->dport)
-		r.dport = c->dport->port;
-	defaults(&r, p->stmt.seen);
+	fill(&r, c);
+	if (!scopes_agree(c, &r))
+		return 0;
+	defaults(&r, &p->stmt);
+	if (!dynamic_bits_ok(p, c->src, r.af) || !dynamic_bits_ok(p, c->dst, r.af) ||
+	    !extension(e, c, &r))
+		return -1;
+	if (p->stmt.binat)
+		return append_binat(e, c, &r);
 	if (check_rule(p, &r, c))
 		return -1;
-	if (r.label) {
-		r.label = label_expand(p, &r, p->rs->nrules);
-		if (!r.label)
-			return -1;
-	}
-	last = p->rs->nrules ? &p->rs->rules[p->rs->nrules - 1] : NULL;
-	r.ifname = keep_string(p, r.ifname, last ? last->ifname : NULL);
-	r.src.table = keep_string(p, r.src.table, last ? last->src.table : NULL);
-	r.dst.table = keep_string(p, r.dst.table, last ? last->dst.table : NULL);
-	if (p->nomem)
-		return -1;
-	if (p->rs->nrules >= PF_RULES_LARGEST) {
-		pf_error(p, &p->stmt.loc, "more than %d rules, lists multiplied", PF_RULES_LARGEST);
-		return -1;
-	}
-	slot = pf_ruleset_add_rule(p->rs);
-	if (!slot || pf_ruleset_add_item(p->rs, PF_ITEM_RULE, NULL, p->rs->nrules - 1)) {
-		pf_error_nomem(p);
-		return -1;
-	}
-	*slot = r;
-	return 1;
+	return append(e, &r);
 }
 
-/* Flags are for tcp: one of the protocols must be it, or none be named. */
-static bool flags_apply(struct pf_parser *p)
+/* Strings of the statement that all of its rules have. */
+static void keep_strings(struct pf_parser *p)
 {
-	const struct pf_stmt_rule *s = &p->stmt;
+	struct pf_rule_ext *x = &p->stmt.x;
 
-	if (!s->rule.flagset || !s->protos.first)
-		return true;
-	for (const struct pf_node_proto *n = s->protos.first; n; n = n->next)
-		if (n->proto == PF_PROTO_TCP)
-			return true;
-	pf_error(p, &s->flags_loc, "flags only apply to tcp");
-	return false;
+	x->received_on = pf_keep(p, x->received_on);
+	x->queue = pf_keep(p, x->queue);
+	x->pqueue = pf_keep(p, x->pqueue);
+	x->tag = pf_keep(p, x->tag);
+	x->tagged = pf_keep(p, x->tagged);
+	x->state_limiter.name = pf_keep(p, x->state_limiter.name);
+	x->source_limiter.name = pf_keep(p, x->source_limiter.name);
+	for (size_t i = 0; i < PF_LABELS_MOST - 1; i++)
+		x->labels[i] = pf_keep(p, x->labels[i]);
+	for (struct pf_node_os *n = p->stmt.os.first; n; n = n->next)
+		n->name = pf_keep(p, n->name);
 }
 
 /*
@@ -318,16 +562,12 @@ static bool flags_apply(struct pf_parser *p)
  * one turn.  Errors of a rule are the same for most of its combinations: one
  * rule that is wrong ends the statement.
  */
-void pf_expand_rule(struct pf_parser *p)
+static void multiply(struct expansion *e)
 {
-	const struct pf_stmt_rule *s = &p->stmt;
+	const struct pf_stmt_rule *s = &e->p->stmt;
 	struct combination c;
-	size_t added = 0;
-	unsigned int before = p->nerrors;
 
-	if (!flags_apply(p))
-		return;
-#define EACH(member, list) for ((member) = (list); !p->nomem; (member) = (member)->next) {
+#define EACH(member, list) for ((member) = (list); !e->p->nomem; (member) = (member)->next) {
 #define END(member)                       \
 	if (!(member) || !(member)->next) \
 		break;                    \
@@ -339,11 +579,14 @@ void pf_expand_rule(struct pf_parser *p)
 	EACH(c.dst, s->dst.first)
 	EACH(c.sport, s->sport.first)
 	EACH(c.dport, s->dport.first)
-	int n = add_rule(p, &c);
-
-	if (n < 0)
+	EACH(c.os, s->os.first)
+	EACH(c.user, s->users.first)
+	EACH(c.group, s->groups.first)
+	if (add_rule(e, &c))
 		return;
-	added += (size_t)n;
+	END(c.group)
+	END(c.user)
+	END(c.os)
 	END(c.dport)
 	END(c.sport)
 	END(c.dst)
@@ -353,6 +596,17 @@ void pf_expand_rule(struct pf_parser *p)
 	END(c.ifp)
 #undef EACH
 #undef END
-	if (!added && !p->nomem && p->nerrors == before)
-		pf_error(p, &s->loc, "rule expands to no valid combination");
+}
+
+void pf_expand_rule(struct pf_parser *p)
+{
+	struct expansion e = {.p = p, .af = statement_family(&p->stmt)};
+	unsigned int before = p->result.errors;
+
+	if (!tcp_apply(p))
+		return;
+	keep_strings(p);
+	multiply(&e);
+	if (!e.added && !p->nomem && p->result.errors == before)
+		pf_error(p, &p->stmt.loc, "rule expands to no valid combination");
 }

@@ -12,7 +12,7 @@ static size_t bucket(const char *name)
 	return h % PF_MACRO_BUCKETS;
 }
 
-static struct pf_macro *find(const struct pf_parser *p, const char *name)
+struct pf_macro *pf_macro_find(const struct pf_parser *p, const char *name)
 {
 	struct pf_macro *m = p->macros[bucket(name)];
 
@@ -21,34 +21,60 @@ static struct pf_macro *find(const struct pf_parser *p, const char *name)
 	return m;
 }
 
-bool pf_macro_set(struct pf_parser *p, const char *name, const char *value, bool define)
+struct pf_macro *pf_macro_set(struct pf_parser *p, const char *name, const char *value, bool define)
 {
-	struct pf_macro *m = find(p, name);
+	struct pf_macro *m = pf_macro_find(p, name);
 	const char *copy;
 
 	if (m && m->define && !define)
-		return true;
-	copy = pf_arena_strdup(&p->macro_arena, value);
+		return m;
+	copy = pf_arena_strdup(&p->keep_arena, value);
 	if (!copy)
-		return false;
+		return NULL;
 	if (!m) {
-		m = pf_arena_alloc(&p->macro_arena, sizeof(*m));
+		m = pf_arena_alloc(&p->keep_arena, sizeof(*m));
 		if (!m)
-			return false;
-		m->name = pf_arena_strdup(&p->macro_arena, name);
+			return NULL;
+		m->name = pf_arena_strdup(&p->keep_arena, name);
 		if (!m->name)
-			return false;
+			return NULL;
 		m->next = p->macros[bucket(name)];
 		p->macros[bucket(name)] = m;
 	}
 	m->value = copy;
 	m->define = define;
-	return true;
+	return m;
 }
 
-const char *pf_macro_get(const struct pf_parser *p, const char *name)
+const char *pf_macro_suggest(struct pf_parser *p, const char *name)
 {
-	const struct pf_macro *m = find(p, name);
+	size_t n = 0;
+	const char **names;
 
-	return m ? m->value : NULL;
+	for (size_t i = 0; i < PF_MACRO_BUCKETS; i++)
+		for (const struct pf_macro *m = p->macros[i]; m; m = m->next)
+			n++;
+	names = pf_stmt_alloc(p, (n + 1) * sizeof(*names));
+	if (!names)
+		return NULL;
+	n = 0;
+	for (size_t i = 0; i < PF_MACRO_BUCKETS; i++)
+		for (const struct pf_macro *m = p->macros[i]; m; m = m->next)
+			names[n++] = m->name;
+	return pf_suggest(name, names);
+}
+
+void pf_macro_lint(struct pf_parser *p)
+{
+	for (size_t i = 0; i < PF_MACRO_BUCKETS; i++) {
+		for (const struct pf_macro *m = p->macros[i]; m; m = m->next) {
+			struct pf_loc loc = {.file = m->file, .line = m->line, .col = m->col};
+
+			if (m->used || !m->file)
+				continue;
+			/* the line itself is not worth showing */
+			loc.line_at = m->file->len + 1;
+			pf_warn(p, &loc, "macro '%s' is never used", m->name);
+		}
+	}
 }

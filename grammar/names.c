@@ -8,7 +8,7 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-const char *const pf_timeout_names[PF_TIMEOUT_MAX] = {
+const char *const pf_timeout_names[PF_TIMEOUT_ALL + 1] = {
 	[PF_TIMEOUT_TCP_FIRST] = "tcp.first",
 	[PF_TIMEOUT_TCP_OPENING] = "tcp.opening",
 	[PF_TIMEOUT_TCP_ESTABLISHED] = "tcp.established",
@@ -29,14 +29,22 @@ const char *const pf_timeout_names[PF_TIMEOUT_MAX] = {
 	[PF_TIMEOUT_ADAPTIVE_END] = "adaptive.end",
 	[PF_TIMEOUT_SRC_TRACK] = "src.track",
 	[PF_TIMEOUT_TCP_TSDIFF] = "tcp.tsdiff",
+	[PF_TIMEOUT_SCTP_FIRST] = "sctp.first",
+	[PF_TIMEOUT_SCTP_OPENING] = "sctp.opening",
+	[PF_TIMEOUT_SCTP_ESTABLISHED] = "sctp.established",
+	[PF_TIMEOUT_SCTP_CLOSING] = "sctp.closing",
+	[PF_TIMEOUT_SCTP_CLOSED] = "sctp.closed",
 };
 
-const char *const pf_limit_names[PF_LIMIT_MAX] = {
+const char *const pf_limit_names[PF_LIMIT_ALL + 1] = {
 	[PF_LIMIT_STATES] = "states",
 	[PF_LIMIT_SRC_NODES] = "src-nodes",
 	[PF_LIMIT_FRAGS] = "frags",
 	[PF_LIMIT_TABLES] = "tables",
 	[PF_LIMIT_TABLE_ENTRIES] = "table-entries",
+	[PF_LIMIT_ETHER_RULES] = "eth-rules",
+	[PF_LIMIT_ANCHORS] = "anchors",
+	[PF_LIMIT_PKTDELAY] = "pktdelay-pkts",
 };
 
 struct name_number {
@@ -70,12 +78,12 @@ static int by_index(const char *const *names, int n, const char *name)
 
 int pf_timeout_by_name(const char *name)
 {
-	return by_index(pf_timeout_names, PF_TIMEOUT_MAX, name);
+	return by_index(pf_timeout_names, PF_TIMEOUT_ALL, name);
 }
 
 int pf_limit_by_name(const char *name)
 {
-	return by_index(pf_limit_names, PF_LIMIT_MAX, name);
+	return by_index(pf_limit_names, PF_LIMIT_ALL, name);
 }
 
 /*
@@ -87,6 +95,11 @@ static const struct name_number protos[] = {
 	{"ipv6", 41},  {"gre", 47},   {"esp", 50},     {"ah", 51},   {"ipv6-icmp", 58},
 	{"icmp6", 58}, {"ospf", 89},  {"etherip", 97}, {"pim", 103}, {"carp", 112},
 	{"vrrp", 112}, {"sctp", 132}, {"pfsync", 240},
+};
+
+const char *const pf_proto_names[] = {
+	"icmp",	 "igmp", "tcp", "udp",	"ipv6", "gre",	"esp",	  "ah", "ipv6-icmp",
+	"icmp6", "ospf", "pim", "carp", "vrrp", "sctp", "pfsync", NULL,
 };
 
 int pf_proto_by_name(const char *name)
@@ -111,13 +124,51 @@ const char *pf_proto_name(uint8_t proto)
 	return p ? p->p_name : NULL;
 }
 
+/*
+ * Services that the BSDs and macOS have in /etc/services, and Linux has not (IANA's
+ * registry of service names): rulesets come from there.
+ */
+static const struct name_number bsd_services[] = {
+	{"aim", 5190},
+	{"aol", 5190},
+	{"apertus-ldp", 539},
+	{"bfd-control", 3784},
+	{"bfd-echo", 3785},
+	{"canon-bjnp1", 8611},
+	{"cvsup", 5999},
+	{"eyetv", 2170},
+	{"hosts2-ns", 81},
+	{"icslap", 2869},
+	{"imap4-ssl", 585},
+	{"ipsec-msft", 4500},
+	{"ircd", 6667},
+	{"ms-wbt-server", 3389},
+	{"msnp", 1863},
+	{"ni-mail", 61},
+	{"personal-agent", 5555},
+	{"pip", 1321},
+	{"pptp", 1723},
+	{"privoxy", 8118},
+	{"rfb", 5900},
+	{"sae-urn", 4500},
+	{"spamd", 8025},
+	{"spamd-cfg", 8026},
+	{"spamd-sync", 8025},
+	{"squid", 3128},
+	{"ssdp", 1900},
+	{"vnc-server", 5900},
+	{"wsman", 5985},
+	{"xmpp-bosh", 5280},
+};
+
 int pf_service_by_name(const char *name)
 {
 	struct servent *s = getservbyname(name, "tcp");
 
 	if (!s)
 		s = getservbyname(name, "udp");
-	return s ? ntohs((uint16_t)s->s_port) : -1;
+	return s ? ntohs((uint16_t)s->s_port)
+		 : by_name(bsd_services, ARRAY_SIZE(bsd_services), name);
 }
 
 const char *pf_service_name(uint16_t port, uint8_t proto)

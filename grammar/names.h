@@ -12,13 +12,16 @@
 
 enum { PF_PROTO_ICMP = 1, PF_PROTO_TCP = 6, PF_PROTO_UDP = 17, PF_PROTO_ICMP6 = 58 };
 
-extern const char *const pf_timeout_names[PF_TIMEOUT_MAX];
-extern const char *const pf_limit_names[PF_LIMIT_MAX];
+/* Ended by NULL. */
+extern const char *const pf_timeout_names[PF_TIMEOUT_ALL + 1];
+extern const char *const pf_limit_names[PF_LIMIT_ALL + 1];
 
 /* Index into the array above it, or -1. */
 int pf_timeout_by_name(const char *name);
 int pf_limit_by_name(const char *name);
 
+/* The more usual ones, ended by NULL: for suggestions. */
+extern const char *const pf_proto_names[];
 /* Protocol number, or -1.  Knows pf's own names, then the system's database. */
 int pf_proto_by_name(const char *name);
 /* NULL when the number has no name. */

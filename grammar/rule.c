@@ -21,7 +21,7 @@ static void *grow(void *array, size_t n, size_t *capacity, size_t size)
 }
 
 /* OpenBSD's defaults; see pf.conf(5), "set timeout" and "set limit". */
-static const uint32_t default_timeouts[PF_TIMEOUT_MAX] = {
+static const uint32_t default_timeouts[PF_TIMEOUT_ALL] = {
 	[PF_TIMEOUT_TCP_FIRST] = 120,
 	[PF_TIMEOUT_TCP_OPENING] = 30,
 	[PF_TIMEOUT_TCP_ESTABLISHED] = 86400,
@@ -40,9 +40,14 @@ static const uint32_t default_timeouts[PF_TIMEOUT_MAX] = {
 	[PF_TIMEOUT_INTERVAL] = 10,
 	[PF_TIMEOUT_SRC_TRACK] = 0,
 	[PF_TIMEOUT_TCP_TSDIFF] = 30,
+	[PF_TIMEOUT_SCTP_FIRST] = 120,
+	[PF_TIMEOUT_SCTP_OPENING] = 30,
+	[PF_TIMEOUT_SCTP_ESTABLISHED] = 86400,
+	[PF_TIMEOUT_SCTP_CLOSING] = 900,
+	[PF_TIMEOUT_SCTP_CLOSED] = 90,
 };
 
-static const uint32_t default_limits[PF_LIMIT_MAX] = {
+static const uint32_t default_limits[PF_LIMIT_ALL] = {
 	[PF_LIMIT_STATES] = 100000, [PF_LIMIT_SRC_NODES] = 10000,      [PF_LIMIT_FRAGS] = 65536,
 	[PF_LIMIT_TABLES] = 1000,   [PF_LIMIT_TABLE_ENTRIES] = 200000,
 };
@@ -66,6 +71,28 @@ void pf_options_finish(struct pf_options *o)
 	o->timeout[PF_TIMEOUT_ADAPTIVE_END] = (uint32_t)(states * 12 / 10);
 }
 
+const struct pf_rule_ext pf_rule_ext_none;
+
+enum pf_list_kind pf_action_list(enum pf_rule_action action)
+{
+	static const uint8_t lists[PF_RULE_ACTION_MAX] = {
+		[PF_RULE_ACTION_PASS] = PF_LIST_FILTER,
+		[PF_RULE_ACTION_BLOCK] = PF_LIST_FILTER,
+		[PF_RULE_ACTION_MATCH] = PF_LIST_FILTER,
+		[PF_RULE_ACTION_SCRUB] = PF_LIST_SCRUB,
+		[PF_RULE_ACTION_NO_SCRUB] = PF_LIST_SCRUB,
+		[PF_RULE_ACTION_NAT] = PF_LIST_NAT,
+		[PF_RULE_ACTION_NO_NAT] = PF_LIST_NAT,
+		[PF_RULE_ACTION_RDR] = PF_LIST_RDR,
+		[PF_RULE_ACTION_NO_RDR] = PF_LIST_RDR,
+		[PF_RULE_ACTION_BINAT] = PF_LIST_BINAT,
+		[PF_RULE_ACTION_NO_BINAT] = PF_LIST_BINAT,
+		[PF_RULE_ACTION_DUMMYNET] = PF_LIST_DUMMYNET,
+	};
+
+	return (enum pf_list_kind)lists[action];
+}
+
 struct pf_ruleset *pf_ruleset_new(void)
 {
 	struct pf_ruleset *rs = calloc(1, sizeof(*rs));
@@ -75,16 +102,29 @@ struct pf_ruleset *pf_ruleset_new(void)
 	return rs;
 }
 
+static void block_free(struct pf_block *b)
+{
+	for (size_t i = 0; i < b->ntables; i++) {
+		free(b->tables[i].entries);
+		free(b->tables[i].pieces);
+	}
+	free(b->tables);
+	for (size_t i = 0; i < PF_LIST_MAX; i++)
+		free(b->list[i].v);
+	free(b->ether);
+}
+
 void pf_ruleset_free(struct pf_ruleset *rs)
 {
 	if (!rs)
 		return;
-	for (size_t i = 0; i < rs->ntables; i++)
-		free(rs->tables[i].entries);
-	free(rs->tables);
-	free(rs->rules);
+	block_free(&rs->main);
+	for (size_t i = 0; i < rs->nblocks; i++)
+		block_free(rs->blocks[i]);
+	free(rs->blocks);
 	free(rs->skip);
 	free(rs->items);
+	free(rs->files);
 	pf_arena_free(&rs->arena);
 	free(rs);
 }
@@ -95,83 +135,123 @@ void pf_ruleset_freep(struct pf_ruleset **rs)
 	*rs = NULL;
 }
 
+/* A zeroed element at the end of an array. */
+#define append(array, n, capacity)                                                            \
+	({                                                                                    \
+		__typeof__(array) grown_ = grow((array), (n), &(capacity), sizeof(*(array))); \
+		__typeof__(array) new_ = NULL;                                                \
+                                                                                              \
+		if (grown_) {                                                                 \
+			(array) = grown_;                                                     \
+			new_ = &grown_[(n)++];                                                \
+			memset(new_, 0, sizeof(*new_));                                       \
+		}                                                                             \
+		new_;                                                                         \
+	})
+
+struct pf_rule *pf_rule_list_add(struct pf_rule_list *l)
+{
+	return append(l->v, l->n, l->capacity);
+}
+
 struct pf_rule *pf_ruleset_add_rule(struct pf_ruleset *rs)
 {
-	struct pf_rule *rules = grow(rs->rules, rs->nrules, &rs->rules_capacity, sizeof(*rules));
+	return pf_rule_list_add(pf_filter(rs));
+}
 
-	if (!rules)
-		return NULL;
-	rs->rules = rules;
-	memset(&rules[rs->nrules], 0, sizeof(*rules));
-	return &rules[rs->nrules++];
+struct pf_table_def *pf_block_add_table(struct pf_ruleset *rs, struct pf_block *b, const char *name)
+{
+	const char *copy = pf_arena_strdup(&rs->arena, name);
+	struct pf_table_def *t = copy ? append(b->tables, b->ntables, b->tables_capacity) : NULL;
+
+	if (t)
+		t->name = copy;
+	return t;
 }
 
 struct pf_table_def *pf_ruleset_add_table(struct pf_ruleset *rs, const char *name)
 {
-	struct pf_table_def *tables = grow(rs->tables, rs->ntables, &rs->tables_capacity,
-					   sizeof(*tables));
-	struct pf_table_def *t;
-
-	if (!tables)
-		return NULL;
-	rs->tables = tables;
-	t = &tables[rs->ntables];
-	memset(t, 0, sizeof(*t));
-	t->name = pf_arena_strdup(&rs->arena, name);
-	if (!t->name)
-		return NULL;
-	rs->ntables++;
-	return t;
+	return pf_block_add_table(rs, &rs->main, name);
 }
 
 struct pf_table_entry *pf_table_def_add(struct pf_table_def *t)
 {
-	struct pf_table_entry *entries = grow(t->entries, t->nentries, &t->capacity,
-					      sizeof(*entries));
+	return append(t->entries, t->nentries, t->capacity);
+}
 
-	if (!entries)
+struct pf_table_piece *pf_table_def_add_piece(struct pf_table_def *t)
+{
+	return append(t->pieces, t->npieces, t->pieces_capacity);
+}
+
+struct pf_ether_rule *pf_block_add_ether(struct pf_block *b)
+{
+	return append(b->ether, b->nether, b->ether_capacity);
+}
+
+struct pf_block *pf_ruleset_add_block(struct pf_ruleset *rs)
+{
+	struct pf_block *b = pf_arena_alloc(&rs->arena, sizeof(*b));
+	struct pf_block **slot = b ? append(rs->blocks, rs->nblocks, rs->blocks_capacity) : NULL;
+
+	if (!slot)
 		return NULL;
-	t->entries = entries;
-	memset(&entries[t->nentries], 0, sizeof(*entries));
-	return &entries[t->nentries++];
+	*slot = b;
+	return b;
 }
 
 int pf_ruleset_add_skip(struct pf_ruleset *rs, const char *ifname)
 {
-	const char **skip = grow(rs->skip, rs->nskip, &rs->skip_capacity, sizeof(*skip));
+	const char *copy = pf_arena_strdup(&rs->arena, ifname);
+	const char **slot = copy ? append(rs->skip, rs->nskip, rs->skip_capacity) : NULL;
 
-	if (!skip)
+	if (!slot)
 		return -ENOMEM;
-	rs->skip = skip;
-	skip[rs->nskip] = pf_arena_strdup(&rs->arena, ifname);
-	if (!skip[rs->nskip])
-		return -ENOMEM;
-	rs->nskip++;
+	*slot = copy;
 	return 0;
 }
 
 int pf_ruleset_add_item(struct pf_ruleset *rs, enum pf_item_kind kind, const char *text,
 			size_t index)
 {
-	struct pf_item *items = grow(rs->items, rs->nitems, &rs->items_capacity, sizeof(*items));
-	struct pf_item item = {.kind = kind, .index = index};
+	const char *copy = text ? pf_arena_strdup(&rs->arena, text) : NULL;
+	struct pf_item *item;
 
-	if (!items)
+	if (text && !copy)
 		return -ENOMEM;
-	rs->items = items;
-	if (text) {
-		item.text = pf_arena_strdup(&rs->arena, text);
-		if (!item.text)
-			return -ENOMEM;
-	}
-	items[rs->nitems++] = item;
+	item = append(rs->items, rs->nitems, rs->items_capacity);
+	if (!item)
+		return -ENOMEM;
+	*item = (struct pf_item){.kind = kind, .text = copy, .index = index};
 	return 0;
+}
+
+int pf_ruleset_add_file(struct pf_ruleset *rs, const char *name)
+{
+	const char *copy, **slot;
+
+	for (size_t i = 0; i < rs->nfiles; i++)
+		if (strcmp(rs->files[i], name) == 0)
+			return (int)i;
+	if (rs->nfiles >= UINT16_MAX)
+		return -E2BIG;
+	copy = pf_arena_strdup(&rs->arena, name);
+	slot = copy ? append(rs->files, rs->nfiles, rs->files_capacity) : NULL;
+	if (!slot)
+		return -ENOMEM;
+	*slot = copy;
+	return (int)rs->nfiles - 1;
+}
+
+struct pf_table_def *pf_block_find_table(const struct pf_block *b, const char *name)
+{
+	for (size_t i = 0; i < b->ntables; i++)
+		if (strcmp(b->tables[i].name, name) == 0)
+			return &b->tables[i];
+	return NULL;
 }
 
 struct pf_table_def *pf_ruleset_find_table(const struct pf_ruleset *rs, const char *name)
 {
-	for (size_t i = 0; i < rs->ntables; i++)
-		if (strcmp(rs->tables[i].name, name) == 0)
-			return &rs->tables[i];
-	return NULL;
+	return pf_block_find_table(&rs->main, name);
 }

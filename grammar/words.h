@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* The grammar's token of a keyword, 0 if it is none. */
-int pf_keyword(const char *word);
+/* A word of the language that has to be quoted where a name could stand. */
+bool pf_word_reserved(const char *word);
 
 /* Is it read as one word without quotes? */
 bool pf_word_plain(const char *text);

@@ -105,12 +105,12 @@ void pf_model_encode(const struct pf_ruleset *rs, struct pf_buf *b)
 	pf_put_u32(b, (uint32_t)rs->nskip);
 	for (size_t i = 0; i < rs->nskip; i++)
 		pf_put_string(b, rs->skip[i]);
-	pf_put_u32(b, (uint32_t)rs->ntables);
-	for (size_t i = 0; i < rs->ntables; i++)
-		put_table(b, &rs->tables[i]);
-	pf_put_u32(b, (uint32_t)rs->nrules);
-	for (size_t i = 0; i < rs->nrules; i++)
-		put_rule(b, &rs->rules[i]);
+	pf_put_u32(b, (uint32_t)rs->main.ntables);
+	for (size_t i = 0; i < rs->main.ntables; i++)
+		put_table(b, &rs->main.tables[i]);
+	pf_put_u32(b, (uint32_t)pf_filter(rs)->n);
+	for (size_t i = 0; i < pf_filter(rs)->n; i++)
+		put_rule(b, &pf_filter(rs)->v[i]);
 }
 
 /* --- reading --- */
@@ -261,7 +261,7 @@ static void get_rule(struct reader *r, struct pf_rule *rule)
 	rule->log = flags & RULE_LOG;
 	rule->quick = flags & RULE_QUICK;
 	rule->ifnot = flags & RULE_IFNOT;
-	rule->keep_state = flags & RULE_KEEP;
+	rule->keep_state = flags & RULE_KEEP ? PF_STATE_KEEP : PF_STATE_NO;
 	rule->allow_opts = flags & RULE_ALLOW_OPTS;
 	rule->fragment = flags & RULE_FRAGMENT;
 	rule->ifname = get_string(r, PF_IFNAME_SIZE, &r->last_ifname, true);

@@ -317,7 +317,7 @@ static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t con
 		restore_table_limits(g, tables, entries);
 		return err;
 	}
-	first = gen->rs->nrules && (!old || !old->rs->nrules);
+	first = pf_filter(gen->rs)->n && (!old || !pf_filter(old->rs)->n);
 	if (first)
 		out->adopted = adopt_connections(g);
 	err = put_in_force(g, gen, e);
@@ -348,7 +348,7 @@ int pf_engine_load(struct pf_engine *g, const void *model, size_t len, uint32_t 
 		return pf_fail(e, err, "%s", err == -ENOMEM ? "out of memory" : why);
 	err = load_ruleset(g, rs, confirm, out, e);
 	if (!err)
-		pf_say(LOG_INFO, "%zu rules loaded%s", g->active->rs->nrules,
+		pf_say(LOG_INFO, "%zu rules loaded%s", pf_filter(g->active->rs)->n,
 		       confirm ? ", to be confirmed" : "");
 	return err;
 }
@@ -461,7 +461,7 @@ static int raw_stats(struct pf_engine *g, struct pf_rule_stats *stats, uint64_t 
 int pf_engine_rule_stats(struct pf_engine *g, struct pf_wire_rule *out, struct pf_error_text *e)
 {
 	const struct pf_generation *gen = g->active;
-	size_t n = gen->rs->nrules;
+	size_t n = pf_filter(gen->rs)->n;
 	struct pf_rule_stats *stats = calloc(n + 1, sizeof(*stats));
 	uint64_t *evals = calloc(n + 1, sizeof(*evals));
 	int err = stats && evals ? raw_stats(g, stats, evals) : -ENOMEM;
@@ -539,7 +539,7 @@ void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 	out->unknown_link = counter(g, PF_CNT_LINKTYPE);
 	out->interfaces = attached(g);
 	out->confirm_left = (uint32_t)since(c->confirm_at, now);
-	out->rules = (uint32_t)g->active->rs->nrules;
+	out->rules = (uint32_t)pf_filter(g->active->rs)->n;
 	out->tables = g->tables.ntables;
 }
 

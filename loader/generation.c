@@ -89,7 +89,7 @@ static int take_id(struct pf_generations *g, uint32_t *out)
 
 static int take_ids(struct pf_generations *g, struct pf_generation *gen, struct pf_error_text *e)
 {
-	size_t n = gen->rs->nrules;
+	size_t n = pf_filter(gen->rs)->n;
 
 	gen->rule_ids = calloc(n + 1, sizeof(*gen->rule_ids));
 	if (!gen->rule_ids)
@@ -211,8 +211,8 @@ static int bind_table(struct pf_generations *g, struct pf_generation *gen,
 
 static bool references(const struct pf_ruleset *rs, const char *name)
 {
-	for (size_t i = 0; i < rs->nrules; i++) {
-		const struct pf_rule *r = &rs->rules[i];
+	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
+		const struct pf_rule *r = &pf_filter(rs)->v[i];
 
 		if ((r->src.type == PF_HOST_TABLE && strcmp(r->src.table, name) == 0) ||
 		    (r->dst.type == PF_HOST_TABLE && strcmp(r->dst.table, name) == 0))
@@ -247,17 +247,17 @@ static int bind_tables(struct pf_generations *g, struct pf_generation *gen,
 	const struct pf_ruleset *rs = gen->rs;
 	int err = 0;
 
-	for (size_t i = 0; i < rs->ntables && !err; i++) {
-		const struct pf_table_def *def = &rs->tables[i];
+	for (size_t i = 0; i < rs->main.ntables && !err; i++) {
+		const struct pf_table_def *def = &rs->main.tables[i];
 		bool used = references(rs, def->name);
 
 		if (used || def->persist)
 			err = bind_table(g, gen, old, def->name, def, used, e);
 	}
-	for (size_t i = 0; i < rs->nrules && !err; i++) {
-		err = bind_host(g, gen, old, &rs->rules[i].src, e);
+	for (size_t i = 0; i < pf_filter(rs)->n && !err; i++) {
+		err = bind_host(g, gen, old, &pf_filter(rs)->v[i].src, e);
 		if (!err)
-			err = bind_host(g, gen, old, &rs->rules[i].dst, e);
+			err = bind_host(g, gen, old, &pf_filter(rs)->v[i].dst, e);
 	}
 	for (size_t i = 0; old && i < old->nbindings && !err; i++) {
 		const struct pf_binding *b = &old->bindings[i];
@@ -333,7 +333,7 @@ static int make_maps(const struct pf_generations *g, struct pf_generation *gen,
 	LIBBPF_OPTS(bpf_map_create_opts, bound);
 
 	gen->infos = new_array(dp, "pf_rules", "pf_rule_info", sizeof(struct pf_rule_info),
-			       (uint32_t)gen->rs->nrules + 1);
+			       (uint32_t)pf_filter(gen->rs)->n + 1);
 	gen->evals = new_numbers(BPF_MAP_TYPE_PERCPU_ARRAY, "pf_evals",
 				 (uint32_t)pf_compiled_nevals(gen->code), sizeof(uint64_t));
 	gen->ifaces = new_array(dp, "pf_ifaces", "pf_ifmask", sizeof(struct pf_ifmask),
@@ -384,7 +384,7 @@ static int fill_maps(const struct pf_generations *g, struct pf_generation *gen,
 	const uint32_t slot = PF_GEN_APPLY;
 	int apply = pf_datapath_apply(g->dp), err = 0;
 
-	for (uint32_t i = 0; i <= gen->rs->nrules && !err; i++)
+	for (uint32_t i = 0; i <= pf_filter(gen->rs)->n && !err; i++)
 		err = bpf_map_update_elem(gen->infos, &i, &gen->code->infos[i], BPF_ANY);
 	if (!err)
 		err = bpf_map_update_elem(gen->jump, &slot, &apply, BPF_ANY);
@@ -437,7 +437,7 @@ static int load(const struct pf_generations *g, struct pf_generation *gen, struc
 		return 0;
 	pf_say(LOG_DEBUG, "verifier: %s", log);
 	return pf_fail(e, err, "the kernel does not take the program of %zu rules: %s",
-		       gen->rs->nrules, strerror(-err));
+		       pf_filter(gen->rs)->n, strerror(-err));
 }
 
 /* --- pins --- */
@@ -478,8 +478,8 @@ static int make_record(struct pf_generation *gen, struct pf_error_text *e)
 
 	pf_put_u32(&b, RECORD_MAGIC);
 	pf_put_u32(&b, gen->id);
-	pf_put_u32(&b, (uint32_t)gen->rs->nrules);
-	for (size_t i = 0; i < gen->rs->nrules; i++)
+	pf_put_u32(&b, (uint32_t)pf_filter(gen->rs)->n);
+	for (size_t i = 0; i < pf_filter(gen->rs)->n; i++)
 		pf_put_u32(&b, gen->rule_ids[i]);
 	pf_model_encode(gen->rs, &b);
 	while (b.len % 8) /* the kernel rounds up */
@@ -555,8 +555,8 @@ static struct pf_generation *new_generation(uint32_t id, struct pf_ruleset *rs)
 
 static int new_bases(struct pf_generation *gen)
 {
-	gen->base = calloc(gen->rs->nrules + 1, sizeof(*gen->base));
-	gen->base_evals = calloc(gen->rs->nrules + 1, sizeof(*gen->base_evals));
+	gen->base = calloc(pf_filter(gen->rs)->n + 1, sizeof(*gen->base));
+	gen->base_evals = calloc(pf_filter(gen->rs)->n + 1, sizeof(*gen->base_evals));
 	return gen->base && gen->base_evals ? 0 : -ENOMEM;
 }
 
@@ -630,7 +630,7 @@ void pf_generation_destroy(struct pf_generations *g, struct pf_generation *gen)
 		return;
 	gen_dir(g, gen->id, dir, sizeof(dir));
 	pf_pin_remove_tree(dir);
-	for (size_t i = 0; gen->rule_ids && i < gen->rs->nrules; i++)
+	for (size_t i = 0; gen->rule_ids && i < pf_filter(gen->rs)->n; i++)
 		if (gen->rule_ids[i])
 			g->ids.refs[gen->rule_ids[i]] = 0;
 	while (gen->nbindings)
@@ -710,7 +710,7 @@ static int read_record(struct pf_generations *g, struct pf_generation *gen, char
 		err = read_ids(g, gen, &c, n);
 	if (!err)
 		err = read_model(gen, &c, why, size);
-	if (!err && gen->rs->nrules != n)
+	if (!err && pf_filter(gen->rs)->n != n)
 		err = -EINVAL;
 	free(data);
 	return err;
@@ -869,7 +869,7 @@ int pf_generation_stats(const struct pf_generations *g, const struct pf_generati
 		sum[i % nevals] += v[i];
 	if (!err)
 		pf_compiled_evaluations(gen->code, sum, evaluations);
-	for (size_t i = 0; i < gen->rs->nrules && !err; i++)
+	for (size_t i = 0; i < pf_filter(gen->rs)->n && !err; i++)
 		err = read_stats(g, gen->rule_ids[i], &stats[i]);
 	free(v);
 	free(sum);

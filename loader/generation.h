@@ -30,7 +30,7 @@ struct pf_generation {
 	uint32_t id;
 	struct pf_ruleset *rs;
 	struct pf_compiled *code;
-	uint32_t *rule_ids; /* rs->nrules */
+	uint32_t *rule_ids; /* pf_filter(rs)->n */
 	struct pf_binding *bindings;
 	size_t nbindings;
 	int prog, infos, evals, ifaces, ifaces_far, jump, bound, model;

@@ -148,7 +148,7 @@ static void disable(struct pf_client_conn *c, struct pf_cursor *p)
 static void rules(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	const struct pf_ruleset *rs = c->control->engine->active->rs;
-	struct pf_wire_rule *stats = calloc(rs->nrules + 1, sizeof(*stats));
+	struct pf_wire_rule *stats = calloc(pf_filter(rs)->n + 1, sizeof(*stats));
 	const size_t most = PF_FRAME_MOST / sizeof(*stats);
 	pf_buf_auto b = {0};
 	struct pf_error_text e;
@@ -170,14 +170,14 @@ static void rules(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_reply_data(c, b.data + at,
 			      b.len - at < PF_FRAME_MOST ? b.len - at : PF_FRAME_MOST);
 	pf_reply_data(c, NULL, 0); /* here the model ends */
-	for (size_t at = 0; at < rs->nrules; at += most) {
-		size_t n = rs->nrules - at < most ? rs->nrules - at : most;
+	for (size_t at = 0; at < pf_filter(rs)->n; at += most) {
+		size_t n = pf_filter(rs)->n - at < most ? pf_filter(rs)->n - at : most;
 
 		pf_reply_data(c, &stats[at], n * sizeof(*stats));
 	}
 	free(stats);
 	pf_buf_free(&b);
-	pf_put_u32(&b, (uint32_t)rs->nrules);
+	pf_put_u32(&b, (uint32_t)pf_filter(rs)->n);
 	pf_put_u32(&b, c->control->engine->dp.config->loader_uid);
 	pf_put_u32(&b, c->control->engine->dp.config->loader_pid);
 	pf_reply_ok(c, &b);

@@ -57,7 +57,7 @@ uint32_t pf_states_flush(const struct pf_datapath *dp)
 
 static uint32_t rule_nr(const struct pf_generation *gen, uint32_t id)
 {
-	for (size_t i = 0; gen && i < gen->rs->nrules; i++)
+	for (size_t i = 0; gen && i < pf_filter(gen->rs)->n; i++)
 		if (gen->rule_ids[i] == id)
 			return (uint32_t)i;
 	return UINT32_MAX;
@@ -152,7 +152,7 @@ void pf_states_add_to_rules(const struct pf_datapath *dp, const struct pf_genera
 
 	if (!nr)
 		return;
-	for (size_t i = 0; i < gen->rs->nrules; i++)
+	for (size_t i = 0; i < pf_filter(gen->rs)->n; i++)
 		nr[gen->rule_ids[i]] = (uint32_t)i + 1;
 	for (uint32_t i = 0; i < dp->config->slots; i++) {
 		const struct pf_state *s = &dp->states[i];

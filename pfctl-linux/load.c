@@ -76,20 +76,46 @@ static int send_ruleset(struct pfctl *c, const struct pf_ruleset *rs, unsigned i
 	return 0;
 }
 
+/* One line for all errors; one that is in another file is named. */
+static int summary(const char *name, const struct pf_parse_result *result)
+{
+	pfctl_warn("%u error%s in %s: rules not loaded%s%s", result->errors,
+		   result->errors == 1 ? "" : "s", name,
+		   *result->elsewhere ? "; the first in another file: " : "", result->elsewhere);
+	return 1;
+}
+
+static int put_in_force(struct pfctl *c, const struct pf_ruleset *rs, unsigned int confirm)
+{
+	fflush(stdout);
+	if (send_ruleset(c, rs, confirm))
+		return 1;
+	return rs->options.debug_given ? pfctl_debug(c, rs->options.debug) : 0;
+}
+
 int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm)
 {
 	const struct pf_parse_options opt = {
 		.name = strcmp(file, "-") == 0 ? "stdin" : file,
 		.defines = c->defines,
 		.ndefines = c->ndefines,
+		.enforce = !c->no_action,
+		.offline = c->offline,
+		.lint = c->verbose || c->lint,
+		.lint_interfaces = c->lint,
+		.no_dns = c->no_dns,
+		.optimize = c->optimize,
+		.weights = pfctl_profile,
+		.weights_ctx = c,
 	};
 	pf_ruleset_auto rs = NULL;
-	unsigned int errors = 0;
-	int err = pf_parse_file(file, &opt, &rs, &errors);
+	struct pf_parse_result result;
+	int err = pf_parse_file(file, &opt, &rs, &result);
 
-	if (err == -EINVAL && errors) {
-		pfctl_warn("%u error%s in %s: rules not loaded", errors, errors == 1 ? "" : "s",
-			   opt.name);
+	if (err == -EINVAL && result.errors)
+		return summary(opt.name, &result);
+	if (err == -EFBIG) {
+		pfctl_warn("%s: larger than %zu MB", opt.name, PF_FILES_LARGEST >> 20);
 		return 1;
 	}
 	if (err) {
@@ -100,8 +126,7 @@ int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm)
 		pf_ruleset_print(stdout, rs, print_flags(c));
 	if (c->no_action)
 		return 0;
-	fflush(stdout);
-	if (send_ruleset(c, rs, confirm)) {
+	if (put_in_force(c, rs, confirm)) {
 		pfctl_warn("%s: rules not loaded", opt.name);
 		return 1;
 	}

@@ -51,10 +51,10 @@ static const struct choices table_choices = {
 
 static void usage(FILE *f)
 {
-	fputs("usage: pfctl-linux [-dehnPqvz] [-D macro=value] [-F modifier] [-f file]\n"
-	      "\t[-k host [-k host]] [-o none] [-p socket] [-s modifier]\n"
+	fputs("usage: pfctl-linux [-dehNnPqvz] [-D macro=value] [-F modifier] [-f file]\n"
+	      "\t[-k host [-k host]] [-o level] [-p socket] [-s modifier]\n"
 	      "\t[-t table -T command [address ...]] [-x level]\n"
-	      "\t[--confirm seconds] [--confirmed] [--version]\n",
+	      "\t[--confirm seconds] [--confirmed] [--lint] [--offline] [--version]\n",
 	      f);
 }
 
@@ -163,13 +163,15 @@ static int parse_seconds(const char *text, unsigned int *out)
 	return 0;
 }
 
-enum { OPT_CONFIRM = 256, OPT_CONFIRMED, OPT_VERSION, OPT_HELP };
+enum { OPT_CONFIRM = 256, OPT_CONFIRMED, OPT_VERSION, OPT_HELP, OPT_LINT, OPT_OFFLINE };
 
 static const struct option long_options[] = {
 	{"confirm", required_argument, NULL, OPT_CONFIRM},
 	{"confirmed", no_argument, NULL, OPT_CONFIRMED},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"help", no_argument, NULL, OPT_HELP},
+	{"lint", no_argument, NULL, OPT_LINT},
+	{"offline", no_argument, NULL, OPT_OFFLINE},
 	{NULL, 0, NULL, 0},
 };
 
@@ -189,11 +191,7 @@ static int checked_option(struct pfctl *c, struct actions *a, int opt)
 		a->kill[a->nkill++] = optarg;
 		return 0;
 	case 'o':
-		if (strcmp(optarg, "none") == 0)
-			return 0;
-		pfctl_warn("-o %s is not supported yet: rulesets are loaded as they are written",
-			   optarg);
-		return 1;
+		return pfctl_optimize(c, optarg);
 	case 's':
 		return choose(&show_choices, optarg, &a->show);
 	case 'T':
@@ -223,6 +221,15 @@ static int one_option(struct pfctl *c, struct actions *a, int opt)
 		return 0;
 	case 'n':
 		c->no_action = true;
+		return 0;
+	case 'N':
+		c->no_dns = true;
+		return 0;
+	case OPT_LINT:
+		c->lint = true;
+		return 0;
+	case OPT_OFFLINE:
+		c->offline = true;
 		return 0;
 	case 'P':
 		c->port_names = true;
@@ -261,7 +268,7 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 {
 	int opt, r;
 
-	while ((opt = getopt_long(argc, argv, "dD:eF:f:hk:no:Pp:qs:t:T:vx:z", long_options,
+	while ((opt = getopt_long(argc, argv, "dD:eF:f:hk:Nno:Pp:qs:t:T:vx:z", long_options,
 				  NULL)) != -1) {
 		r = one_option(c, a, opt);
 		if (r == 2)
@@ -282,6 +289,10 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 	}
 	if (a->confirm && (!a->rules || a->table)) {
 		pfctl_warn("--confirm goes with -f");
+		return 1;
+	}
+	if (c->offline && !c->no_action) {
+		pfctl_warn("--offline goes with -n");
 		return 1;
 	}
 	if (pfctl_kill_check(a->kill, a->nkill))

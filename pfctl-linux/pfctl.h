@@ -19,6 +19,8 @@ struct pfctl {
 	unsigned int verbose; /* -v, -vv */
 	bool quiet;
 	bool no_action;
+	bool offline, lint, no_dns;
+	int optimize; /* enum pf_optimize: what -o says */
 	bool port_names;
 	const char *title; /* of -s all: printed before the first line of a part */
 	bool titled;	   /* one was: a blank line comes before the next */
@@ -42,6 +44,11 @@ int pfctl_table_check(const char *table, const char *command, bool addresses);
 int pfctl_level(const char *name);
 int pfctl_kill_check(const char *const *hosts, size_t nhosts);
 
+/* -o's argument: 0 and enum pf_optimize in c, or 1 with the reason said. */
+int pfctl_optimize(struct pfctl *c, const char *level);
+/* How often the running rules that are written as those of rs have matched; see parse.h. */
+uint64_t *pfctl_profile(void *ctx, const struct pf_ruleset *rs);
+
 /* Each does what an option asks, and returns pfctl's exit status. */
 int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm);
 int pfctl_confirmed(struct pfctl *c);
@@ -61,6 +68,12 @@ int pfctl_show_status(struct pfctl *c);
 int pfctl_show_timeouts(struct pfctl *c);
 int pfctl_show_memory(struct pfctl *c);
 int pfctl_show_tables(struct pfctl *c);
+
+/*
+ * pfd's rules and what they have counted, one struct pf_wire_rule each; both for the caller to
+ * free.  0, or 1 with the reason said.
+ */
+int pfctl_fetch_rules(struct pfctl *c, struct pf_ruleset **rs, struct pf_wire_rule **stats);
 
 /* Prints the title that waits, if any: a line of its part follows. */
 void pfctl_print_title(struct pfctl *c);

@@ -110,7 +110,7 @@ static int check_answer(const struct rules *r, const struct pf_buf *ok, struct p
 		pfctl_warn("pfd: %s", err);
 		return 1;
 	}
-	if (cur.bad || a->rules != (*rs)->nrules ||
+	if (cur.bad || a->rules != pf_filter(*rs)->n ||
 	    r->stats.len != a->rules * sizeof(struct pf_wire_rule)) {
 		pfctl_warn("pfd: malformed answer");
 		return 1;
@@ -134,19 +134,40 @@ static int print_rules(struct pfctl *c, const struct rules *r, const struct pf_b
 
 		memcpy(&w, r->stats.data + i * sizeof(w), sizeof(w));
 		if (labels) {
-			print_label(c, &rs->rules[i], &w);
+			print_label(c, &pf_filter(rs)->v[i], &w);
 			continue;
 		}
 		if (c->verbose > 1)
-			print_with_counts(&rs->rules[i], i, flags, &tables);
+			print_with_counts(&pf_filter(rs)->v[i], i, flags, &tables);
 		else
-			pf_rule_print(stdout, &rs->rules[i], i, flags);
+			pf_rule_print(stdout, &pf_filter(rs)->v[i], i, flags);
 		if (c->verbose > 1)
 			print_skips(&w, i, a.rules);
 		if (c->verbose)
 			print_counters(&w, a.uid, a.pid);
 	}
 	free(tables.line);
+	return status;
+}
+
+int pfctl_fetch_rules(struct pfctl *c, struct pf_ruleset **rs, struct pf_wire_rule **stats)
+{
+	struct rules r = {0};
+	pf_buf_auto ok = {0};
+	struct answer a;
+	int status = pfctl_call(c, PF_REQ_RULES, NULL, rules_data, &r, &ok);
+
+	if (!status)
+		status = check_answer(&r, &ok, rs, &a);
+	if (!status) {
+		*stats = calloc(a.rules + 1, sizeof(**stats));
+		if (*stats)
+			memcpy(*stats, r.stats.data, r.stats.len);
+		else
+			status = 1;
+	}
+	pf_buf_free(&r.model);
+	pf_buf_free(&r.stats);
 	return status;
 }
 

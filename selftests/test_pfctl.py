@@ -87,8 +87,9 @@ def test_help_and_version():
 CONFIRM = "--confirm takes a number of seconds (1 to 86400), not "
 
 
-@cases(("-o basic", ["-o", "basic"], "-o basic is not supported yet: rulesets are loaded as "
-        "they are written"),
+@cases(("-o nonsense", ["-o", "nonsense"],
+        "unknown optimization level 'nonsense' (none, basic or profile)"),
+       ("--offline without -n", ["--offline", "-f", "-"], "--offline goes with -n"),
        ("-k three times", ["-k", SRC, "-k", SRC, "-k", SRC], "can only specify -k twice"),
        ("-D without =", ["-D", "name"], "could not parse macro definition name"),
        ("-D without name", ["-D", "=value"], "could not parse macro definition =value"),

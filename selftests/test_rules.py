@@ -485,6 +485,14 @@ def test_random(_name, which):
             numbers = [n for _, n in lab.pf.rule_numbers()]
             eq([n["packets"] for n in numbers], packets, "packets\n" + text)
             eq([n["evaluations"] for n in numbers], evaluations, "evaluations\n" + text)
+            for level in ("basic", "profile"):
+                lab.pf.load(text, "-o", level)
+                for _ in range(100):
+                    p, pkt = random_packet(rnd)
+                    won = evaluate(rules, p, evaluations)
+                    eq(lab.pf.run(p["dev"], p["dir"], frame(pkt, p["dev"]))[0],
+                       DROP if won is not None and rules[won].block else PASS,
+                       f"-o {level}: {p}\n{pkt.summary()}\n{text}")
 
 
 def heavy(n):

@@ -8,6 +8,7 @@
 #define PF_SELFTESTS_FUZZ_H
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -68,9 +69,47 @@ void freeaddrinfo(struct addrinfo *res)
 	(void)res;
 }
 
-unsigned int if_nametoindex(const char *name)
+/* lo, em0 with an address of each family, and tun0, which makes "tun" a group. */
+int getifaddrs(struct ifaddrs **out)
 {
-	return strcmp(name, "lo") == 0;
+	static struct sockaddr_in lo4 = {AF_INET, 0, {0x0100007f}, {0}},
+				  em4 = {AF_INET, 0, {0x010200c0}, {0}},
+				  mask = {AF_INET, 0, {0x00ffffff}, {0}},
+				  broadcast = {AF_INET, 0, {0xff0200c0}, {0}};
+	static struct sockaddr_in6 em6 = {.sin6_family = AF_INET6,
+					  .sin6_addr = {.s6_addr = {0xfe, 0x80, [15] = 1}}},
+				   mask6 = {.sin6_family = AF_INET6,
+					    .sin6_addr = {.s6_addr = {255, 255, 255, 255}}};
+	static struct ifaddrs all[] = {
+		{.ifa_name = (char *)"lo",
+		 .ifa_flags = IFF_LOOPBACK,
+		 .ifa_addr = (void *)&lo4,
+		 .ifa_netmask = (void *)&mask},
+		{.ifa_name = (char *)"em0",
+		 .ifa_flags = IFF_BROADCAST,
+		 .ifa_addr = (void *)&em4,
+		 .ifa_netmask = (void *)&mask,
+		 .ifa_broadaddr = (void *)&broadcast},
+		{.ifa_name = (char *)"em0",
+		 .ifa_flags = IFF_BROADCAST,
+		 .ifa_addr = (void *)&em6,
+		 .ifa_netmask = (void *)&mask6},
+		{.ifa_name = (char *)"tun0",
+		 .ifa_flags = IFF_POINTOPOINT,
+		 .ifa_addr = (void *)&em4,
+		 .ifa_netmask = (void *)&mask,
+		 .ifa_dstaddr = (void *)&lo4},
+	};
+
+	for (size_t i = 0; i + 1 < sizeof(all) / sizeof(all[0]); i++)
+		all[i].ifa_next = &all[i + 1];
+	*out = all;
+	return 0;
+}
+
+void freeifaddrs(struct ifaddrs *all)
+{
+	(void)all;
 }
 
 static struct servent fuzz_services[] = {
@@ -142,9 +181,17 @@ static inline FILE *fuzz_null(void)
 	return f;
 }
 
-static inline int fuzz_parse(const char *text, size_t len, FILE *err, struct pf_ruleset **rs)
+static inline int fuzz_parse(const char *text, size_t len, FILE *err, int optimize, bool enforce,
+			     struct pf_ruleset **rs)
 {
-	const struct pf_parse_options opt = {.name = "fuzz", .err = err};
+	const struct pf_parse_options opt = {
+		.name = "fuzz",
+		.err = err,
+		.no_files = true,
+		.optimize = optimize,
+		.enforce = enforce,
+		.lint = err == fuzz_null(),
+	};
 
 	*rs = NULL;
 	return pf_parse_text(text, len, &opt, rs, NULL);
@@ -173,12 +220,46 @@ static inline bool fuzz_same_bytes(const struct pf_buf *a, const struct pf_buf *
  * The label macros of a text are worked in when it is read, and pf has no way to
  * quote one: a label that holds a dollar sign may become another one.
  */
+static inline bool fuzz_dollar(const char *text)
+{
+	return text && strchr(text, '$');
+}
+
+static inline bool fuzz_block_has_dollar(const struct pf_block *b)
+{
+	for (size_t k = 0; k < PF_LIST_MAX; k++) {
+		for (size_t i = 0; i < b->list[k].n; i++) {
+			const struct pf_rule *r = &b->list[k].v[i];
+			const struct pf_rule_ext *x = pf_rule_ext_of(r);
+
+			if (fuzz_dollar(r->label) || fuzz_dollar(x->tag) || fuzz_dollar(x->tagged))
+				return true;
+			for (size_t l = 0; l < PF_LABELS_MOST - 1; l++)
+				if (fuzz_dollar(x->labels[l]))
+					return true;
+		}
+	}
+	return false;
+}
+
 static inline bool fuzz_has_dollar(const struct pf_ruleset *rs)
 {
-	for (size_t i = 0; i < rs->nrules; i++)
-		if (rs->rules[i].label && strchr(rs->rules[i].label, '$'))
+	for (size_t i = 0; i < rs->nblocks; i++)
+		if (fuzz_block_has_dollar(rs->blocks[i]))
 			return true;
-	return false;
+	return fuzz_block_has_dollar(&rs->main);
+}
+
+static inline size_t fuzz_rules(const struct pf_ruleset *rs)
+{
+	size_t n = rs->main.nether;
+
+	for (size_t k = 0; k < PF_LIST_MAX; k++)
+		n += rs->main.list[k].n;
+	for (size_t i = 0; i < rs->nblocks; i++)
+		for (size_t k = 0; k < PF_LIST_MAX; k++)
+			n += rs->blocks[i]->list[k].n;
+	return n;
 }
 
 #endif /* PF_SELFTESTS_FUZZ_H */

@@ -27,7 +27,7 @@ static int slot(void *ctx, const char *name)
 
 static void check_compile(const struct pf_ruleset *rs)
 {
-	uint32_t *ids = calloc(rs->nrules + 1, sizeof(*ids));
+	uint32_t *ids = calloc(pf_filter(rs)->n + 1, sizeof(*ids));
 	const struct pf_compile_env env = {.table_slot = slot, .rule_ids = ids};
 	struct pf_compile_error err;
 	struct pf_compiled *c = NULL;
@@ -35,7 +35,7 @@ static void check_compile(const struct pf_ruleset *rs)
 
 	if (r == 0) {
 		uint64_t *evals = calloc(pf_compiled_nevals(c), sizeof(*evals));
-		uint64_t *evaluations = calloc(rs->nrules + 1, sizeof(*evaluations));
+		uint64_t *evaluations = calloc(pf_filter(rs)->n + 1, sizeof(*evaluations));
 
 		pf_compiled_evaluations(c, evals, evaluations);
 		free(evals);
@@ -70,10 +70,10 @@ static char *content(const struct pf_ruleset *rs)
 	FILE *f = open_memstream(&text, &n);
 
 	REQUIRE(f);
-	for (size_t i = 0; i < rs->ntables; i++)
-		pf_table_print(f, &rs->tables[i]);
-	for (size_t i = 0; i < rs->nrules; i++)
-		pf_rule_print(f, &rs->rules[i], i, 0);
+	for (size_t i = 0; i < rs->main.ntables; i++)
+		pf_table_print(f, &rs->main.tables[i]);
+	for (size_t i = 0; i < pf_filter(rs)->n; i++)
+		pf_rule_print(f, &pf_filter(rs)->v[i], i, 0);
 	fclose(f);
 	return text;
 }
@@ -83,7 +83,7 @@ static void check_text(const struct pf_ruleset *rs)
 	char *once = content(rs), *twice;
 	struct pf_ruleset *back;
 
-	if (fuzz_parse(once, strlen(once), stderr, &back) != 0) {
+	if (fuzz_parse(once, strlen(once), stderr, PF_OPTIMIZE_NONE, false, &back) != 0) {
 		fprintf(stderr, "not read back:\n%s", once);
 		abort();
 	}
@@ -101,8 +101,8 @@ static void check(const struct pf_ruleset *rs)
 {
 	enum pf_rule_part part;
 
-	for (size_t i = 0; i < rs->nrules; i++)
-		REQUIRE(!pf_rule_check(&rs->rules[i], &part));
+	for (size_t i = 0; i < pf_filter(rs)->n; i++)
+		REQUIRE(!pf_rule_check(&pf_filter(rs)->v[i], &part));
 	check_encoding(rs);
 	check_compile(rs);
 	if (!fuzz_has_dollar(rs))
@@ -141,7 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		REQUIRE(r == -EINVAL && !rs && memchr(err, '\0', sizeof(err)) && *err);
 		return 0;
 	}
-	if (rs->nrules <= RULES_MOST)
+	if (pf_filter(rs)->n <= RULES_MOST)
 		check(rs);
 	pf_ruleset_free(rs);
 	return 0;

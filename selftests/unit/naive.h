@@ -213,7 +213,7 @@ static inline struct pf_ruleset *naive_ruleset(struct rnd *r, size_t n)
 		struct pf_rule rule = naive_rule(r, many);
 
 		if (i)
-			naive_alike(r, &rule, &rs->rules[i - 1], alike);
+			naive_alike(r, &rule, &pf_filter(rs)->v[i - 1], alike);
 		*pf_ruleset_add_rule(rs) = rule;
 	}
 	return rs;
@@ -393,13 +393,13 @@ static inline int naive_misses(const struct pf_rule *r, const struct pf_pkt *p)
 /* The last rule that matches, or the first quick one; nrules if there is none. */
 static inline size_t naive_winner(const struct pf_ruleset *rs, const struct pf_pkt *p)
 {
-	size_t won = rs->nrules;
+	size_t won = pf_filter(rs)->n;
 
-	for (size_t i = 0; i < rs->nrules; i++) {
-		if (naive_misses(&rs->rules[i], p) != NAIVE_MATCH)
+	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
+		if (naive_misses(&pf_filter(rs)->v[i], p) != NAIVE_MATCH)
 			continue;
 		won = i;
-		if (rs->rules[i].quick)
+		if (pf_filter(rs)->v[i].quick)
 			break;
 	}
 	return won;
@@ -450,7 +450,8 @@ static inline size_t naive_skip(const struct pf_ruleset *rs, size_t i, int what)
 {
 	size_t to = i + 1;
 
-	while (to < rs->nrules && naive_same(what, &rs->rules[i], &rs->rules[to]))
+	while (to < pf_filter(rs)->n &&
+	       naive_same(what, &pf_filter(rs)->v[i], &pf_filter(rs)->v[to]))
 		to++;
 	return to;
 }
@@ -459,15 +460,15 @@ static inline size_t naive_skip(const struct pf_ruleset *rs, size_t i, int what)
 static inline size_t naive_walk(const struct pf_ruleset *rs, const struct pf_pkt *p,
 				uint64_t *evaluations)
 {
-	size_t i = 0, won = rs->nrules;
+	size_t i = 0, won = pf_filter(rs)->n;
 
-	while (i < rs->nrules) {
-		int why = naive_misses(&rs->rules[i], p);
+	while (i < pf_filter(rs)->n) {
+		int why = naive_misses(&pf_filter(rs)->v[i], p);
 
 		evaluations[i]++;
 		if (why == NAIVE_MATCH) {
 			won = i;
-			if (rs->rules[i].quick)
+			if (pf_filter(rs)->v[i].quick)
 				break;
 			i++;
 		} else {
@@ -500,7 +501,7 @@ static inline uint32_t *naive_ids(size_t n)
 
 static inline struct pf_compiled *naive_compile(const struct pf_ruleset *rs)
 {
-	uint32_t *ids = naive_ids(rs->nrules);
+	uint32_t *ids = naive_ids(pf_filter(rs)->n);
 	const struct pf_compile_env env = {.table_slot = naive_slot, .rule_ids = ids};
 	struct pf_compile_error err;
 	struct pf_compiled *c = NULL;
@@ -508,7 +509,7 @@ static inline struct pf_compiled *naive_compile(const struct pf_ruleset *rs)
 
 	free(ids);
 	if (r)
-		fail_msg("compiling %zu rules: %d, %s", rs->nrules, r, err.text);
+		fail_msg("compiling %zu rules: %d, %s", pf_filter(rs)->n, r, err.text);
 	return c;
 }
 

@@ -107,14 +107,14 @@ static inline const char *ruleset_difference(const struct pf_ruleset *a, const s
 {
 	const char *what;
 
-	DIFFER(nrules);
-	DIFFER(ntables);
+	DIFFER(main.list[PF_LIST_FILTER].n);
+	DIFFER(main.ntables);
 	DIFFER(nskip);
 	what = options_difference(&a->options, &b->options);
-	for (size_t i = 0; i < a->nrules && !what; i++)
-		what = rule_difference(&a->rules[i], &b->rules[i]);
-	for (size_t i = 0; i < a->ntables && !what; i++)
-		what = table_difference(&a->tables[i], &b->tables[i]);
+	for (size_t i = 0; i < pf_filter(a)->n && !what; i++)
+		what = rule_difference(&pf_filter(a)->v[i], &pf_filter(b)->v[i]);
+	for (size_t i = 0; i < a->main.ntables && !what; i++)
+		what = table_difference(&a->main.tables[i], &b->main.tables[i]);
 	for (size_t i = 0; i < a->nskip && !what; i++)
 		DIFFER_TEXT(skip[i]);
 	return what;

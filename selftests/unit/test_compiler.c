@@ -16,10 +16,10 @@ static void skips_are_pfs(void **state)
 	(void)state;
 	for (int round = 0; round < 2000; round++) {
 		pf_ruleset_auto rs = naive_ruleset(&r, rnd_below(&r, 40));
-		struct pf_skips *skips = calloc(rs->nrules + 1, sizeof(*skips));
+		struct pf_skips *skips = calloc(pf_filter(rs)->n + 1, sizeof(*skips));
 
 		pf_skips_compute(rs, skips);
-		for (size_t i = 0; i < rs->nrules; i++)
+		for (size_t i = 0; i < pf_filter(rs)->n; i++)
 			for (int what = 0; what < PF_SKIP_MAX; what++)
 				assert_int_equal(skips[i].to[what], naive_skip(rs, i, what));
 		free(skips);
@@ -158,7 +158,7 @@ static void evaluations_are_worked_out_from_edges(void **state)
 
 static int compile_error(const struct pf_ruleset *rs, struct pf_compile_error *err)
 {
-	uint32_t *ids = naive_ids(rs->nrules);
+	uint32_t *ids = naive_ids(pf_filter(rs)->n);
 	const struct pf_compile_env env = {.table_slot = naive_slot, .rule_ids = ids};
 	struct pf_compiled *c = (void *)&c;
 	int r;
@@ -200,12 +200,12 @@ static void too_many_rules(void **state)
 	pf_compiled_auto c = NULL;
 
 	(void)state;
-	while (rs->nrules < MAX_RULES)
+	while (pf_filter(rs)->n < MAX_RULES)
 		pf_ruleset_add_rule(rs);
 	c = naive_compile(rs);
 	pf_ruleset_add_rule(rs);
 	check_too_big(rs, "rules", MAX_RULES);
-	while (rs->nrules < 100000)
+	while (pf_filter(rs)->n < 100000)
 		pf_ruleset_add_rule(rs);
 	check_too_big(rs, "rules", MAX_RULES);
 }
@@ -221,9 +221,9 @@ static void too_many_conditions(void **state)
 	pf_ruleset_auto rs = pf_ruleset_new();
 
 	(void)state;
-	while (rs->nrules < MAX_RULES) {
+	while (pf_filter(rs)->n < MAX_RULES) {
 		*pf_ruleset_add_rule(rs) = (struct pf_rule){
-			.ifname = rs->nrules & 1 ? "a" : "b",
+			.ifname = pf_filter(rs)->n & 1 ? "a" : "b",
 			.dir = PF_RULE_IN,
 			.af = PF_FAMILY_INET,
 			.proto = 6,
@@ -282,7 +282,7 @@ static void too_many_instructions(void **state)
 	check_too_big(rs, "instructions", MAX_INSNS);
 	while (compile_error(rs, &err) == -E2BIG) {
 		assert_int_equal(sscanf(err.text, "the ruleset has %u", &have), 1);
-		rs->nrules--;
+		pf_filter(rs)->n--;
 	}
 	/* no rule has more */
 	assert_true(have > MAX_INSNS && have < MAX_INSNS + 200);
@@ -317,7 +317,7 @@ static void too_many_interfaces(void **state)
 	assert_int_equal(compile_error(rs, &err), -E2BIG);
 	assert_string_equal(err.text, "the rules name more than 512 interfaces");
 	assert_int_equal(err.line, MAX_IFACES + 1);
-	rs->nrules = MAX_IFACES;
+	pf_filter(rs)->n = MAX_IFACES;
 	assert_int_equal(compile_error(rs, &err), 0);
 }
 
@@ -452,7 +452,7 @@ static void check_shape(const struct pf_ruleset *rs)
 	bool *second = second_slots(c);
 
 	assert_int_equal(c->emitter, PF_EMITTER_LINEAR);
-	assert_int_equal(c->nrules, rs->nrules);
+	assert_int_equal(c->nrules, pf_filter(rs)->n);
 	check_jumps(c, second);
 	check_flow(c, second);
 	check_relocs(c);

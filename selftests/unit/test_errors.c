@@ -73,16 +73,17 @@ static void syntax_errors(void **state)
 		{"block in in", "1:10: syntax error: unexpected \"in\"\n", 1},
 		{"\n\n\tblock\tin in", "3:11: syntax error: unexpected \"in\"\n", 1},
 		{"block \\\n\\\n  in in", "3:6: syntax error: unexpected \"in\"\n", 1},
-		{"x\n", "1:2: syntax error: unexpected end of line, expected '='\n", 1},
-		{"table <a {\n", "1:10: syntax error: unexpected \"{\", expected '>'\n", 1},
+		{"x\n", "1:1: syntax error: unexpected \"x\"\n", 1},
+		{"table <a {\n", "1:10: syntax error: unexpected \"{\", expected \">\"\n", 1},
 		{"set timeout { frag 1 interval }\n",
-		 "1:31: syntax error: unexpected \"}\", expected number\n", 1},
-		{"block from {}\n", "1:13: syntax error: unexpected \"}\"\n", 1},
-		{"block to { , }\n", "1:12: syntax error: unexpected \",\"\n", 1},
+		 "1:31: syntax error: unexpected \"}\", expected a number (interval)\n", 1},
+		{"block from {}\n", "1:13: syntax error: unexpected \"}\", expected an address\n",
+		 1},
+		{"block to { , }\n", "1:12: syntax error: unexpected \",\", expected an address\n",
+		 1},
 		{"block flags S/SA,\n", "1:18: syntax error: unexpected end of line\n", 1},
 		{"block proto tcp port 80\n", "1:17: syntax error: unexpected \"port\"\n", 1},
-		{"i = in\n",
-		 "1:5: syntax error: unexpected \"in\", expected word or string or number\n", 1},
+		{"i = in\n", "1:5: syntax error: unexpected \"in\", expected a value\n", 1},
 	};
 
 	(void)state;
@@ -137,12 +138,12 @@ static void values_out_of_range(void **state)
 		{"block proto tcp to port -1\n", "1:25: port -1 is out of range (0 to 65535)\n", 1},
 		{"block proto tcp to port 1:65536\n",
 		 "1:25: port 65536 is out of range (0 to 65535)\n", 1},
-		{"block proto udp to port 9:5\n", "1:25: port range 9:5 ends before it begins\n",
-		 1},
+		{"block proto udp to port 9:5\n",
+		 "1:25: invalid port range: 9:5 ends before it begins\n", 1},
 		{"block proto udp to port 9 >< 5\n",
-		 "1:25: port range 9 >< 5 ends before it begins\n", 1},
+		 "1:25: invalid port range: 9 >< 5 ends before it begins\n", 1},
 		{"block proto udp to port { 1, 9 <> 5 }\n",
-		 "1:30: port range 9 <> 5 ends before it begins\n", 1},
+		 "1:30: invalid port range: 9 <> 5 ends before it begins\n", 1},
 		{"block proto 256\n", "1:13: protocol 256 is out of range (0 to 255)\n", 1},
 		{"block inet proto icmp icmp-type 256\n",
 		 "1:33: icmp-type 256 is out of range (0 to 255)\n", 1},
@@ -276,7 +277,8 @@ static void what_is_given_twice(void **state)
 {
 	static const struct error_case cases[] = {
 		{"block proto tcp flags S/S flags A/A\n", "1:27: flags is given twice\n", 1},
-		{"block label a label b\n", "1:21: label is given twice\n", 1},
+		{"block label a label b label c label d label e label f\n",
+		 "1:47: a rule has at most 5 labels\n", 1},
 		{"block fragment fragment\n", "1:16: fragment is given twice\n", 1},
 		{"pass allow-opts allow-opts\n", "1:17: allow-opts is given twice\n", 1},
 		{"pass no state keep state\n", "1:15: state is given twice\n", 1},
@@ -299,32 +301,56 @@ static void flags_that_never_match(void **state)
 	check_errors(cases, ARRAY_SIZE(cases));
 }
 
-static void what_is_known_but_not_built(void **state)
+/* -f refuses by name what the datapath cannot enforce; -n accepts it. */
+static void what_is_not_enforced(void **state)
 {
 	static const struct error_case cases[] = {
-		{"nat on e\n", "1:1: nat is not supported yet\n", 1},
-		{"block tag x\n", "1:7: tag is not supported yet\n", 1},
-		{"set debug loud\n", "1:5: debug is not supported yet\n", 1},
-		{"match in\n", "1:1: match is not supported yet\n", 1},
-		{"anchor x\nblock in in\n",
-		 "1:1: anchor is not supported yet\n2:10: syntax error: unexpected \"in\"\n", 2},
-		{"pass keep state (max 5)\n",
-		 "1:17: keep state with options is not supported yet\n", 1},
-		{"pass in log (all) on e\n", "1:13: log with options is not supported yet\n", 1},
-		{"block from (eth0)\n",
-		 "1:12: an interface in parentheses as an address is not supported yet\n", 1},
-		{"block from 1.1.1.1 - 1.1.1.5\n", "1:12: an address range is not supported yet\n",
-		 1},
-		{"block from fe80::1%lo\n",
-		 "1:12: a scoped address (fe80::1%lo) is not supported yet\n", 1},
-		{"block to lo\n", "1:10: an interface (lo) as an address is not supported yet\n",
-		 1},
-		{"set reassemble yes\n", "1:16: set reassemble yes is not supported yet\n", 1},
-		{"set reassemble maybe\n", "1:16: set reassemble takes yes or no\n", 1},
+		{"nat on e from any to any -> 192.0.2.1\n",
+		 "1:1: translation of the old dialect (nat, rdr, binat)", 1},
+		{"block in tag x\n", "1:10: tag", 1},
+		{"match in\n", "1:1: match", 1},
+		{"pass keep state (max 5)\n", "1:17: keep state with options", 1},
+		{"pass in log (all) on e\n", "1:9: log with options", 1},
+		{"block from (eth0)\n", "1:12: an interface in parentheses as an address", 1},
+		{"block from 192.0.2.1 - 192.0.2.5\n", "1:12: an address range", 1},
+		{"set reassemble yes\n", "1:5: set reassemble yes", 1},
+		{"set state-policy if-bound\n", "1:5: set state-policy if-bound", 1},
+		{"block on egress\n", "1:10: a group of interfaces", 1},
+		{"table <t> counters\n", "1:11: counters of a table", 1},
+		{"pass in proto tcp rdr-to 192.0.2.1 port 80\n", "1:19: rdr-to", 1},
+		{"pass in probability 5%\n", "1:9: probability", 1},
+		{"scrub in\n", "1:1: scrub", 1},
+		{"anchor x\nblock in in\n", "1:1: anchor\n2:10: syntax error: unexpected \"in\"",
+		 2},
 	};
 
 	(void)state;
-	check_errors(cases, ARRAY_SIZE(cases));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct pf_parse_options load = {.enforce = true}, check = {0};
+		struct pf_ruleset *rs = NULL;
+		text_auto said = NULL;
+		text_auto nothing = NULL;
+		text_auto messages = NULL;
+		unsigned int nerrors = 99;
+		const char *text = cases[i].text;
+		char *tail;
+
+		assert_int_equal(parse_with(load, text, strlen(text), &rs, &said, &nerrors),
+				 -EINVAL);
+		assert_int_equal(nerrors, cases[i].nerrors);
+		messages = messages_of(said);
+		tail = strstr(messages, " is not enforced yet: these rules cannot be loaded "
+					"(-n accepts them)");
+		assert_non_null(tail);
+		memmove(tail, strchr(tail, '\n'), strlen(strchr(tail, '\n')) + 1);
+		messages[strlen(messages) - 1] = '\0';
+		assert_string_equal(messages, cases[i].said);
+		if (nerrors > 1)
+			continue;
+		assert_int_equal(parse_with(check, text, strlen(text), &rs, &nothing, &nerrors), 0);
+		assert_string_equal(nothing, "");
+		pf_ruleset_free(rs);
+	}
 }
 
 /* --- more than one --- */
@@ -338,7 +364,7 @@ static void reading_goes_on_behind_an_error(void **state)
 		/* an open list does not swallow the file */
 		{"block from { 10.0.0.1\nfoo\npass in\nblock bogus\n",
 		 "2:1: could not resolve \"foo\": Name or service not known\n"
-		 "3:1: syntax error: unexpected \"pass\"\n"
+		 "3:1: syntax error: unexpected \"pass\", expected an address\n"
 		 "4:7: syntax error: unexpected \"bogus\"\n",
 		 3},
 		/* a list is skipped to its end */
@@ -407,7 +433,7 @@ static void the_line_is_shown_with_a_caret(void **state)
 				 "    block ?\n"
 				 "          ^\n"},
 		{"set limit frags\n",
-		 "t:1:16: syntax error: unexpected end of line, expected number\n"
+		 "t:1:16: syntax error: unexpected end of line, expected a number (frags)\n"
 		 "    set limit frags\n"
 		 "                   ^\n"},
 		{"m = 'ab\n", "t:1:5: string has no end\n"
@@ -601,30 +627,30 @@ static void files(void **state)
 {
 	const struct pf_parse_options opt = {.name = "t", .err = stderr};
 	struct pf_ruleset *rs = NULL;
-	unsigned int nerrors = 5;
+	struct pf_parse_result result = {.errors = 5};
 	char path[] = "/tmp/pf-unit-XXXXXX";
 	int fd = mkstemp(path);
 
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "block in\nblock out", 18), 18);
-	assert_int_equal(pf_parse_file(path, &opt, &rs, &nerrors), 0);
-	assert_int_equal(nerrors, 0);
-	assert_int_equal(rs->nrules, 2);
+	assert_int_equal(pf_parse_file(path, &opt, &rs, &result), 0);
+	assert_int_equal(result.errors, 0);
+	assert_int_equal(pf_filter(rs)->n, 2);
 	pf_ruleset_free(rs);
 	close(fd);
 	unlink(path);
-	nerrors = 5;
-	assert_int_equal(pf_parse_file(path, &opt, &rs, &nerrors), -ENOENT);
-	assert_int_equal(nerrors, 0);
-	assert_int_equal(pf_parse_file("/", &opt, &rs, &nerrors), -EISDIR);
+	result.errors = 5;
+	assert_int_equal(pf_parse_file(path, &opt, &rs, &result), -ENOENT);
+	assert_int_equal(result.errors, 0);
+	assert_int_equal(pf_parse_file("/", &opt, &rs, &result), -EISDIR);
 	assert_int_equal(pf_parse_file("/nosuch/file", &opt, &rs, NULL), -ENOENT);
 }
 
 /* A large file comes through in pieces; its end needs no newline. */
 static void large_files(void **state)
 {
-	const struct pf_parse_options opt = {.name = "t", .err = stderr};
+	const struct pf_parse_options opt = {.name = "large", .optimize = PF_OPTIMIZE_NONE};
 	struct pf_ruleset *rs = NULL;
 	char path[] = "/tmp/pf-unit-XXXXXX";
 	int fd = mkstemp(path);
@@ -636,9 +662,9 @@ static void large_files(void **state)
 		fprintf(f, "%sblock in quick from 10.%d.%d.0/24", i ? "\n" : "", i / 256, i % 256);
 	fclose(f);
 	assert_int_equal(pf_parse_file(path, &opt, &rs, NULL), 0);
-	assert_int_equal(rs->nrules, 20000);
-	assert_int_equal(rs->rules[19999].line, 20000);
-	assert_int_equal(rs->rules[19999].src.ip.b[2], 19999 % 256);
+	assert_int_equal(pf_filter(rs)->n, 20000);
+	assert_int_equal(pf_filter(rs)->v[19999].line, 20000);
+	assert_int_equal(pf_filter(rs)->v[19999].src.ip.b[2], 19999 % 256);
 	pf_ruleset_free(rs);
 	unlink(path);
 }
@@ -711,7 +737,7 @@ int main(void)
 		cmocka_unit_test(rules_that_make_no_sense),
 		cmocka_unit_test(what_is_given_twice),
 		cmocka_unit_test(flags_that_never_match),
-		cmocka_unit_test(what_is_known_but_not_built),
+		cmocka_unit_test(what_is_not_enforced),
 		cmocka_unit_test(reading_goes_on_behind_an_error),
 		cmocka_unit_test(errors_in_macros),
 		cmocka_unit_test(endless_macros_are_reported_once),

@@ -215,7 +215,7 @@ static void labels_have_a_length(void **state)
 		err = parse_with(opt, text, strlen(text), &rs, &said, NULL);
 		if (len < PF_LABEL_SIZE) {
 			assert_int_equal(err, 0);
-			assert_int_equal(strlen(rs->rules[0].label), len);
+			assert_int_equal(strlen(pf_filter(rs)->v[0].label), len);
 		} else {
 			assert_int_equal(err, -EINVAL);
 		}
@@ -232,12 +232,12 @@ static void strings_outlive_the_parser(void **state)
 				      "block on $i from <a> to <b> label \"x\"\n");
 
 	(void)state;
-	assert_int_equal(rs->nrules, 2);
+	assert_int_equal(pf_filter(rs)->n, 2);
 	for (size_t i = 0; i < 2; i++) {
-		assert_string_equal(rs->rules[i].ifname, "eth0");
-		assert_string_equal(rs->rules[i].src.table, "a");
-		assert_string_equal(rs->rules[i].dst.table, "b");
-		assert_string_equal(rs->rules[i].label, "x");
+		assert_string_equal(pf_filter(rs)->v[i].ifname, "eth0");
+		assert_string_equal(pf_filter(rs)->v[i].src.table, "a");
+		assert_string_equal(pf_filter(rs)->v[i].dst.table, "b");
+		assert_string_equal(pf_filter(rs)->v[i].label, "x");
 	}
 }
 
@@ -257,9 +257,9 @@ static void a_large_product(void **state)
 	assert_true(asprintf(&text, "block proto { tcp udp } from port { %s} to port { %s}\n",
 			     ports, ports) > 0);
 	rs = parse_ok(text);
-	assert_int_equal(rs->nrules, 2 * N * N);
-	for (size_t i = 0; i < rs->nrules; i++) {
-		r = &rs->rules[i];
+	assert_int_equal(pf_filter(rs)->n, 2 * N * N);
+	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
+		r = &pf_filter(rs)->v[i];
 		assert_int_equal(r->proto, i < N * N ? 6 : 17);
 		assert_int_equal(r->sport.lo, i / N % N + 1);
 		assert_int_equal(r->dport.lo, i % N + 1);

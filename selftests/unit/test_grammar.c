@@ -33,12 +33,12 @@ static void check_rules(const struct rule_case *cases, size_t n)
 		pf_ruleset_auto rs = parse_ok(cases[i].text);
 		const char *what;
 
-		if (rs->nrules != 1)
-			fail_msg("%s: %zu rules", cases[i].text, rs->nrules);
-		what = rule_difference(&rs->rules[0], &cases[i].rule);
+		if (pf_filter(rs)->n != 1)
+			fail_msg("%s: %zu rules", cases[i].text, pf_filter(rs)->n);
+		what = rule_difference(&pf_filter(rs)->v[0], &cases[i].rule);
 		if (what)
 			fail_msg("%s: %s is not as it should be", cases[i].text, what);
-		assert_int_equal(rs->rules[0].line, 1);
+		assert_int_equal(pf_filter(rs)->v[0].line, 1);
 	}
 }
 
@@ -252,7 +252,7 @@ static void white_space_and_comments(void **state)
 		const struct pf_rule want = {BLOCK, .dir = PF_RULE_IN, .ifname = "eth0"};
 		pf_ruleset_auto rs = parse_ok(same[i]);
 
-		if (rs->nrules != 1 || rule_difference(&rs->rules[0], &want))
+		if (pf_filter(rs)->n != 1 || rule_difference(&pf_filter(rs)->v[0], &want))
 			fail_msg("text %zu is another rule", i);
 	}
 }
@@ -268,7 +268,7 @@ static void empty_texts(void **state)
 		struct pf_options want;
 
 		pf_options_init(&want);
-		assert_int_equal(rs->nrules + rs->ntables + rs->nskip + rs->nitems, 0);
+		assert_int_equal(pf_filter(rs)->n + rs->main.ntables + rs->nskip + rs->nitems, 0);
 		assert_null(options_difference(&rs->options, &want));
 	}
 }
@@ -287,10 +287,10 @@ static void rules_know_their_lines(void **state)
 	static const uint32_t lines[] = {2, 2, 5, 9};
 
 	(void)state;
-	assert_int_equal(rs->nrules, ARRAY_SIZE(lines));
+	assert_int_equal(pf_filter(rs)->n, ARRAY_SIZE(lines));
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-		assert_int_equal(rs->rules[i].line, lines[i]);
-	assert_true(rs->rules[3].quick);
+		assert_int_equal(pf_filter(rs)->v[i].line, lines[i]);
+	assert_true(pf_filter(rs)->v[3].quick);
 }
 
 /* --- macros --- */
@@ -310,8 +310,8 @@ static void check_macros(const struct macro_case *cases, size_t n,
 
 		if (parse_with(*opt, cases[i].text, strlen(cases[i].text), &rs, &said, NULL))
 			fail_msg("%s\n%s", cases[i].text, said);
-		for (size_t r = 0; r < rs->nrules; r++) {
-			text_auto rule = rule_text(&rs->rules[r], 0, 0);
+		for (size_t r = 0; r < pf_filter(rs)->n; r++) {
+			text_auto rule = rule_text(&pf_filter(rs)->v[r], 0, 0);
 			char *more = NULL;
 
 			assert_true(asprintf(&more, "%s%s", got, rule) > 0);
@@ -496,10 +496,10 @@ static void block_policy_is_of_its_place(void **state)
 					PF_BLOCK_DROP};
 
 	(void)state;
-	assert_int_equal(rs->nrules, ARRAY_SIZE(kinds));
+	assert_int_equal(pf_filter(rs)->n, ARRAY_SIZE(kinds));
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		assert_int_equal(rs->rules[i].block_kind, kinds[i]);
-	assert_int_equal(rs->rules[1].return_icmp, 0x303);
+		assert_int_equal(pf_filter(rs)->v[i].block_kind, kinds[i]);
+	assert_int_equal(pf_filter(rs)->v[1].return_icmp, 0x303);
 }
 
 static void tables_are_defined(void **state)
@@ -532,13 +532,13 @@ static void tables_are_defined(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(rs->ntables, ARRAY_SIZE(want));
+	assert_int_equal(rs->main.ntables, ARRAY_SIZE(want));
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
-		const char *what = table_difference(&rs->tables[i], &want[i]);
+		const char *what = table_difference(&rs->main.tables[i], &want[i]);
 
 		if (what)
 			fail_msg("table <%s>: %s", want[i].name, what);
-		assert_ptr_equal(pf_ruleset_find_table(rs, want[i].name), &rs->tables[i]);
+		assert_ptr_equal(pf_ruleset_find_table(rs, want[i].name), &rs->main.tables[i]);
 	}
 	assert_null(pf_ruleset_find_table(rs, "e"));
 }
@@ -546,9 +546,8 @@ static void tables_are_defined(void **state)
 static void items_are_in_the_files_order(void **state)
 {
 	pf_ruleset_auto rs = parse_ok("block\ntable <a>\nm = x\npass on { a b }\nset skip on lo\n");
-	static const enum pf_item_kind kinds[] = {PF_ITEM_RULE, PF_ITEM_TABLE, PF_ITEM_TEXT,
-						  PF_ITEM_RULE, PF_ITEM_RULE,  PF_ITEM_TEXT};
-	static const size_t index[] = {0, 0, 0, 1, 2, 0};
+	static const enum pf_item_kind kinds[] = {PF_ITEM_TABLE, PF_ITEM_TEXT, PF_ITEM_TEXT};
+	static const size_t index[] = {0, 0, 0};
 
 	(void)state;
 	assert_int_equal(rs->nitems, ARRAY_SIZE(kinds));
@@ -611,13 +610,13 @@ static void host_names_are_resolved(void **state)
 					.dst = {NET6(128), .neg = true, .ip = {DOC6, .b[15] = 7}}};
 
 	(void)state;
-	assert_int_equal(rs->nrules, 3);
-	assert_null(rule_difference(&rs->rules[0], &four));
-	assert_null(rule_difference(&rs->rules[1], &six));
-	assert_null(rule_difference(&rs->rules[2], &not_six));
-	assert_int_equal(rs->tables[0].nentries, 2);
-	assert_true(rs->tables[0].entries[0].neg && rs->tables[0].entries[1].neg);
-	assert_int_equal(rs->tables[0].entries[1].af, PF_FAMILY_INET6);
+	assert_int_equal(pf_filter(rs)->n, 3);
+	assert_null(rule_difference(&pf_filter(rs)->v[0], &four));
+	assert_null(rule_difference(&pf_filter(rs)->v[1], &six));
+	assert_null(rule_difference(&pf_filter(rs)->v[2], &not_six));
+	assert_int_equal(rs->main.tables[0].nentries, 2);
+	assert_true(rs->main.tables[0].entries[0].neg && rs->main.tables[0].entries[1].neg);
+	assert_int_equal(rs->main.tables[0].entries[1].af, PF_FAMILY_INET6);
 }
 
 int main(void)

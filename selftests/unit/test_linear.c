@@ -152,8 +152,8 @@ static void machine_free(struct machine *m)
 
 static void say_rules(const struct pf_ruleset *rs)
 {
-	for (size_t i = 0; i < rs->nrules; i++) {
-		text_auto text = rule_text(&rs->rules[i], i, PF_PRINT_NUMBER);
+	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
+		text_auto text = rule_text(&pf_filter(rs)->v[i], i, PF_PRINT_NUMBER);
 
 		print_error("%s", text);
 	}
@@ -198,10 +198,10 @@ static void run_packet(struct machine *m, const struct pf_ruleset *rs, size_t wa
 static void check_evaluations(const struct machine *m, const struct pf_ruleset *rs,
 			      const uint64_t *want)
 {
-	uint64_t *got = calloc(rs->nrules + 1, sizeof(*got));
+	uint64_t *got = calloc(pf_filter(rs)->n + 1, sizeof(*got));
 
 	pf_compiled_evaluations(m->c, m->evals, got);
-	for (size_t i = 0; i < rs->nrules; i++) {
+	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
 		if (want[i] && !m->c->reachable[i])
 			fail_msg("rule %zu was evaluated, but is not marked reachable", i);
 		if (got[i] == want[i])
@@ -217,7 +217,7 @@ static void check_ruleset(struct rnd *r, const struct pf_ruleset *rs, size_t pac
 {
 	pf_compiled_auto c = naive_compile(rs);
 	struct machine *m = machine_new(c);
-	uint64_t *evaluations = calloc(rs->nrules + 1, sizeof(*evaluations));
+	uint64_t *evaluations = calloc(pf_filter(rs)->n + 1, sizeof(*evaluations));
 
 	for (size_t i = 0; i < packets; i++) {
 		size_t won;
@@ -369,7 +369,7 @@ static void rules_on_many_interfaces(void **state)
 			rule->ifnot = rnd_percent(&r, 2);
 		}
 		for (size_t i = 0; i < ARRAY_SIZE(naive_ifaces); i++)
-			rs->rules[rnd_below(&r, n)].ifname = naive_ifaces[i].name;
+			pf_filter(rs)->v[rnd_below(&r, n)].ifname = naive_ifaces[i].name;
 		check_ruleset(&r, rs, 50);
 	}
 }

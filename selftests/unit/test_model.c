@@ -67,8 +67,8 @@ static void check_round_trip(const struct pf_ruleset *rs)
 	what = ruleset_difference(rs, back);
 	if (what)
 		fail_msg("%s has changed", what);
-	for (size_t i = 0; i < rs->nrules; i++)
-		assert_int_equal(rs->rules[i].line, back->rules[i].line);
+	for (size_t i = 0; i < pf_filter(rs)->n; i++)
+		assert_int_equal(pf_filter(rs)->v[i].line, pf_filter(back)->v[i].line);
 	/* what -v echoes does not travel */
 	assert_int_equal(back->nitems, 0);
 	again = encoded(back);
@@ -81,7 +81,7 @@ static void all_of_the_language_comes_back(void **state)
 	pf_ruleset_auto rs = parse_ok(rich);
 
 	(void)state;
-	assert_int_equal(rs->nrules, 34);
+	assert_int_equal(pf_filter(rs)->n, 34);
 	check_round_trip(rs);
 }
 
@@ -421,10 +421,10 @@ static char *content_text(const struct pf_ruleset *rs)
 	FILE *f = open_memstream(&text, &n);
 
 	assert_non_null(f);
-	for (size_t i = 0; i < rs->ntables; i++)
-		pf_table_print(f, &rs->tables[i]);
-	for (size_t i = 0; i < rs->nrules; i++)
-		pf_rule_print(f, &rs->rules[i], i, 0);
+	for (size_t i = 0; i < rs->main.ntables; i++)
+		pf_table_print(f, &rs->main.tables[i]);
+	for (size_t i = 0; i < pf_filter(rs)->n; i++)
+		pf_rule_print(f, &pf_filter(rs)->v[i], i, 0);
 	fclose(f);
 	return text;
 }
@@ -478,10 +478,10 @@ static bool survives(const struct pf_buf *b, bool *accepted)
 		assert_null(rs);
 		return (r == -EINVAL || r == -EPROTO) && *err;
 	}
-	for (size_t i = 0; i < rs->nrules; i++) {
+	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
 		enum pf_rule_part part;
 
-		good &= !pf_rule_check(&rs->rules[i], &part);
+		good &= !pf_rule_check(&pf_filter(rs)->v[i], &part);
 	}
 	good = good && encoding_is_fixed(rs) && text_is_fixed(rs);
 	pf_ruleset_free(rs);

@@ -136,8 +136,8 @@ static void check_texts(const struct text_case *cases, size_t n)
 		assert_string_equal(text, want);
 		/* it is a fixed point of parsing and printing */
 		rs = parse_ok(text);
-		assert_int_equal(rs->nrules, 1);
-		again = rule_text(&rs->rules[0], 0, 0);
+		assert_int_equal(pf_filter(rs)->n, 1);
+		again = rule_text(&pf_filter(rs)->v[0], 0, 0);
 		assert_string_equal(again, want);
 	}
 }
@@ -256,11 +256,11 @@ static void text_of_a_file(void **state)
 		"set timeout tcp.first 10\n"
 		"set timeout udp.single 20\n"
 		"set limit states 500\n"
+		"set block-policy return\n"
+		"two = \"a b 7\"\n"
 		"pass in on eth0 inet from <t> to 192.0.2.1 flags S/SA label \"x0\"\n"
 		"pass in on eth0 inet6 from <t> to 2001:db8::1 flags S/SA label \"x1\"\n"
-		"set block-policy return\n"
-		"block return all\n"
-		"two = \"a b 7\"\n";
+		"block return all\n";
 	pf_ruleset_auto rs = parse_ok(in);
 	text_auto text = ruleset_text(rs, 0);
 	text_auto numbered = ruleset_text(rs, PF_PRINT_NUMBER);
@@ -302,7 +302,7 @@ static bool fixed_point(const char *text)
 		return false;
 	}
 	twice = ruleset_text(rs2, 0);
-	if (strcmp(once, twice) == 0 && rs->nrules == rs2->nrules)
+	if (strcmp(once, twice) == 0 && pf_filter(rs)->n == pf_filter(rs2)->n)
 		return true;
 	print_error("%.200s\nis printed as\n%.200s\nand that as\n%.200s\n", text, once, twice);
 	return false;
@@ -352,7 +352,7 @@ static void every_port_name_is_read_back(void **state)
 			continue;
 		text = rule_text(&r, 0, PF_PRINT_PORT_NAMES);
 		if (!parse_with(opt, text, strlen(text), &rs, &said, NULL) &&
-		    rs->rules[0].dport.lo == r.dport.lo)
+		    pf_filter(rs)->v[0].dport.lo == r.dport.lo)
 			continue;
 		print_error("%u is printed as\n%sbut read as something else\n%s", r.dport.lo, text,
 			    said);

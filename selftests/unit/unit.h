@@ -50,15 +50,20 @@ int __lsan_is_turned_off(void)
 static inline int parse_with(struct pf_parse_options opt, const char *text, size_t len,
 			     struct pf_ruleset **rs, char **said, unsigned int *nerrors)
 {
+	struct pf_parse_result result;
 	size_t n = 0;
 	int err;
 
 	*said = NULL;
+	if (!opt.optimize)
+		opt.optimize = PF_OPTIMIZE_NONE;
 	opt.err = open_memstream(said, &n);
 	assert_non_null(opt.err);
 	if (!opt.name)
 		opt.name = "t";
-	err = pf_parse_text(text, len, &opt, rs, nerrors);
+	err = pf_parse_text(text, len, &opt, rs, &result);
+	if (nerrors)
+		*nerrors = result.errors;
 	fclose(opt.err);
 	return err;
 }

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* anchor and its kin, rules in braces, and load anchor. */
+#include <errno.h>
+#include <string.h>
+
+#include "parser.h"
+#include "words.h"
+
+/* "a/b/c", "/a", "../a", "a" and a star: NULL if it is good. */
+const char *pf_anchor_path_error(const char *path, bool star_ok)
+{
+	size_t len = strlen(path);
+	const char *c = path;
+
+	if (!len)
+		return "an anchor's name must not be empty";
+	if (len >= PF_ANCHOR_SIZE)
+		return "the anchor's name is too long";
+	if (*path == '_' || strstr(path, "/_"))
+		return "anchor names that begin with '_' are reserved";
+	if (strpbrk(path, "\"\\\n\t"))
+		return "an anchor's name cannot hold quotes, backslashes or control characters";
+	while (*c == '/')
+		c++;
+	while (*c) {
+		size_t n = strcspn(c, "/");
+
+		if (n >= PF_ANCHOR_NAME_SIZE)
+			return "a part of the anchor's name is too long";
+		if (n == 1 && *c == '*' && (!star_ok || c[1] || c == path))
+			return "'*' stands at the end of a path, behind a '/'";
+		if (!n)
+			return "a part of the anchor's name is empty";
+		c += n;
+		if (*c == '/' && !*++c)
+			return "the anchor's name ends in '/'";
+	}
+	return NULL;
+}
+
+static const char *anchor_name(struct pf_parser *p, bool star_ok, struct pf_loc *loc)
+{
+	const char *name = p->tok.text, *why;
+
+	*loc = p->tok.loc;
+	if (!pf_is(p, TOK_STRING) && !(pf_is(p, TOK_WORD) && !pf_word_reserved(name)))
+		return NULL;
+	pf_next(p);
+	why = pf_anchor_path_error(name, star_ok);
+	if (why)
+		pf_error(p, loc, "%s", why);
+	return name;
+}
+
+/* --- rules in braces --- */
+
+static bool exists_already(const struct pf_block *b, const char *name)
+{
+	for (size_t k = 0; k < PF_LIST_MAX; k++) {
+		for (size_t i = 0; i < b->list[k].n; i++) {
+			const struct pf_anchor *a = pf_rule_ext_of(&b->list[k].v[i])->anchor;
+
+			if (a && a->block && a->path && strcmp(a->path, name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The head, in p->stmt, waits for the block's end. */
+struct pf_block *pf_parse_braces(struct pf_parser *p, const struct pf_loc *loc, bool ether)
+{
+	const struct pf_arena head_arena = p->stmt_arena;
+	const struct pf_stmt_rule head = p->stmt;
+	struct pf_block *outer = p->block, *inner;
+	const unsigned int base = p->base;
+	const bool in_ether = p->in_ether;
+
+	if (p->anchor_depth == PF_ANCHOR_DEPTH) {
+		pf_fatal(p, loc, "anchors are nested too deeply (at most %d)", PF_ANCHOR_DEPTH);
+		return NULL;
+	}
+	inner = pf_ruleset_add_block(p->rs);
+	if (!inner) {
+		pf_error_nomem(p);
+		return NULL;
+	}
+	p->stmt_arena = (struct pf_arena){0};
+	p->base = p->braces;
+	p->block = inner;
+	p->in_ether = ether;
+	p->anchor_depth++;
+	pf_next(p);
+	pf_parse_block(p);
+	p->anchor_depth--;
+	p->base = base;
+	p->block = outer;
+	p->in_ether = in_ether;
+	/* its last token is a brace, the end, or none */
+	p->tok.text = NULL;
+	p->tok.loc.trace = NULL;
+	pf_arena_free(&p->stmt_arena);
+	p->stmt_arena = head_arena;
+	p->stmt = head;
+	if (pf_is(p, TOK_END) && !pf_error_full(p))
+		pf_error(p, loc, "the anchor's braces are not closed");
+	pf_accept(p, '}');
+	return inner;
+}
+
+/* --- the statements --- */
+
+static void check_options(struct pf_parser *p)
+{
+	const struct pf_stmt_rule *s = &p->stmt;
+
+	if (s->seen & PF_SEEN_STATE && s->rule.keep_state)
+		pf_error(p, &s->state_loc, "cannot specify state handling on anchors");
+	if (s->seen & PF_SEEN_ROUTE)
+		pf_error(p, &s->route_loc, "cannot specify route handling on anchors");
+	if (s->nat.given)
+		pf_error(p, &s->nat_loc, "cannot specify translation on anchors");
+	else if (s->rdr.given)
+		pf_error(p, &s->rdr_loc, "cannot specify translation on anchors");
+	if (s->seen & PF_SEEN_DIVERT)
+		pf_error(p, &s->divert_loc, "cannot specify divert on anchors");
+}
+
+static void old_head(struct pf_parser *p, const struct pf_loc *loc)
+{
+	pf_rule_direction(p);
+	pf_rule_interface(p);
+	pf_rule_family(p);
+	pf_rule_proto(p);
+	pf_rule_fromto(p);
+	if (pf_accept_word(p, "rtable"))
+		pf_rule_rtable(p, loc);
+}
+
+static void head(struct pf_parser *p)
+{
+	pf_rule_direction(p);
+	pf_rule_log(p);
+	if (pf_accept_word(p, "quick"))
+		p->stmt.rule.quick = true;
+	pf_rule_interface(p);
+	pf_rule_family(p);
+	pf_rule_proto(p);
+	pf_rule_fromto(p);
+	pf_rule_options(p);
+}
+
+void pf_anchor_statement(struct pf_parser *p, const struct pf_loc *loc, enum pf_rule_action action)
+{
+	struct pf_anchor *a = pf_arena_alloc(&p->rs->arena, sizeof(*a));
+	struct pf_loc name_loc;
+	const char *name;
+
+	if (!a) {
+		pf_error_nomem(p);
+		return;
+	}
+	pf_rule_begin(p, loc, action);
+	pf_unenforced(p, loc, "anchor");
+	p->stmt.old = action != PF_RULE_ACTION_PASS;
+	name = anchor_name(p, true, &name_loc);
+	a->path = pf_keep(p, name);
+	if (p->stmt.old)
+		old_head(p, loc);
+	else
+		head(p);
+	if (p->recover)
+		return;
+	p->stmt.loc.end_col = loc->end_col;
+	if (pf_is(p, '{')) {
+		if (name && strpbrk(name, "/*")) {
+			pf_fatal(p, &name_loc,
+				 "anchor paths with '/' cannot be used for rules in braces");
+			return;
+		}
+		if (name && exists_already(p->block, name)) {
+			pf_fatal(p, &name_loc, "inline anchor '%s' already exists", name);
+			return;
+		}
+		a->block = pf_parse_braces(p, loc, false);
+		if (!a->block)
+			return;
+	} else if (!name) {
+		pf_error(p, loc, "an anchor without rules in braces must have a name");
+		return;
+	}
+	check_options(p);
+	p->stmt.x.anchor = a;
+	pf_expand_rule(p);
+}
+
+/*
+ * The file is a ruleset of its own.  It is read now, so that what is wrong in it is
+ * said now.
+ */
+void pf_load_statement(struct pf_parser *p, const struct pf_loc *loc)
+{
+	struct pf_parse_options opt = *p->opt;
+	struct pf_parse_result result;
+	pf_ruleset_auto rs = NULL;
+	struct pf_loc name_loc, file_loc;
+	const char *name, *file;
+	char *quoted;
+	int err;
+
+	pf_unenforced(p, loc, "load anchor");
+	if (!pf_expect_word(p, "anchor"))
+		return;
+	name = anchor_name(p, false, &name_loc);
+	if (!name) {
+		pf_syntax(p, "an anchor's name", NULL);
+		return;
+	}
+	if (!pf_expect_word(p, "from"))
+		return;
+	file_loc = p->tok.loc;
+	file = pf_value(p, "a file's name", true);
+	quoted = file ? pf_stmt_alloc(p, 2 * strlen(file) + 1) : NULL;
+	if (!quoted)
+		return;
+	pf_word_quote(quoted, file);
+	pf_echo(p, pf_stmt_printf(p, "load anchor \"%s\" from \"%s\"", name, quoted));
+	if (opt.no_files || p->opt->load_depth >= PF_INCLUDE_DEPTH) {
+		pf_error(p, &file_loc,
+			 opt.no_files ? "files cannot be read here"
+				      : "anchors load files too deeply");
+		return;
+	}
+	opt.name = file;
+	opt.err = p->err;
+	opt.lint = false;
+	opt.optimize = PF_OPTIMIZE_NONE;
+	opt.load_depth++;
+	opt.max_errors = p->max_errors - p->result.errors;
+	err = pf_parse_file(file, &opt, &rs, &result);
+	p->result.errors += result.errors;
+	if (err == -ENOENT && p->opt->offline)
+		pf_warn(p, &file_loc, "there is no %s: taken as empty", file);
+	else if (err && !result.errors)
+		pf_error(p, &file_loc, "cannot load %s: %s", file, strerror(-err));
+}
