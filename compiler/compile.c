@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../grammar/names.h"
 #include "compiler.h"
 #include "linear.h"
 
@@ -67,8 +68,10 @@ static int refuse_unbuilt(const struct pf_ruleset *rs, struct pf_compile_error *
 	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
 		const struct pf_rule *r = &pf_filter(rs)->v[i];
 
-		if (r->action <= PF_RULE_ACTION_BLOCK && r->keep_state <= PF_STATE_KEEP && !r->x &&
-		    host_built(&r->src) && host_built(&r->dst))
+		if (r->proto == PF_PROTO_SCTP && (r->sport.op || r->dport.op))
+			; /* its ports are not looked at */
+		else if (r->action <= PF_RULE_ACTION_BLOCK && r->keep_state <= PF_STATE_KEEP &&
+			 !r->x && host_built(&r->src) && host_built(&r->dst))
 			continue;
 		err->line = r->line;
 		snprintf(err->text, sizeof(err->text), "this kind of rule is not enforced yet");

@@ -214,6 +214,9 @@ static void scheduler_option(struct pf_parser *p, struct pf_altq_scheduler *s)
 	const struct scheduler_option *o = scheduler_options, *end = o + NOPTIONS;
 	struct pf_loc loc = p->tok.loc;
 
+	/* FreeBSD's word for it, as an option */
+	if (pf_is_word(p, "codelq"))
+		p->tok.text = "codel";
 	while (o < end && !(o->kinds & BIT(s->kind) && pf_is_word(p, o->word)))
 		o++;
 	if (o == end) {

@@ -128,7 +128,10 @@ static void check_options(struct pf_parser *p)
 
 static void old_head(struct pf_parser *p, const struct pf_loc *loc)
 {
-	pf_rule_direction(p);
+	/* scrub and dummynet have one, translation has not */
+	if (pf_action_list((enum pf_rule_action)p->stmt.rule.action) == PF_LIST_SCRUB ||
+	    p->stmt.rule.action == PF_RULE_ACTION_DUMMYNET)
+		pf_rule_direction(p);
 	pf_rule_interface(p);
 	pf_rule_family(p);
 	pf_rule_proto(p);
@@ -154,6 +157,7 @@ void pf_anchor_statement(struct pf_parser *p, const struct pf_loc *loc, enum pf_
 {
 	struct pf_anchor *a = pf_arena_alloc(&p->rs->arena, sizeof(*a));
 	struct pf_loc name_loc;
+	unsigned int errors;
 	const char *name;
 
 	if (!a) {
@@ -189,7 +193,10 @@ void pf_anchor_statement(struct pf_parser *p, const struct pf_loc *loc, enum pf_
 		pf_error(p, loc, "an anchor without rules in braces must have a name");
 		return;
 	}
+	errors = p->result.errors;
 	check_options(p);
+	if (p->result.errors != errors)
+		return;
 	p->stmt.x.anchor = a;
 	pf_expand_rule(p);
 }
@@ -236,9 +243,13 @@ void pf_load_statement(struct pf_parser *p, const struct pf_loc *loc)
 	opt.lint = false;
 	opt.optimize = PF_OPTIMIZE_NONE;
 	opt.load_depth++;
+	opt.loaded_by = loc->file;
+	opt.loaded_line = loc->line;
 	opt.max_errors = p->max_errors - p->result.errors;
 	err = pf_parse_file(file, &opt, &rs, &result);
 	p->result.errors += result.errors;
+	if (!*p->result.elsewhere)
+		memcpy(p->result.elsewhere, result.elsewhere, sizeof(result.elsewhere));
 	if (err == -ENOENT && p->opt->offline)
 		pf_warn(p, &file_loc, "there is no %s: taken as empty", file);
 	else if (err && !result.errors)

@@ -38,8 +38,8 @@ static const char *check_basic(const struct pf_rule *r, enum pf_rule_part *part)
 {
 	bool icmp = r->proto == PF_PROTO_ICMP || r->proto == PF_PROTO_ICMP6;
 
-	if (has_ports(r) && !tcp_udp(r))
-		return fail(part, PF_PART_PORT, "port only applies to tcp/udp");
+	if (has_ports(r) && !tcp_udp(r) && r->proto != PF_PROTO_SCTP)
+		return fail(part, PF_PART_PORT, "port only applies to tcp/udp/sctp");
 	if ((r->icmp_type || r->icmp_code) && !icmp)
 		return fail(part, PF_PART_ICMP, "icmp-type/code only applies to icmp");
 	if ((r->icmp_type || r->icmp_code) && !r->af)
@@ -159,14 +159,14 @@ static const char *check_rdr(const struct pf_rule *r, enum pf_rule_part *part)
 {
 	const struct pf_pool *target = pf_rule_ext_of(r)->target;
 
-	if (tcp_udp(r))
+	if (tcp_udp(r) || r->proto == PF_PROTO_SCTP)
 		return NULL;
 	if (r->sport.op)
-		return fail(part, PF_PART_PORT, "src port only applies to tcp/udp");
+		return fail(part, PF_PART_PORT, "src port only applies to tcp/udp/sctp");
 	if (r->dport.op)
-		return fail(part, PF_PART_PORT, "dst port only applies to tcp/udp");
+		return fail(part, PF_PART_PORT, "dst port only applies to tcp/udp/sctp");
 	if (target && target->port)
-		return fail(part, PF_PART_RULE, "rpool port only applies to tcp/udp");
+		return fail(part, PF_PART_RULE, "rpool port only applies to tcp/udp/sctp");
 	return NULL;
 }
 

@@ -148,9 +148,11 @@ void pf_syntax(struct pf_parser *p, const char *expected, const char *const *can
 		snprintf(what, sizeof(what), "end of file");
 	else if (t->kind == TOK_NEWLINE)
 		snprintf(what, sizeof(what), "end of line");
+	else if (t->loc.trace && t->text && strlen(t->text) < 40)
+		snprintf(what, sizeof(what), "\"%.39s\" (in $%.15s)", t->text, t->loc.trace->macro);
 	else
 		token_source(t, what, sizeof(what));
-	if (t->kind == TOK_WORD && candidates)
+	if (t->kind == TOK_WORD && t->text && candidates)
 		meant = pf_suggest(t->text, candidates);
 	pf_fatal(p, &t->loc, "syntax error: unexpected %s%s%s%s%s%s", *what ? what : "word",
 		 expected ? ", expected " : "", expected ? expected : "",
@@ -162,7 +164,7 @@ void pf_unenforced(struct pf_parser *p, const struct pf_loc *loc, const char *wh
 	if (!p->opt->enforce || p->stmt_enforced)
 		return;
 	p->stmt_enforced = true;
-	pf_error(p, loc, "%s is not enforced yet: these rules cannot be loaded (-n accepts them)",
+	pf_error(p, loc, "%s: not enforced yet, so these rules cannot be loaded (-n accepts them)",
 		 what);
 }
 
@@ -211,7 +213,9 @@ const char *pf_suggest(const char *word, const char *const *candidates)
 	for (; candidates && *candidates; candidates++) {
 		unsigned int d = distance(word, *candidates, most);
 
-		if (d < best && d > 0) {
+		if (!d) /* a word of the language in the wrong place is no slip of the pen */
+			return NULL;
+		if (d < best) {
 			best = d;
 			found = *candidates;
 		}

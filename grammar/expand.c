@@ -140,6 +140,8 @@ static uint8_t statement_family(const struct pf_stmt_rule *s)
 		af = pool_family(&s->nat, s->old);
 	if (!af && s->target.given)
 		af = pool_family(&s->target, s->old);
+	if (!af && s->divert_hosts.first)
+		af = s->divert_hosts.first->host.af;
 	/* an address of a route has the packet's family */
 	if (!af && s->route.given && !s->route.pool.prefer_ipv6_nexthop)
 		af = pool_family(&s->route, false);
@@ -166,18 +168,22 @@ static bool scopes_agree(const struct combination *c, struct pf_rule *r)
 {
 	const char *s = c->src ? c->src->scope : NULL, *d = c->dst ? c->dst->scope : NULL;
 	const char *scope = s ? s : d;
+	bool same;
 
 	if (s && d && strcmp(s, d) != 0)
 		return false;
 	if (!scope)
 		return true;
-	if (!r->ifname) {
-		r->ifname = scope;
-		return true;
-	}
 	/* lo0 is lo, here */
-	return r->ifnot || strcmp(r->ifname, PF_IF_ANY) == 0 || strcmp(r->ifname, scope) == 0 ||
-	       (strcmp(r->ifname, "lo0") == 0 && strcmp(scope, "lo") == 0);
+	same = r->ifname && (strcmp(r->ifname, scope) == 0 ||
+			     (strcmp(r->ifname, "lo0") == 0 && strcmp(scope, "lo") == 0));
+	if (r->ifname && same == r->ifnot && strcmp(r->ifname, PF_IF_ANY) != 0)
+		return false;
+	if (!same) {
+		r->ifname = scope;
+		r->ifnot = false;
+	}
+	return true;
 }
 
 /* --- one rule --- */
@@ -265,6 +271,26 @@ static bool pools(struct expansion *e, const struct pf_rule *r, struct pf_rule_e
 			&x->target);
 }
 
+/* binat maps one network onto another of the same size. */
+static bool old_binat_ok(struct pf_parser *p, const struct pf_rule *r, const struct pf_rule_ext *x)
+{
+	const struct pf_rule_host *to = x->target ? &x->target->hosts[0].host : NULL;
+
+	if (r->action != PF_RULE_ACTION_BINAT || !to)
+		return true;
+	if (x->target->nhosts > 1 || to->type == PF_HOST_TABLE) {
+		pf_error(p, &p->stmt.target.loc, "binat rule must redirect to a single address");
+		return false;
+	}
+	if (r->src.type == PF_HOST_PREFIX && to->type == PF_HOST_PREFIX &&
+	    r->src.bits != to->bits) {
+		pf_error(p, &p->stmt.target.loc,
+			 "'binat' source mask and redirect mask must be the same");
+		return false;
+	}
+	return true;
+}
+
 static bool divert(struct pf_parser *p, const struct pf_rule *r, struct pf_rule_ext *x)
 {
 	const struct pf_node_host *n = p->stmt.divert_hosts.first;
@@ -341,10 +367,14 @@ static bool extension(struct expansion *e, const struct combination *c, struct p
 	if (c->group)
 		x.group = c->group->id;
 	anchor_of(e, &x);
-	if (!pools(e, r, &x) || !divert(p, r, &x) || !tags(p, r, &x) || p->nomem)
+	if (!pools(e, r, &x) || !old_binat_ok(p, r, &x) || !divert(p, r, &x) || !tags(p, r, &x) ||
+	    p->nomem)
 		return false;
+	/* The padding came with the statement, where it is zero: see memcpy above. */
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-*) */
 	if (memcmp(&x, &pf_rule_ext_none, sizeof(x)) == 0)
 		return true;
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-*) */
 	if (e->last_x && memcmp(&x, e->last_x, sizeof(x)) == 0) {
 		r->x = e->last_x;
 		return true;

@@ -338,9 +338,8 @@ static void dynamic(struct pf_parser *p, const struct pf_loc *loc, const char *t
 }
 
 static void range(struct pf_parser *p, const struct pf_loc *loc, const char *first,
-		  pf_host_list *list)
+		  const char *last, pf_host_list *list)
 {
-	const char *last = pf_value(p, "an address", false);
 	enum pf_family a = PF_FAMILY_INET, b = PF_FAMILY_INET6;
 	struct pf_ip lo, *hi = pf_stmt_new(p, struct pf_ip);
 	struct pf_node_host *n;
@@ -362,6 +361,23 @@ static void range(struct pf_parser *p, const struct pf_loc *loc, const char *fir
 	n->host.af = (uint8_t)a;
 	n->host.ip = lo;
 	n->host.hi = hi;
+}
+
+/* "192.0.2.1-192.0.2.9" is one word: true if it was such a range. */
+static bool joined_range(struct pf_parser *p, const struct pf_loc *loc, const char *text,
+			 pf_host_list *list)
+{
+	const char *dash = strchr(text, '-'), *first;
+	enum pf_family af;
+	struct pf_ip ip;
+
+	if (!dash || !pf_ip_parse(dash + 1, &af, &ip))
+		return false;
+	first = pf_stmt_strndup(p, text, (size_t)(dash - text));
+	if (!first || !pf_ip_parse(first, &af, &ip))
+		return false;
+	range(p, loc, first, dash + 1, list);
+	return true;
 }
 
 static void route_label(struct pf_parser *p, const struct pf_loc *loc, pf_host_list *list)
@@ -396,7 +412,7 @@ static void plain(struct pf_parser *p, pf_host_list *list)
 		}
 	} else {
 		text = pf_value(p, "an address", false);
-		if (!text)
+		if (!text || joined_range(p, &loc, text, list))
 			return;
 	}
 	end = p->tok.loc;
@@ -416,7 +432,7 @@ static void plain(struct pf_parser *p, pf_host_list *list)
 			return;
 		}
 	} else if (pf_accept(p, '-')) {
-		range(p, &loc, text, list);
+		range(p, &loc, text, pf_value(p, "an address", false), list);
 		return;
 	}
 	pf_host_add(p, &loc, text, bits, list);

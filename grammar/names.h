@@ -10,7 +10,13 @@
 #include "addr.h"
 #include "rule.h"
 
-enum { PF_PROTO_ICMP = 1, PF_PROTO_TCP = 6, PF_PROTO_UDP = 17, PF_PROTO_ICMP6 = 58 };
+enum {
+	PF_PROTO_ICMP = 1,
+	PF_PROTO_TCP = 6,
+	PF_PROTO_UDP = 17,
+	PF_PROTO_ICMP6 = 58,
+	PF_PROTO_SCTP = 132
+};
 
 /* Ended by NULL. */
 extern const char *const pf_timeout_names[PF_TIMEOUT_ALL + 1];

@@ -165,6 +165,8 @@ static void received_on(struct pf_parser *p, const struct pf_loc *loc, bool neg)
 
 	pf_seen(p, loc, PF_SEEN_RECEIVED, "received-on");
 	pf_unenforced(p, loc, "received-on");
+	if (n && !n->name)
+		pf_error(p, &n->loc, "received-on takes an interface");
 	if (!n || !n->name)
 		return;
 	p->stmt.x.received_on = n->name;
@@ -539,6 +541,8 @@ static void opt_divert_to(struct pf_parser *p, const struct pf_loc *loc)
 	if (!host)
 		return;
 	pf_host_add(p, &at, host, -1, &p->stmt.divert_hosts);
+	if (p->stmt.divert_hosts.first && p->stmt.divert_hosts.first->scope)
+		pf_error(p, &at, "divert-to takes an address without an interface");
 	if (pf_expect_word(p, "port"))
 		divert_port(p);
 }
@@ -704,6 +708,12 @@ static bool negated(struct pf_parser *p)
 	return true;
 }
 
+/* What stands in front of the options: only for guesses. */
+static const struct pf_handler head[] = {
+	{"in", NULL},	{"out", NULL},	 {"log", NULL},	  {"quick", NULL}, {"on", NULL},
+	{"inet", NULL}, {"inet6", NULL}, {"proto", NULL}, {"all", NULL},   {"from", NULL},
+	{"to", NULL},	{"port", NULL},	 {"os", NULL},	  {NULL, NULL}};
+
 void pf_rule_options(struct pf_parser *p)
 {
 	bool comma = false;
@@ -720,5 +730,5 @@ void pf_rule_options(struct pf_parser *p)
 			return;
 		break;
 	}
-	pf_syntax(p, NULL, pf_handler_words(p, options, NULL));
+	pf_syntax(p, NULL, pf_handler_words(p, options, head));
 }

@@ -102,7 +102,14 @@ static int parse(const char *text, size_t len, dev_t dev, ino_t ino,
 {
 	pf_ruleset_auto rs = pf_ruleset_new();
 	struct pf_parser *p = calloc(1, sizeof(*p));
-	struct pf_file first = {.text = text, .len = len, .dev = dev, .ino = ino};
+	struct pf_file first = {
+		.text = text,
+		.len = len,
+		.dev = dev,
+		.ino = ino,
+		.by = opt->loaded_by,
+		.by_line = opt->loaded_line,
+	};
 	int err = -ENOMEM;
 
 	first.name = opt->name;

@@ -10,6 +10,8 @@
 
 #include "rule.h"
 
+struct pf_file;
+
 /* A macro given on the command line: it wins over one of the same name in the file. */
 struct pf_define {
 	const char *name;
@@ -34,6 +36,9 @@ struct pf_parse_options {
 	bool lint_interfaces; /* also about interfaces that are not there now */
 	bool no_dns;	      /* host names are errors */
 	bool no_files; /* include, load anchor and table files are errors: for untrusted text */
+	/* load anchor: where; for messages */
+	const struct pf_file *loaded_by;
+	unsigned int loaded_line;
 	unsigned int load_depth; /* files that load anchors from files; 0 outside */
 	/*
 	 * enum pf_optimize.  DEFAULT: as set ruleset-optimization says, or basic; others:

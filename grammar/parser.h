@@ -351,7 +351,7 @@ __attribute__((format(printf, 3, 4))) void pf_fatal(struct pf_parser *p, const s
  * NULL.  candidates: words of which one may have been meant, ended by NULL, or NULL.
  */
 void pf_syntax(struct pf_parser *p, const char *expected, const char *const *candidates);
-/* With -f: "what is not enforced yet". */
+/* With -f: "what: not enforced yet". */
 void pf_unenforced(struct pf_parser *p, const struct pf_loc *loc, const char *what);
 /* Out of memory: said once, at the end. */
 void pf_error_nomem(struct pf_parser *p);

@@ -23,6 +23,8 @@ static void interface_name(struct pf_parser *p, struct pf_node_if *n)
 			 name, PF_IFNAME_SIZE - 1);
 	else if (!pf_name_ok(name, PF_IFNAME_SIZE))
 		pf_error(p, &n->loc, "'%s' is no interface name", name);
+	else if (strcmp(name, PF_IF_ANY) == 0)
+		pf_error(p, &n->loc, "an interface cannot be called '%s'", name);
 	else if (p->opt->lint_interfaces && !p->opt->offline &&
 		 pf_if_lookup(p, name) == PF_IF_UNKNOWN) {
 		const char *meant = pf_if_suggest(p, name);

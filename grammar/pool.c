@@ -110,10 +110,14 @@ static void element(struct pf_parser *p, struct pf_stmt_pool *out, bool old)
 	} else if (host_at_interface(p, &one)) {
 		/* done there */
 	} else if (old && (pf_is(p, TOK_WORD) || pf_is(p, TOK_STRING)) &&
-		   !pf_ip_parse(p->tok.text, &af, &ip)) {
+		   !pf_ip_parse(p->tok.text, &af, &ip) && !strchr(p->tok.text, '%')) {
 		only_interface(p, &one);
 	} else {
 		pf_parse_host(p, &one);
+		/* "fe80::1%em0" is "(em0 fe80::1)", where that can be said */
+		for (struct pf_node_host *n = one.first; n; n = n->next)
+			if (n->scope && !n->from_name)
+				n->ifname = n->scope;
 	}
 	if (pf_accept_word(p, "weight") && pf_number(p, "weight", 1, UINT16_MAX, &weight))
 		for (struct pf_node_host *n = one.first; n; n = n->next)
@@ -171,9 +175,7 @@ static void hash_key(struct pf_parser *p, struct pf_stmt_pool *out)
 	struct pf_loc loc = p->tok.loc;
 	const char *text = p->tok.text;
 
-	if (pf_is(p, TOK_STRING)) {
-		pf_next(p);
-	} else if (pf_is(p, TOK_WORD) && strncmp(text, "0x", 2) == 0) {
+	if (pf_is(p, TOK_STRING) || (pf_is(p, TOK_WORD) && strncmp(text, "0x", 2) == 0)) {
 		pf_next(p);
 	} else {
 		for (size_t i = 0; pf_is(p, TOK_WORD) && not_keys[i]; i++)
@@ -303,6 +305,10 @@ static bool host_ok(struct pf_parser *p, const struct pf_stmt_pool *sp,
 {
 	const struct pf_pool *pool = &sp->pool;
 
+	if (n->ifname && !routing) {
+		pf_error(p, &n->loc, "an interface with the address is for routing only");
+		return false;
+	}
 	switch (n->host.type) {
 	case PF_HOST_TABLE:
 		if (pool->type != PF_POOL_BITMASK)
@@ -357,6 +363,20 @@ static int count_hosts(struct pf_parser *p, const struct pf_stmt_pool *sp, uint8
 	return n ? n : -1;
 }
 
+/* Options that only translation, or only routing has. */
+static bool options_belong(struct pf_parser *p, const struct pf_stmt_pool *sp, bool routing)
+{
+	const struct pf_pool *pool = &sp->pool;
+
+	if (routing && (pool->static_port || pool->mape_offset || pool->endpoint_independent))
+		pf_error(p, &sp->loc, "options of nat-to are not for routing");
+	else if (!routing && pool->prefer_ipv6_nexthop)
+		pf_error(p, &sp->loc, "prefer-ipv6-nexthop is for routing only");
+	else
+		return true;
+	return false;
+}
+
 static bool options_ok(struct pf_parser *p, const struct pf_stmt_pool *sp, bool rdr)
 {
 	const struct pf_pool *pool = &sp->pool;
@@ -383,13 +403,13 @@ static bool options_ok(struct pf_parser *p, const struct pf_stmt_pool *sp, bool 
 
 /* "port 1024:*" has as many ports as the rule's destination. */
 static bool fill_star(struct pf_parser *p, const struct pf_stmt_pool *sp, struct pf_pool *pool,
-		      const struct pf_rule_port *dport)
+		      bool rdr, const struct pf_rule_port *dport)
 {
 	long hi = pool->port;
 
 	if (!sp->star)
 		return true;
-	if (dport && dport->op == PF_PORT_RANGE)
+	if (rdr && dport && dport->op == PF_PORT_RANGE)
 		hi += dport->hi - dport->lo;
 	if (hi > 65535) {
 		pf_error(p, &sp->port_loc, "the ports from %u on are too few", pool->port);
@@ -431,7 +451,7 @@ const struct pf_pool *pf_pool_make(struct pf_parser *p, const struct pf_stmt_poo
 	const struct pf_rule_host *first;
 	struct pf_pool *pool;
 
-	if (n < 0 || (!routing && !options_ok(p, sp, rdr)))
+	if (n < 0 || !options_belong(p, sp, routing) || (!routing && !options_ok(p, sp, rdr)))
 		return NULL;
 	pool = pf_arena_alloc(&p->rs->arena, sizeof(*pool));
 	if (!pool) {
@@ -440,7 +460,7 @@ const struct pf_pool *pf_pool_make(struct pf_parser *p, const struct pf_stmt_poo
 	}
 	*pool = sp->pool;
 	pool->key = pf_keep(p, pool->key);
-	if (!copy_hosts(p, sp, af, pool, (unsigned int)n) || !fill_star(p, sp, pool, dport))
+	if (!copy_hosts(p, sp, af, pool, (unsigned int)n) || !fill_star(p, sp, pool, rdr, dport))
 		return NULL;
 	first = &pool->hosts[0].host;
 	if (n > 1 && pool->type == PF_POOL_BITMASK) {

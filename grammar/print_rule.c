@@ -334,6 +334,8 @@ static void add_state_options(struct pf_printed_list *l, const struct pf_state_o
 		pf_printed_list_add(l, "sloppy");
 	if (o->pflow)
 		pf_printed_list_add(l, "pflow");
+	if (o->allow_related)
+		pf_printed_list_add(l, "allow-related");
 	for (int i = 0; i < PF_TIMEOUT_ALL; i++)
 		if (o->timeout[i])
 			pf_printed_list_add(l, "%s %u", pf_timeout_names[i], o->timeout[i]);
@@ -476,7 +478,7 @@ static void print_old_scrub_options(FILE *f, const struct pf_scrub *s)
 
 static void print_scrub(FILE *f, const struct pf_rule *r, const struct pf_rule_ext *x)
 {
-	bool old = r->action == PF_RULE_ACTION_SCRUB && !x->anchor;
+	bool old = pf_action_list((enum pf_rule_action)r->action) == PF_LIST_SCRUB && !x->anchor;
 
 	if (old)
 		print_old_scrub_options(f, &x->scrub);
@@ -488,6 +490,8 @@ static void print_scrub(FILE *f, const struct pf_rule *r, const struct pf_rule_e
 		return;
 	if (x->scrub.reassemble_tcp)
 		fputs(" reassemble tcp", f);
+	if (r->action == PF_RULE_ACTION_NO_SCRUB)
+		return;
 	fputs(x->scrub.fragment_no_reassemble ? " fragment no reassemble" : " fragment reassemble",
 	      f);
 }

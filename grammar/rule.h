@@ -234,6 +234,7 @@ struct pf_state_opts {
 	const char *overload; /* table */
 	bool flush, flush_global;
 	bool no_sync, if_bound, sloppy, pflow;
+	bool allow_related;		  /* FreeBSD: further associations of SCTP */
 	bool floating;			  /* written, against set state-policy if-bound */
 	uint8_t source_track;		  /* enum pf_source_track */
 	uint32_t timeout[PF_TIMEOUT_ALL]; /* seconds; 0 the global one */

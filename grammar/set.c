@@ -35,8 +35,8 @@ static const char *word_of(struct pf_parser *p, const char *what, const char *co
 
 static void timeout(struct pf_parser *p)
 {
-	const char *name = word_of(p, "timeout", pf_timeout_names);
 	struct pf_loc loc = p->tok.loc;
+	const char *name = word_of(p, "timeout", pf_timeout_names);
 	bool count;
 	long long n;
 	int id;
@@ -172,6 +172,8 @@ static void set_state_defaults(struct pf_parser *p, const struct pf_loc *loc)
 		pf_error(p, loc, "state-defaults are given twice");
 	p->state_defaults_given = true;
 	p->state_defaults_loc = *loc;
+	/* the statement's memory is used again */
+	p->state_defaults_loc.trace = NULL;
 	memset(&p->state_defaults, 0, sizeof(p->state_defaults));
 	pf_state_options(p, &p->state_defaults, false);
 	/* it outlives the statement */
@@ -240,6 +242,11 @@ static void set_skip(struct pf_parser *p, const struct pf_loc *loc)
 	for (struct pf_node_if *n = ifs.first; n && text && !p->recover; n = n->next) {
 		char *quoted;
 
+		if (n->name && strcmp(n->name, PF_IF_ANY) == 0) {
+			pf_error(p, &n->loc,
+				 "set skip on any would skip all: pfctl-linux -d disables pf");
+			return;
+		}
 		if (n->neg || !n->name) {
 			pf_error(p, &n->loc, "set skip on %s%s is not supported",
 				 n->neg ? "! " : "", n->name ? n->name : "rdomain");
@@ -354,7 +361,7 @@ static bool percent(struct pf_parser *p, double *out)
 	return false;
 }
 
-static void syncookie_marks(struct pf_parser *p)
+static void syncookie_marks(struct pf_parser *p, const struct pf_loc *loc)
 {
 	double start = 0, end = 0;
 
@@ -369,8 +376,10 @@ static void syncookie_marks(struct pf_parser *p)
 	}
 	if (!pf_expect(p, ')', "\")\""))
 		return;
-	if (end >= start)
-		pf_error(p, &p->tok.loc, "syncookies: start must be above end");
+	if (!start || !end)
+		pf_error(p, loc, "syncookies adaptive needs both start and end");
+	else if (end >= start)
+		pf_error(p, loc, "syncookies: start must be above end");
 	pf_echo(p, pf_stmt_printf(p, "set syncookies adaptive (start %g%%, end %g%%)", start, end));
 }
 
@@ -384,7 +393,7 @@ static void set_syncookies(struct pf_parser *p, const struct pf_loc *loc)
 	if (*word != 'n')
 		pf_unenforced(p, loc, "set syncookies");
 	if (word[1] == 'd' && pf_accept(p, '('))
-		syncookie_marks(p);
+		syncookie_marks(p, loc);
 	else
 		pf_echo(p, pf_stmt_printf(p, "set syncookies %s", word));
 }

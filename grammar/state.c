@@ -15,6 +15,7 @@ enum {
 	GIVEN_SLOPPY = 64,
 	GIVEN_PFLOW = 128,
 	GIVEN_NO_SYNC = 256,
+	GIVEN_RELATED = 512,
 };
 
 #define RATE_LARGEST (UINT32_MAX / 1000) /* PF_THRESHOLD_MAX of pfvar.h */
@@ -129,10 +130,18 @@ static void opt_pflow(struct pf_parser *p, const struct pf_loc *loc, struct pf_s
 	s->opts.pflow = true;
 }
 
+static void opt_allow_related(struct pf_parser *p, const struct pf_loc *loc,
+			      struct pf_stmt_state *s)
+{
+	twice(p, loc, s, GIVEN_RELATED, "allow-related");
+	s->opts.allow_related = true;
+}
+
 static const struct {
 	const char *word;
 	void (*handle)(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s);
 } options[] = {
+	{"allow-related", opt_allow_related},
 	{"max", opt_max},
 	{"max-src-nodes", opt_nodes},
 	{"max-src-states", opt_states},
@@ -250,6 +259,8 @@ static bool any_option(const struct pf_state_opts *o)
 {
 	static const struct pf_state_opts none;
 
+	/* The padding is zero: the statement is cleared before it is filled in. */
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-*) */
 	return memcmp(o, &none, sizeof(none)) != 0;
 }
 

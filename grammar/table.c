@@ -91,6 +91,9 @@ static void entry(struct pf_parser *p, struct pf_table_def *t)
 	for (const struct pf_node_host *n = one.first; n; n = n->next) {
 		const char *why = why_not(&n->host);
 
+		/* of an interface's addresses it goes unsaid: they would not fit otherwise */
+		if (n->scope && !n->from_name)
+			why = "a table cannot hold an address of one interface only (%)";
 		if (why) {
 			pf_error(p, &n->loc, "%s", why);
 			return;

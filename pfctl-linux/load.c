@@ -105,7 +105,8 @@ int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm)
 		.lint_interfaces = c->lint,
 		.no_dns = c->no_dns,
 		.optimize = c->optimize,
-		.weights = pfctl_profile,
+		/* there may be no pfd to ask */
+		.weights = c->offline ? NULL : pfctl_profile,
 		.weights_ctx = c,
 	};
 	pf_ruleset_auto rs = NULL;

@@ -69,7 +69,8 @@ static void check_errors(const struct error_case *cases, size_t n)
 static void syntax_errors(void **state)
 {
 	static const struct error_case cases[] = {
-		{"pass in on eth0 form any\n", "1:17: syntax error: unexpected \"form\"\n", 1},
+		{"pass in on eth0 form any\n",
+		 "1:17: syntax error: unexpected \"form\"; did you mean \"from\"?\n", 1},
 		{"block in in", "1:10: syntax error: unexpected \"in\"\n", 1},
 		{"\n\n\tblock\tin in", "3:11: syntax error: unexpected \"in\"\n", 1},
 		{"block \\\n\\\n  in in", "3:6: syntax error: unexpected \"in\"\n", 1},
@@ -236,9 +237,9 @@ static void names_that_cannot_be(void **state)
 static void rules_that_make_no_sense(void **state)
 {
 	static const struct error_case cases[] = {
-		{"block to port 80\n", "1:15: port only applies to tcp/udp\n", 1},
+		{"block to port 80\n", "1:15: port only applies to tcp/udp/sctp\n", 1},
 		{"block proto { tcp udp icmp } from port 1 to port 2\n",
-		 "1:40: port only applies to tcp/udp\n", 1},
+		 "1:40: port only applies to tcp/udp/sctp\n", 1},
 		{"block inet proto tcp icmp-type 8\n",
 		 "1:22: icmp-type/code only applies to icmp\n", 1},
 		{"block inet6 proto icmp6 icmp-type 8\n",
@@ -339,7 +340,7 @@ static void what_is_not_enforced(void **state)
 				 -EINVAL);
 		assert_int_equal(nerrors, cases[i].nerrors);
 		messages = messages_of(said);
-		tail = strstr(messages, " is not enforced yet: these rules cannot be loaded "
+		tail = strstr(messages, ": not enforced yet, so these rules cannot be loaded "
 					"(-n accepts them)");
 		assert_non_null(tail);
 		memmove(tail, strchr(tail, '\n'), strlen(strchr(tail, '\n')) + 1);
@@ -391,7 +392,7 @@ static void errors_in_macros(void **state)
 {
 	static const struct error_case cases[] = {
 		{"m = \"from 300.0.0.1\"\nblock in $m\n", "2:10: 300.0.0.1 is not an address\n", 1},
-		{"m = \"x y z\"\nblock $m\n", "2:7: syntax error: unexpected \"$m\"\n", 1},
+		{"m = \"x y z\"\nblock $m\n", "2:7: syntax error: unexpected \"x\" (in $m)\n", 1},
 		{"n = 'label \"x'\nblock $n\nblock in in\n",
 		 "2:7: string has no end\n3:10: syntax error: unexpected \"in\"\n", 2},
 		{"i = \"$j\"\nj = \"$k\"\nblock on $i\n", "3:10: macro 'k' is not defined\n", 1},

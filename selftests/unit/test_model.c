@@ -315,7 +315,7 @@ static const struct bad_rule bad_rules[] = {
 	{"port", {.proto = 6, .sport = {PF_PORT_RANGE, 2, 1}}, "ends before it begins"},
 	{"port", {.proto = 6, .dport = {PF_PORT_OUTSIDE, 2, 1}}, "ends before it begins"},
 	/* pf_rule_check()'s */
-	{"port", {.sport = {PF_PORT_EQ, 2, 2}}, "port only applies to tcp/udp"},
+	{"port", {.sport = {PF_PORT_EQ, 2, 2}}, "port only applies to tcp/udp/sctp"},
 	{"flags", {.proto = 17, .flags = 2, .flagset = 2}, "flags only apply to tcp"},
 	{"state", {BLOCK, .keep_state = true}, "only for pass rules"},
 };

@@ -450,10 +450,10 @@ static void nothing_but_some_address_is_read_back(void **state)
 
 /* Names that must be quoted, or would be another token. */
 static const char *const odd_names[] = {
-	"1",	"007",	       "any", "in",  "out",	"port", "self", "a{b", "a}",
-	"{",	"a!",	       "!a",  "a=b", "a/b",	"#a",	"a#b",	"$a",  "a,b",
-	"a\\b", "a'b",	       "-a",  ".a",  "a-b",	"a:b",	"a.b",	"a$b", "(a)",
-	"a|&;", "caf\xc3\xa9", "_a",  ":a",  "a\\\\\n", "'",	"@a",	"%a",  "-1",
+	"1",	       "007", "in",  "out",	"port", "self", "a{b", "a}",  "{",
+	"a!",	       "!a",  "a=b", "a/b",	"#a",	"a#b",	"$a",  "a,b", "a\\b",
+	"a'b",	       "-a",  ".a",  "a-b",	"a:b",	"a.b",	"a$b", "(a)", "a|&;",
+	"caf\xc3\xa9", "_a",  ":a",  "a\\\\\n", "'",	"@a",	"%a",  "-1",
 };
 
 /* Before a quote, a backslash needs a newline between them; names with one may be refused. */

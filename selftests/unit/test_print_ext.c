@@ -413,7 +413,7 @@ static const struct text_case scrubs[] = {
 	{{ACTION(SCRUB), X(SCRUB(.fragment_no_reassemble = true))},
 	 "scrub all fragment no reassemble"},
 	{{ACTION(NO_SCRUB), X(SCRUB(.no_df = true, .fragment_no_reassemble = true))},
-	 "no scrub all"},
+	 "no scrub all no-df"},
 };
 TEXTS_TEST(scrubs)
 
