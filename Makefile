@@ -59,7 +59,7 @@ LIB_OBJ := $(call obj,$(LIB_SRC))
 LOADER_OBJ := $(call obj,$(LOADER_SRC))
 PFCTL_OBJ := $(call obj,$(PFCTL_SRC))
 
-SKEL := $(BUILD)/gen/bpf/datapath.skel.h $(BUILD)/gen/bpf/states.skel.h
+SKEL := $(patsubst %,$(BUILD)/gen/bpf/%.skel.h,datapath rules states)
 LOADER_LIBS := -lbpf -lelf -lz -lmnl -lpcap -lcap-ng -lm
 
 .DELETE_ON_ERROR:

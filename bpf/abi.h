@@ -21,7 +21,7 @@
 #include <stddef.h>
 #endif
 
-#define PF_ABI_VERSION 2
+#define PF_ABI_VERSION 3
 
 #if defined(__bpf__) || !defined(__cplusplus)
 #define PF_ABI_ASSERT(expr) _Static_assert(expr, #expr)
@@ -287,7 +287,9 @@ struct pf_rule_stats {
 
 /* Rule ids: 0 is the implicit default rule, pass without state. */
 #define PF_RULE_DEFAULT	 0
-#define PF_MAX_RULE_IDS	 8192
+#define PF_STATS_CHUNK	 4096
+#define PF_STATS_CHUNKS	 512
+#define PF_MAX_RULE_IDS	 (PF_STATS_CHUNK * PF_STATS_CHUNKS)
 
 /* Interfaces, by ifindex; kept by the loader. */
 #define PF_IFACE_BRIDGED 0x01 /* a bridge port: frames for other stations are ours too */
@@ -344,6 +346,86 @@ struct pf_rule_info {
 #define PF_IFMASK_WORDS 16
 struct pf_ifmask {
 	__u32 w[PF_IFMASK_WORDS];
+	__u32 name; /* 1 + the bit that stands for its own name alone; 0: none does */
+	__u32 pad;
+};
+
+/*
+ * Rules as data: see compiler/tree.h.  A packet's fields, for the tree: 32 bits
+ * each, in host order.  An IPv4 address is in the first of the four words.
+ */
+enum pf_tree_field {
+	PF_TREE_SRC = 0, /* four words */
+	PF_TREE_DST = 4,
+	PF_TREE_SPORT = 8,
+	PF_TREE_DPORT,
+	PF_TREE_PROTO,
+	PF_TREE_DIR,
+	PF_TREE_IFACE, /* pf_ifmask.name */
+	PF_TREE_ICMP,  /* type << 8 | code */
+	PF_TREE_FIELDS,
+	PF_TREE_LEAF = 15,
+};
+
+/* Trees of one family: rules by destination, by source, and the rest. */
+#define PF_TREE_GROUPS	   3
+#define PF_TREE_DEPTH_MOST 48
+#define PF_TREE_NONE	   0xffffffffU
+
+/*
+ * field < PF_TREE_FIELDS: on to node `next`, or to the one behind it if the
+ * packet's field is above `value`.  PF_TREE_LEAF: `next` entries from `value` on.
+ */
+struct pf_tree_node {
+	__u32 next_field; /* next << 4 | field */
+	__u32 value;
+};
+
+/* Entries of leaves, in the order of the rules: a rule's index, perhaps with this. */
+#define PF_TREE_SURE 0x80000000U /* every packet that comes to the leaf matches */
+struct pf_tree_entries {
+	__u32 rule[2]; /* an array's elements take eight bytes at least */
+};
+
+/* What is left of a leaf's list; head is PF_TREE_NONE when nothing is. */
+struct pf_tree_list {
+	__u32 head, at, left;
+};
+
+/* What a rule asks beyond the words that are always compared. */
+enum {
+	PF_TEST_IFACE = 0x0001,	    /* bit ifbit of the mask */
+	PF_TEST_IFACE_NOT = 0x0002, /* ... must be 0 */
+	PF_TEST_SRC = 0x0004,	    /* the four words */
+	PF_TEST_SRC_NOT = 0x0008,   /* ... must differ */
+	PF_TEST_DST = 0x0010,
+	PF_TEST_DST_NOT = 0x0020,
+	PF_TEST_SRC_TABLE = 0x0040,
+	PF_TEST_DST_TABLE = 0x0080, /* _NOT of both as above */
+	PF_TEST_SPORT_NOT = 0x0100, /* the ports must be outside of the range */
+	PF_TEST_DPORT_NOT = 0x0200,
+	PF_TEST_WHOLE = 0x0400, /* no fragment but the first */
+	PF_TEST_FRAGMENT = 0x0800,
+	PF_TEST_KEEP = 0x1000,	/* no packet that keeps no state */
+	PF_TEST_FLAGS = 0x2000, /* TCP's flags, if it is TCP */
+	PF_TEST_NEVER = 0x4000, /* matches no packet: it is in no tree */
+};
+
+/* A rule of the tree.  The first words are as they lie in struct pf_pkt. */
+struct pf_tree_rule {
+	__u32 head, head_mask; /* af, dir, proto, tcp_flags */
+	__u32 icmp, icmp_mask; /* type, code */
+	__u32 src0, src0_mask, dst0, dst0_mask;
+	__u16 sport, sport_span; /* the first one, and how many follow */
+	__u16 dport, dport_span;
+	__u32 tests; /* PF_TEST_* */
+	__u16 ifbit;
+	__u8 quick;
+	__u8 flags, flagset; /* PF_TEST_FLAGS */
+	__u8 pad[3];
+	__u32 src_table, dst_table; /* slots */
+	__u32 pad2;
+	struct pf_addr src, src_mask, dst, dst_mask;
 };
 
 /* TCP, ICMP: what a packet asks of the answer program. */
@@ -415,6 +497,10 @@ struct pf_pkt {
 	__u8 answer_ttl;
 	__u8 pad0;
 	__u32 top_slot; /* 0, but read from memory: see pf_top */
+	/* of the tree's program */
+	__u32 field[16]; /* by enum pf_tree_field */
+	struct pf_tree_list list[PF_TREE_GROUPS];
+	__u32 pad4;
 	__u8 buf[PF_ANSWER_BUF];
 };
 
@@ -463,7 +549,20 @@ PF_ABI_ASSERT(sizeof(struct pf_table_key) == 24);
 PF_ABI_ASSERT(sizeof(struct pf_table_value) == 8);
 PF_ABI_ASSERT(sizeof(struct pf_table_name) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_rule_info) == 24);
+PF_ABI_ASSERT(sizeof(struct pf_ifmask) == 72);
+PF_ABI_ASSERT(sizeof(struct pf_tree_node) == 8);
+PF_ABI_ASSERT(sizeof(struct pf_tree_rule) == 128);
 PF_ABI_ASSERT(sizeof(struct pf_log_rec) == 40);
-PF_ABI_ASSERT(sizeof(struct pf_pkt) == 456);
+PF_ABI_ASSERT(sizeof(struct pf_pkt) == 568);
+/* words that rules compare as one: pf_tree_rule.head, .icmp and ports */
+PF_ABI_ASSERT(__builtin_offsetof(struct pf_pkt, af) % 4 == 0 &&
+	      __builtin_offsetof(struct pf_pkt, dir) == __builtin_offsetof(struct pf_pkt, af) + 1 &&
+	      __builtin_offsetof(struct pf_pkt, proto) ==
+		      __builtin_offsetof(struct pf_pkt, af) + 2 &&
+	      __builtin_offsetof(struct pf_pkt, tcp_flags) ==
+		      __builtin_offsetof(struct pf_pkt, af) + 3);
+PF_ABI_ASSERT(__builtin_offsetof(struct pf_pkt, icmp_type) % 4 == 0 &&
+	      __builtin_offsetof(struct pf_pkt, icmp_code) ==
+		      __builtin_offsetof(struct pf_pkt, icmp_type) + 1);
 
 #endif /* PF_ABI_H */

@@ -464,8 +464,7 @@ SEC("tc") int pf_slow(struct __sk_buff *skb)
 
 inline_always void rule_count(const struct pf_pkt *p, int made_state)
 {
-	__u32 id = p->rule.id;
-	struct pf_rule_stats *rs = bpf_map_lookup_elem(&pf_rule_stats, &id);
+	struct pf_rule_stats *rs = rule_stats(p->rule.id);
 
 	if (!rs)
 		return;
@@ -628,7 +627,7 @@ SEC("tc") int pf_insert(struct __sk_buff *skb)
 	why = state_publish(s, st);
 	if (why == CREATE_OK && fresh) {
 		count(PF_CNT_INSERTS);
-		rs = bpf_map_lookup_elem(&pf_rule_stats, &rule);
+		rs = rule_stats(rule);
 		if (rs)
 			rs->states++;
 	}

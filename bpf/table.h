@@ -352,8 +352,7 @@ noinline_sub struct pf_state *slot_take(__u32 grace)
 /* Adds what a state has counted to the totals of its rule and of the firewall. */
 inline_always void state_retire(struct pf_state *s)
 {
-	__u32 rule = s->rule;
-	struct pf_rule_stats *rs = bpf_map_lookup_elem(&pf_rule_stats, &rule);
+	struct pf_rule_stats *rs = rule_stats(s->rule);
 	int fwd = s->dir == PF_OUT;
 
 	if (rs) {

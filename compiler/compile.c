@@ -9,6 +9,7 @@
 #include "../grammar/names.h"
 #include "compiler.h"
 #include "linear.h"
+#include "tree.h"
 
 static_assert((int)PF_RULE_IN == (int)PF_IN && (int)PF_RULE_OUT == (int)PF_OUT, "directions");
 static_assert((int)PF_FAMILY_INET == (int)PF_AF_INET && (int)PF_FAMILY_INET6 == (int)PF_AF_INET6,
@@ -19,7 +20,14 @@ static_assert((int)PF_TIMEOUT_TCP_FIRST == (int)PFTM_TCP_FIRST_PACKET &&
 		      (int)PF_TIMEOUT_MAX == (int)PFTM_MAX,
 	      "timeouts are numbered alike");
 
-#define MAX_IFACES (PF_IFMASK_WORDS * 32)
+#define MAX_IFACES   (PF_IFMASK_WORDS * 32)
+#define LINEAR_RULES 128
+
+const char *const pf_emitter_names[PF_EMITTER_MAX] = {
+	[PF_EMITTER_AUTO] = "auto",
+	[PF_EMITTER_LINEAR] = "linear",
+	[PF_EMITTER_TREE] = "tree",
+};
 
 void pf_compiled_free(struct pf_compiled *c)
 {
@@ -31,6 +39,9 @@ void pf_compiled_free(struct pf_compiled *c)
 	free(c->skips);
 	free(c->reachable);
 	free(c->edges);
+	free(c->tree.nodes);
+	free(c->tree.entries);
+	free(c->tree.rules);
 	free(c->ifaces);
 	free(c);
 }
@@ -47,6 +58,11 @@ static bool has_iface(const struct pf_compiled *c, const char *name)
 		if (strcmp(c->ifaces[i], name) == 0)
 			return true;
 	return false;
+}
+
+bool pf_iface_own_name(const char *name)
+{
+	return strcmp(name, PF_IF_ANY) != 0 && strcmp(name, "lo") != 0 && strcmp(name, "lo0") != 0;
 }
 
 static bool host_built(const struct pf_rule_host *h)
@@ -148,6 +164,28 @@ static int fill_infos(const struct pf_ruleset *rs, const struct pf_compile_env *
 	return 0;
 }
 
+/*
+ * A is faster as long as a packet meets few rules: its cost grows with their number,
+ * B's hardly (bench/run shows where they meet).
+ */
+static bool tree_is_faster(const struct pf_ruleset *rs)
+{
+	return pf_filter(rs)->n > LINEAR_RULES;
+}
+
+static int emit(const struct pf_ruleset *rs, const struct pf_compile_env *env,
+		struct pf_compiled *c, struct pf_compile_error *err)
+{
+	int r = -E2BIG;
+
+	if (env->emitter == PF_EMITTER_LINEAR)
+		return pf_emit_linear(rs, env, c, err);
+	if (env->emitter == PF_EMITTER_AUTO && !tree_is_faster(rs))
+		r = pf_emit_linear(rs, env, c, err);
+	/* few rules can still be more than A takes */
+	return r == -E2BIG ? pf_emit_tree(rs, env, c, err) : r;
+}
+
 int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env *env,
 		       struct pf_compiled **out, struct pf_compile_error *err)
 {
@@ -170,7 +208,7 @@ int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env 
 	if (!r)
 		r = fill_infos(rs, env, c);
 	if (!r)
-		r = pf_emit_linear(rs, env, c, err);
+		r = emit(rs, env, c, err);
 	if (r)
 		return r;
 	*out = c;
@@ -180,7 +218,7 @@ int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env 
 
 size_t pf_compiled_nevals(const struct pf_compiled *c)
 {
-	return c->nedges + 1;
+	return c->emitter == PF_EMITTER_TREE ? c->nrules + 1 : c->nedges + 1;
 }
 
 /*
@@ -191,6 +229,10 @@ void pf_compiled_evaluations(const struct pf_compiled *c, const uint64_t *evals,
 {
 	uint64_t here = evals[0];
 
+	if (c->emitter == PF_EMITTER_TREE) {
+		memcpy(out, evals, c->nrules * sizeof(*out));
+		return;
+	}
 	memset(out, 0, c->nrules * sizeof(*out));
 	/* first what arrives at each rule, less what leaves the one before it */
 	for (size_t i = 0; i < c->nedges; i++) {

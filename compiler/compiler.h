@@ -18,8 +18,13 @@
 #include "../bpf/abi.h"
 #include "../grammar/rule.h"
 
-/* Straight bytecode in pf's order.  More kinds will stand here beside it. */
-enum pf_emitter { PF_EMITTER_LINEAR };
+enum pf_emitter {
+	PF_EMITTER_AUTO,   /* whichever is faster for the ruleset */
+	PF_EMITTER_LINEAR, /* A: straight bytecode in pf's order; only some hundred rules fit */
+	PF_EMITTER_TREE,   /* B: rules as data, found through decision trees */
+	PF_EMITTER_MAX,
+};
+extern const char *const pf_emitter_names[PF_EMITTER_MAX];
 
 /* Maps that a program refers to; the loader puts their descriptors in. */
 enum pf_code_map {
@@ -65,8 +70,21 @@ struct pf_edge {
 	uint32_t to; /* the number of rules: it ends there */
 };
 
+/* What emitter B makes: the content of the program's arrays. */
+struct pf_tree {
+	struct pf_tree_node *nodes;
+	size_t nnodes;
+	uint32_t *entries;
+	size_t nentries;
+	struct pf_tree_rule *rules; /* nrules */
+	uint32_t roots[2][PF_TREE_GROUPS];
+	/* for people */
+	size_t nleaves, longest, depth;
+};
+
 struct pf_compiled {
 	enum pf_emitter emitter;
+	/* A's */
 	struct bpf_insn *insns;
 	size_t ninsns;
 	struct pf_reloc *relocs;
@@ -77,6 +95,7 @@ struct pf_compiled {
 	bool *reachable;	    /* nrules: the others can never be evaluated */
 	struct pf_edge *edges;
 	size_t nedges;
+	struct pf_tree tree;		/* B's */
 	char (*ifaces)[PF_IFNAME_SIZE]; /* bit i of an interface's mask: it is ifaces[i] */
 	size_t nifaces;
 };
@@ -87,6 +106,7 @@ struct pf_compile_env {
 	int (*table_slot)(void *ctx, const char *name);
 	void *ctx;
 	const uint32_t *rule_ids; /* one for each rule */
+	enum pf_emitter emitter;
 };
 
 struct pf_compile_error {
@@ -105,7 +125,10 @@ void pf_compiled_free(struct pf_compiled *c);
 void pf_compiled_freep(struct pf_compiled **c);
 #define pf_compiled_auto __attribute__((cleanup(pf_compiled_freep))) struct pf_compiled *
 
-/* Number of u64 in the PF_CODE_EVALS value. */
+/* Is it the name of at most one interface?  Others may stand for several, or beside another. */
+bool pf_iface_own_name(const char *name);
+
+/* Number of u64 in the PF_CODE_EVALS value; with emitter B, of such values. */
 size_t pf_compiled_nevals(const struct pf_compiled *c);
 
 /* evals summed over the CPUs -> how often each of the nrules rules was evaluated. */

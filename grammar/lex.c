@@ -450,6 +450,21 @@ static bool source_end(struct pf_parser *p, struct pf_token *t)
 	return true;
 }
 
+/* A dash and a number; "-10.0.0.1" is a dash and an address. */
+static bool negative(const struct pf_source *s)
+{
+	size_t at = s->at + 1;
+
+	while (at < s->len && is((unsigned char)s->text[at], C_DIGIT))
+		at++;
+	if (at == s->at + 1)
+		return false;
+	if (at < s->len)
+		return !is((unsigned char)s->text[at], C_REST);
+	/* the word may go on behind a macro's end */
+	return !s->trace || !is(look(s->below), C_REST);
+}
+
 static void lex(struct pf_parser *p, struct pf_token *t)
 {
 	struct pf_source *s;
@@ -475,16 +490,8 @@ static void lex(struct pf_parser *p, struct pf_token *t)
 		if (!s->trace)
 			new_line(s);
 		t->kind = TOK_NEWLINE;
-	} else if (is(c, C_FIRST) || (c == '-' && is(look2(s), C_DIGIT))) {
-		size_t at = s->at;
-
+	} else if (is(c, C_FIRST) || (c == '-' && negative(s))) {
 		t->kind = word(p, t);
-		if (c == '-' && t->kind == TOK_WORD) {
-			/* "-10.0.0.1": a dash, and an address */
-			s->at = at + 1;
-			loc_end(&t->loc, s);
-			t->kind = '-';
-		}
 	} else if (c == '"' || c == '\'') {
 		t->kind = string(p, t);
 	} else if (c == '<' && table(p, t)) {

@@ -116,9 +116,9 @@ static void netif_changed(void *ctx, struct pf_netif *i, bool gone)
 	/* first what the rules need to know, then the packets */
 	tell_iface(g, i, gone);
 	if (g->active)
-		pf_generation_netif(g->active, i, gone);
+		pf_program_netif(&g->active->program, g->active->code, i, gone);
 	if (g->fallback)
-		pf_generation_netif(g->fallback, i, gone);
+		pf_program_netif(&g->fallback->program, g->fallback->code, i, gone);
 	if (gone)
 		pf_attach_forget(&g->attach, i->ifindex);
 	else
@@ -179,7 +179,7 @@ static int grow(struct pf_engine *g, uint32_t states, struct pf_error_text *e)
 	apply = pf_datapath_apply(&next);
 	for (size_t i = 0; i < 2; i++)
 		if (gens[i] && !err)
-			err = bpf_map_update_elem(gens[i]->jump, &slot, &apply, BPF_ANY);
+			err = bpf_map_update_elem(gens[i]->program.jump, &slot, &apply, BPF_ANY);
 	if (err)
 		pf_fail(e, err, "cannot enlarge the state table: %s", strerror(-err));
 	else
@@ -189,7 +189,7 @@ static int grow(struct pf_engine *g, uint32_t states, struct pf_error_text *e)
 		apply = pf_datapath_apply(&g->dp);
 		for (size_t i = 0; i < 2; i++)
 			if (gens[i])
-				bpf_map_update_elem(gens[i]->jump, &slot, &apply, BPF_ANY);
+				bpf_map_update_elem(gens[i]->program.jump, &slot, &apply, BPF_ANY);
 		relink(g, &g->dp, &ignored);
 		pf_datapath_close(&next);
 		free(old);
@@ -745,8 +745,10 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
 		tell_iface(g, i, false);
 	pf_tables_init(&g->tables, &g->dp);
-	pf_generations_init(&g->gens, &g->dp, &g->tables, &g->ifs);
-	err = pf_attach_init(&g->attach, &g->dp, o->attach, e);
+	g->gens.emitter = o->emitter;
+	err = pf_generations_open(&g->gens, &g->dp, &g->tables, &g->ifs, e);
+	if (!err)
+		err = pf_attach_init(&g->attach, &g->dp, o->attach, e);
 	if (!err)
 		err = open_timers(g, e);
 	if (!err)
@@ -773,6 +775,7 @@ void pf_engine_close(struct pf_engine *g)
 	pf_netifs_close(&g->ifs, g->loop);
 	pf_generation_release(g->active);
 	pf_generation_release(g->fallback);
+	pf_generations_close(&g->gens);
 	pf_tables_close(&g->tables);
 	pf_datapath_close(&g->dp);
 	if (g->pin_lock >= 0)

@@ -37,6 +37,7 @@ struct pf_engine_options {
 	const char *pin_dir;
 	const char *log_path;
 	enum pf_attach_kind attach;
+	enum pf_emitter emitter;
 };
 
 /* Are the pins those of another network namespace, which lives? */

@@ -23,84 +23,68 @@
 /* In "PINDIR/gen/ID/tables", beside the flags of abi.h. */
 #define BOUND_INACTIVE 0x100
 
-void pf_generations_init(struct pf_generations *g, const struct pf_datapath *dp,
-			 struct pf_tables *tables, const struct pf_netifs *ifs)
+int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
+			struct pf_tables *tables, const struct pf_netifs *ifs,
+			struct pf_error_text *e)
 {
+	enum pf_emitter emitter = g->emitter;
+
 	memset(g, 0, sizeof(*g));
+	g->emitter = emitter;
 	g->dp = dp;
 	g->tables = tables;
 	g->ifs = ifs;
 	g->next_id = 1;
-	g->ids.next = 1;
+	return pf_rulestats_open(&g->stats, dp, e);
 }
 
-/* --- rule ids --- */
-
-static int read_stats(const struct pf_generations *g, uint32_t id, struct pf_rule_stats *out)
+void pf_generations_close(struct pf_generations *g)
 {
-	size_t n = (size_t)g->dp->ncpus;
-	struct pf_rule_stats *v = calloc(n, sizeof(*v));
-	int err = v ? bpf_map_lookup_elem(pf_datapath_map(g->dp, "pf_rule_stats"), &id, v)
-		    : -ENOMEM;
+	pf_rulestats_close(&g->stats);
+}
 
-	memset(out, 0, sizeof(*out));
-	for (size_t i = 0; i < n && !err; i++) {
-		for (int d = 0; d < 2; d++) {
-			out->packets[d] += v[i].packets[d];
-			out->bytes[d] += v[i].bytes[d];
-		}
-		out->states += v[i].states;
-		out->states_gone += v[i].states_gone;
+static int index_ids(struct pf_generation *gen)
+{
+	size_t n = pf_filter(gen->rs)->n;
+	uint32_t first = UINT32_MAX, last = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		first = gen->rule_ids[i] < first ? gen->rule_ids[i] : first;
+		last = gen->rule_ids[i] > last ? gen->rule_ids[i] : last;
 	}
-	free(v);
-	return err;
-}
-
-static int zero_stats(const struct pf_generations *g, uint32_t id)
-{
-	struct pf_rule_stats *v = calloc((size_t)g->dp->ncpus, sizeof(*v));
-	int err = v ? bpf_map_update_elem(pf_datapath_map(g->dp, "pf_rule_stats"), &id, v, BPF_ANY)
-		    : -ENOMEM;
-
-	free(v);
-	return err;
-}
-
-/* An id that no generation has and no state points at, its counters 0. */
-static int take_id(struct pf_generations *g, uint32_t *out)
-{
-	for (uint32_t tries = 1; tries < PF_MAX_RULE_IDS; tries++) {
-		uint32_t id = g->ids.next;
-		struct pf_rule_stats s;
-
-		g->ids.next = id + 1 < PF_MAX_RULE_IDS ? id + 1 : 1;
-		if (g->ids.refs[id])
-			continue;
-		if (read_stats(g, id, &s) || s.states != s.states_gone)
-			continue;
-		if (zero_stats(g, id))
-			continue;
-		g->ids.refs[id] = 1;
-		*out = id;
+	if (!n)
 		return 0;
-	}
-	return -ENOSPC;
+	gen->id_rules = malloc((last - first + 1) * sizeof(*gen->id_rules));
+	if (!gen->id_rules)
+		return -ENOMEM;
+	memset(gen->id_rules, 0xff, (last - first + 1) * sizeof(*gen->id_rules));
+	gen->id_first = first;
+	gen->nids = last - first + 1;
+	for (size_t i = 0; i < n; i++)
+		gen->id_rules[gen->rule_ids[i] - first] = (uint32_t)i;
+	return 0;
+}
+
+uint32_t pf_generation_rule_nr(const struct pf_generation *gen, uint32_t id)
+{
+	if (!gen || id < gen->id_first || id - gen->id_first >= gen->nids)
+		return UINT32_MAX;
+	return gen->id_rules[id - gen->id_first];
 }
 
 static int take_ids(struct pf_generations *g, struct pf_generation *gen, struct pf_error_text *e)
 {
 	size_t n = pf_filter(gen->rs)->n;
+	uint32_t *ids = calloc(n + 1, sizeof(*ids));
+	int err = ids ? pf_rulestats_take(&g->stats, ids, n, e)
+		      : pf_fail(e, -ENOMEM, "out of memory");
 
-	gen->rule_ids = calloc(n + 1, sizeof(*gen->rule_ids));
-	if (!gen->rule_ids)
-		return pf_fail(e, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < n; i++)
-		if (take_id(g, &gen->rule_ids[i]))
-			return pf_fail(e, -ENOSPC,
-				       "no counters left for %zu rules: states of earlier rulesets "
-				       "still use them",
-				       n);
-	return 0;
+	if (err) {
+		free(ids);
+		return err;
+	}
+	gen->rule_ids = ids;
+	return index_ids(gen) ? pf_fail(e, -ENOMEM, "out of memory") : 0;
 }
 
 /* --- tables --- */
@@ -277,10 +261,12 @@ static int table_slot(void *ctx, const char *name)
 
 /* --- code --- */
 
-static int compile(struct pf_generation *gen, struct pf_error_text *e)
+static int compile(struct pf_generation *gen, enum pf_emitter emitter, struct pf_error_text *e)
 {
-	const struct pf_compile_env env = {
-		.table_slot = table_slot, .ctx = gen, .rule_ids = gen->rule_ids};
+	const struct pf_compile_env env = {.table_slot = table_slot,
+					   .ctx = gen,
+					   .rule_ids = gen->rule_ids,
+					   .emitter = emitter};
 	struct pf_compile_error why;
 	int err = pf_ruleset_compile(gen->rs, &env, &gen->code, &why);
 
@@ -293,151 +279,23 @@ static int compile(struct pf_generation *gen, struct pf_error_text *e)
 	return pf_fail(e, err, "%s", why.text);
 }
 
-/* --- maps --- */
+/* --- the record of tables --- */
 
-static int new_array(const struct pf_datapath *dp, const char *name, const char *value_type,
-		     uint32_t value_size, uint32_t n)
+/* Which table of which slot it has, for a pfd that takes over. */
+static int make_bound(const struct pf_generations *g, struct pf_generation *gen,
+		      struct pf_error_text *e)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts);
+	int err = 0;
 
-	pf_btf_map_types(dp, "u32", value_type, &opts);
-	return bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), value_size, n, &opts);
-}
-
-/* An array of one value that holds n numbers. */
-static int new_numbers(enum bpf_map_type type, const char *name, uint32_t n, uint32_t size)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, opts);
-	int btf = pf_btf_numbers(n, size, &opts);
-	int fd = bpf_map_create(type, name, sizeof(uint32_t), n * size, 1, &opts);
-
-	if (btf >= 0)
-		close(btf);
-	return fd;
-}
-
-static int new_far(const struct pf_datapath *dp)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
-
-	pf_btf_map_types(dp, "u32", "pf_ifmask", &opts);
-	return bpf_map_create(BPF_MAP_TYPE_HASH, "pf_ifaces_far", sizeof(uint32_t),
-			      sizeof(struct pf_ifmask), 65536, &opts);
-}
-
-static int make_maps(const struct pf_generations *g, struct pf_generation *gen,
-		     struct pf_error_text *e)
-{
-	const struct pf_datapath *dp = g->dp;
-	LIBBPF_OPTS(bpf_map_create_opts, jump);
-	LIBBPF_OPTS(bpf_map_create_opts, bound);
-
-	gen->infos = new_array(dp, "pf_rules", "pf_rule_info", sizeof(struct pf_rule_info),
-			       (uint32_t)pf_filter(gen->rs)->n + 1);
-	gen->evals = new_numbers(BPF_MAP_TYPE_PERCPU_ARRAY, "pf_evals",
-				 (uint32_t)pf_compiled_nevals(gen->code), sizeof(uint64_t));
-	gen->ifaces = new_array(dp, "pf_ifaces", "pf_ifmask", sizeof(struct pf_ifmask),
-				PF_IFACE_DIRECT);
-	gen->ifaces_far = new_far(dp);
-	pf_btf_map_types(dp, "u32", "u32", &jump);
-	gen->jump = bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "pf_jump", sizeof(uint32_t),
-				   sizeof(uint32_t), PF_GEN_MAX, &jump);
-	pf_btf_map_types(dp, "u32", "u32", &bound);
+	pf_btf_map_types(g->dp, "u32", "u32", &opts);
 	gen->bound = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pf_bound", sizeof(uint32_t),
-				    sizeof(uint32_t), PF_MAX_TABLES, &bound);
-	if (gen->infos < 0 || gen->evals < 0 || gen->ifaces < 0 || gen->ifaces_far < 0 ||
-	    gen->jump < 0 || gen->bound < 0)
-		return pf_fail(e, -errno, "cannot make maps for the rules: %s", strerror(errno));
-	return 0;
-}
-
-static void iface_mask(const struct pf_generation *gen, const struct pf_netif *i,
-		       struct pf_ifmask *m)
-{
-	memset(m, 0, sizeof(*m));
-	for (size_t bit = 0; bit < gen->code->nifaces; bit++)
-		if (pf_netif_is(i, gen->code->ifaces[bit]))
-			m->w[bit / 32] |= 1U << bit % 32;
-}
-
-void pf_generation_netif(const struct pf_generation *gen, const struct pf_netif *i, bool gone)
-{
-	uint32_t ifindex = (uint32_t)i->ifindex;
-	struct pf_ifmask m;
-
-	if (!gen->code || !gen->code->nifaces)
-		return;
-	iface_mask(gen, i, &m);
-	if (gone)
-		memset(&m, 0, sizeof(m));
-	if (ifindex < PF_IFACE_DIRECT)
-		bpf_map_update_elem(gen->ifaces, &ifindex, &m, BPF_ANY);
-	else if (gone)
-		bpf_map_delete_elem(gen->ifaces_far, &ifindex);
-	else
-		bpf_map_update_elem(gen->ifaces_far, &ifindex, &m, BPF_ANY);
-}
-
-static int fill_maps(const struct pf_generations *g, struct pf_generation *gen,
-		     struct pf_error_text *e)
-{
-	const uint32_t slot = PF_GEN_APPLY;
-	int apply = pf_datapath_apply(g->dp), err = 0;
-
-	for (uint32_t i = 0; i <= pf_filter(gen->rs)->n && !err; i++)
-		err = bpf_map_update_elem(gen->infos, &i, &gen->code->infos[i], BPF_ANY);
-	if (!err)
-		err = bpf_map_update_elem(gen->jump, &slot, &apply, BPF_ANY);
+				    sizeof(uint32_t), PF_MAX_TABLES, &opts);
+	if (gen->bound < 0)
+		err = gen->bound;
 	for (size_t i = 0; i < gen->nbindings && !err; i++)
 		err = record_binding(gen, &gen->bindings[i], true);
-	for (const struct pf_netif *i = g->ifs->first; i; i = i->next)
-		pf_generation_netif(gen, i, false);
-	return err ? pf_fail(e, err, "cannot fill the maps of the rules: %s", strerror(-err)) : 0;
-}
-
-/* --- the program --- */
-
-static void relocate(const struct pf_generations *g, struct pf_generation *gen)
-{
-	const int fds[PF_CODE_MAP_MAX] = {
-		[PF_CODE_SCRATCH] = pf_datapath_map(g->dp, "pf_scratch"),
-		[PF_CODE_COUNTERS] = pf_datapath_map(g->dp, "pf_counters"),
-		[PF_CODE_TABLES] = pf_datapath_map(g->dp, "pf_tables"),
-		[PF_CODE_INFOS] = gen->infos,
-		[PF_CODE_EVALS] = gen->evals,
-		[PF_CODE_IFACES] = gen->ifaces,
-		[PF_CODE_IFACES_FAR] = gen->ifaces_far,
-		[PF_CODE_JUMP] = gen->jump,
-	};
-	const struct pf_compiled *c = gen->code;
-
-	for (size_t i = 0; i < c->nrelocs; i++)
-		c->insns[c->relocs[i].insn].imm = fds[c->relocs[i].map];
-}
-
-static int load(const struct pf_generations *g, struct pf_generation *gen, struct pf_error_text *e)
-{
-	static char log[65536];
-	LIBBPF_OPTS(bpf_prog_load_opts, opts);
-	int err;
-
-	relocate(g, gen);
-	gen->prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "pf_rules", "Dual BSD/GPL",
-				  gen->code->insns, gen->code->ninsns, &opts);
-	if (gen->prog >= 0)
-		return 0;
-	err = gen->prog;
-	/* once more for the reason: a log costs time, so there was none */
-	opts.log_level = 1;
-	opts.log_buf = log;
-	opts.log_size = sizeof(log);
-	gen->prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "pf_rules", "Dual BSD/GPL",
-				  gen->code->insns, gen->code->ninsns, &opts);
-	if (gen->prog >= 0)
-		return 0;
-	pf_say(LOG_DEBUG, "verifier: %s", log);
-	return pf_fail(e, err, "the kernel does not take the program of %zu rules: %s",
-		       pf_filter(gen->rs)->n, strerror(-err));
+	return err ? pf_fail(e, err, "cannot keep the tables: %s", strerror(-err)) : 0;
 }
 
 /* --- pins --- */
@@ -445,17 +303,21 @@ static int load(const struct pf_generations *g, struct pf_generation *gen, struc
 struct gen_pin {
 	const char *name;
 	size_t fd; /* offset of the descriptor in struct pf_generation */
+	bool tree; /* only emitter B has it */
 };
 
 static const struct gen_pin pins[] = {
-	{"infos", offsetof(struct pf_generation, infos)},
-	{"evals", offsetof(struct pf_generation, evals)},
-	{"ifaces", offsetof(struct pf_generation, ifaces)},
-	{"ifaces_far", offsetof(struct pf_generation, ifaces_far)},
-	{"jump", offsetof(struct pf_generation, jump)},
-	{"tables", offsetof(struct pf_generation, bound)},
-	{"model", offsetof(struct pf_generation, model)},
-	{"rules", offsetof(struct pf_generation, prog)},
+	{"infos", offsetof(struct pf_generation, program.infos), false},
+	{"evals", offsetof(struct pf_generation, program.evals), false},
+	{"ifaces", offsetof(struct pf_generation, program.ifaces), false},
+	{"ifaces_far", offsetof(struct pf_generation, program.ifaces_far), false},
+	{"jump", offsetof(struct pf_generation, program.jump), false},
+	{"nodes", offsetof(struct pf_generation, program.nodes), true},
+	{"entries", offsetof(struct pf_generation, program.entries), true},
+	{"tree_rules", offsetof(struct pf_generation, program.rules), true},
+	{"tables", offsetof(struct pf_generation, bound), false},
+	{"model", offsetof(struct pf_generation, model), false},
+	{"rules", offsetof(struct pf_generation, program.prog), false},
 };
 #define NPINS (sizeof(pins) / sizeof(pins[0]))
 
@@ -467,6 +329,18 @@ static int *pin_fd(struct pf_generation *gen, const struct gen_pin *p)
 static void gen_dir(const struct pf_generations *g, uint32_t id, char *buf, size_t size)
 {
 	snprintf(buf, size, "%s/gen/%u", g->dp->pin_dir, id);
+}
+
+/* An array of one value that holds n bytes. */
+static int new_record(uint32_t n)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+	int btf = pf_btf_numbers(n, 1, &opts);
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pf_model", sizeof(uint32_t), n, 1, &opts);
+
+	if (btf >= 0)
+		close(btf);
+	return fd;
 }
 
 /* The ruleset beside its program, so that a restarted pfd knows it. */
@@ -486,7 +360,7 @@ static int make_record(struct pf_generation *gen, struct pf_error_text *e)
 		pf_put_u8(&b, 0);
 	if (b.failed || b.len > RECORD_MOST)
 		return pf_fail(e, -ENOMEM, "out of memory");
-	gen->model = new_numbers(BPF_MAP_TYPE_ARRAY, "pf_model", (uint32_t)b.len, 1);
+	gen->model = new_record((uint32_t)b.len);
 	err = gen->model < 0 ? gen->model : bpf_map_update_elem(gen->model, &zero, b.data, BPF_ANY);
 	return err ? pf_fail(e, err, "cannot keep the rules: %s", strerror(-err)) : 0;
 }
@@ -501,6 +375,8 @@ static int pin(const struct pf_generations *g, struct pf_generation *gen, struct
 	if (mkdir(dir, 0700))
 		return pf_fail(e, -errno, "%s: %s", dir, strerror(errno));
 	for (size_t i = 0; i < NPINS; i++) {
+		if (pins[i].tree && gen->code->emitter != PF_EMITTER_TREE)
+			continue;
 		snprintf(path, sizeof(path), "%s/%s", dir, pins[i].name);
 		err = bpf_obj_pin(*pin_fd(gen, &pins[i]), path);
 		if (err)
@@ -548,8 +424,8 @@ static struct pf_generation *new_generation(uint32_t id, struct pf_ruleset *rs)
 		return NULL;
 	gen->id = id;
 	gen->rs = rs;
-	for (size_t i = 0; i < NPINS; i++)
-		*pin_fd(gen, &pins[i]) = -1;
+	pf_program_init(&gen->program);
+	gen->bound = gen->model = -1;
 	return gen;
 }
 
@@ -578,13 +454,11 @@ int pf_generation_make(struct pf_generations *g, struct pf_ruleset *rs,
 	if (!err)
 		err = take_ids(g, gen, e);
 	if (!err)
-		err = compile(gen, e);
+		err = compile(gen, g->emitter, e);
 	if (!err)
-		err = make_maps(g, gen, e);
+		err = pf_program_load(&gen->program, g->dp, gen->code, g->ifs, e);
 	if (!err)
-		err = fill_maps(g, gen, e);
-	if (!err)
-		err = load(g, gen, e);
+		err = make_bound(g, gen, e);
 	if (!err)
 		err = make_record(gen, e);
 	if (!err)
@@ -601,7 +475,8 @@ int pf_generation_switch(const struct pf_generations *g, const struct pf_generat
 			 struct pf_error_text *e)
 {
 	uint32_t zero = 0;
-	int err = bpf_map_update_elem(pf_datapath_map(g->dp, "pf_top"), &zero, &gen->prog, BPF_ANY);
+	int err = bpf_map_update_elem(pf_datapath_map(g->dp, "pf_top"), &zero, &gen->program.prog,
+				      BPF_ANY);
 
 	return err ? pf_fail(e, err, "cannot put the rules in force: %s", strerror(-err)) : 0;
 }
@@ -610,11 +485,14 @@ void pf_generation_release(struct pf_generation *gen)
 {
 	if (!gen)
 		return;
-	for (size_t i = 0; i < NPINS; i++)
-		if (*pin_fd(gen, &pins[i]) >= 0)
-			close(*pin_fd(gen, &pins[i]));
+	pf_program_close(&gen->program);
+	if (gen->bound >= 0)
+		close(gen->bound);
+	if (gen->model >= 0)
+		close(gen->model);
 	free(gen->bindings);
 	free(gen->rule_ids);
+	free(gen->id_rules);
 	free(gen->base);
 	free(gen->base_evals);
 	pf_compiled_free(gen->code);
@@ -630,9 +508,8 @@ void pf_generation_destroy(struct pf_generations *g, struct pf_generation *gen)
 		return;
 	gen_dir(g, gen->id, dir, sizeof(dir));
 	pf_pin_remove_tree(dir);
-	for (size_t i = 0; gen->rule_ids && i < pf_filter(gen->rs)->n; i++)
-		if (gen->rule_ids[i])
-			g->ids.refs[gen->rule_ids[i]] = 0;
+	if (gen->rule_ids)
+		pf_rulestats_release(&g->stats, gen->rule_ids, pf_filter(gen->rs)->n);
 	while (gen->nbindings)
 		pf_table_unref(g->tables, gen->bindings[--gen->nbindings].table);
 	pf_generation_release(gen);
@@ -650,7 +527,7 @@ static int open_pins(const struct pf_generations *g, struct pf_generation *gen)
 
 		snprintf(path, sizeof(path), "%s/%s", dir, pins[i].name);
 		*fd = bpf_obj_get(path);
-		if (*fd < 0)
+		if (*fd < 0 && !(pins[i].tree && *fd == -ENOENT))
 			return *fd;
 	}
 	return 0;
@@ -662,13 +539,9 @@ static int read_ids(struct pf_generations *g, struct pf_generation *gen, struct 
 	gen->rule_ids = calloc((size_t)n + 1, sizeof(*gen->rule_ids));
 	if (!gen->rule_ids)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n; i++)
 		gen->rule_ids[i] = pf_get_u32(c);
-		if (gen->rule_ids[i] >= PF_MAX_RULE_IDS)
-			return -EINVAL;
-		g->ids.refs[gen->rule_ids[i]] = 1;
-	}
-	return c->bad ? -EINVAL : 0;
+	return c->bad ? -EINVAL : pf_rulestats_adopt(&g->stats, gen->rule_ids, n);
 }
 
 /* The record's padding is not the model's: its length is found by reading. */
@@ -712,6 +585,8 @@ static int read_record(struct pf_generations *g, struct pf_generation *gen, char
 		err = read_model(gen, &c, why, size);
 	if (!err && pf_filter(gen->rs)->n != n)
 		err = -EINVAL;
+	if (!err)
+		err = index_ids(gen);
 	free(data);
 	return err;
 }
@@ -752,9 +627,9 @@ int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generati
 	if (!err)
 		err = read_bindings(g, gen);
 	if (!err)
-		err = compile(gen, e);
+		err = compile(gen, gen->program.nodes < 0 ? PF_EMITTER_LINEAR : PF_EMITTER_TREE, e);
 	if (!err)
-		err = fill_maps(g, gen, e);
+		err = pf_program_refill(&gen->program, g->dp, gen->code, g->ifs, e);
 	if (err) {
 		pf_generation_release(gen);
 		return pf_fail(e, err, "cannot take over the rules in force: %s%s%s",
@@ -860,18 +735,9 @@ void pf_generations_clean(const struct pf_generations *g, const struct pf_genera
 int pf_generation_stats(const struct pf_generations *g, const struct pf_generation *gen,
 			struct pf_rule_stats *stats, uint64_t *evaluations)
 {
-	size_t nevals = pf_compiled_nevals(gen->code), ncpus = (size_t)g->dp->ncpus;
-	uint64_t *v = calloc(nevals * ncpus, sizeof(*v)), *sum = calloc(nevals, sizeof(*sum));
-	uint32_t zero = 0;
-	int err = v && sum ? bpf_map_lookup_elem(gen->evals, &zero, v) : -ENOMEM;
+	int err = pf_program_evaluations(&gen->program, g->dp, gen->code, evaluations);
 
-	for (size_t i = 0; i < nevals * ncpus && !err; i++)
-		sum[i % nevals] += v[i];
 	if (!err)
-		pf_compiled_evaluations(gen->code, sum, evaluations);
-	for (size_t i = 0; i < pf_filter(gen->rs)->n && !err; i++)
-		err = read_stats(g, gen->rule_ids[i], &stats[i]);
-	free(v);
-	free(sum);
+		err = pf_rulestats_read(&g->stats, gen->rule_ids, pf_filter(gen->rs)->n, stats);
 	return err;
 }

@@ -14,6 +14,8 @@
 #include "../grammar/rule.h"
 #include "datapath.h"
 #include "netif.h"
+#include "program.h"
+#include "rulestats.h"
 #include "say.h"
 #include "tables.h"
 
@@ -31,18 +33,15 @@ struct pf_generation {
 	struct pf_ruleset *rs;
 	struct pf_compiled *code;
 	uint32_t *rule_ids; /* pf_filter(rs)->n */
+	uint32_t *id_rules; /* the way back, from id id_first on; ~0 none */
+	uint32_t id_first, nids;
 	struct pf_binding *bindings;
 	size_t nbindings;
-	int prog, infos, evals, ifaces, ifaces_far, jump, bound, model;
+	struct pf_program program;
+	int bound, model;
 	/* what the counters were when they were last cleared */
 	struct pf_rule_stats *base;
 	uint64_t *base_evals;
-};
-
-/* Ids of rules: given out in turn, and not again while a state has one. */
-struct pf_rule_id_pool {
-	uint8_t refs[PF_MAX_RULE_IDS];
-	uint32_t next;
 };
 
 /* What makes and keeps generations. */
@@ -50,12 +49,16 @@ struct pf_generations {
 	const struct pf_datapath *dp;
 	struct pf_tables *tables;
 	const struct pf_netifs *ifs;
-	struct pf_rule_id_pool ids;
+	struct pf_rulestats stats;
 	uint32_t next_id;
+	enum pf_emitter emitter; /* of those that are made */
 };
 
-void pf_generations_init(struct pf_generations *g, const struct pf_datapath *dp,
-			 struct pf_tables *tables, const struct pf_netifs *ifs);
+/* g->emitter is the caller's. */
+int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
+			struct pf_tables *tables, const struct pf_netifs *ifs,
+			struct pf_error_text *err);
+void pf_generations_close(struct pf_generations *g);
 
 /*
  * Makes a generation of rs, which it then owns, also on failure.  `old`, which
@@ -85,9 +88,6 @@ void pf_generation_release(struct pf_generation *gen);
 void pf_generations_clean(const struct pf_generations *g, const struct pf_generation *a,
 			  const struct pf_generation *b);
 
-/* An interface has come, changed or gone: which rules mean it. */
-void pf_generation_netif(const struct pf_generation *gen, const struct pf_netif *i, bool gone);
-
 /* The generation's table of that name, or NULL. */
 struct pf_binding *pf_generation_table(const struct pf_generation *gen, const char *name);
 /* Adds one, with a reference of its own. */
@@ -102,6 +102,9 @@ void pf_generation_activate(const struct pf_generation *gen, struct pf_binding *
 /* Keeps what has changed in its ruleset: what its code does not depend on. */
 int pf_generation_record(const struct pf_generations *g, struct pf_generation *gen,
 			 struct pf_error_text *err);
+
+/* The number of the rule that has this id, ~0 if none of them does. */
+uint32_t pf_generation_rule_nr(const struct pf_generation *gen, uint32_t id);
 
 /* Counters of all its rules as they stand in the kernel, live states not counted. */
 int pf_generation_stats(const struct pf_generations *g, const struct pf_generation *gen,

@@ -3,6 +3,7 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,20 +33,41 @@ struct arguments {
 
 static void usage(FILE *f)
 {
-	fputs("usage: pfd [-dhVvX] [-a auto|tcx|clsact] [-l logfile] [-P pindir] [-p socket]\n", f);
+	fputs("usage: pfd [-dhVvX] [-a auto|tcx|clsact] [-l logfile] [-P pindir] [-p socket]\n"
+	      "           [--emitter auto|linear|tree]\n",
+	      f);
+}
+
+static bool emitter_parse(const char *text, enum pf_emitter *out)
+{
+	for (int i = 0; i < PF_EMITTER_MAX; i++) {
+		if (strcmp(text, pf_emitter_names[i]) == 0) {
+			*out = (enum pf_emitter)i;
+			return true;
+		}
+	}
+	return false;
 }
 
 static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
+	static const struct option longs[] = {{"emitter", required_argument, NULL, 'E'},
+					      {NULL, 0, NULL, 0}};
 	int opt;
 
 	*a = (struct arguments){
 		.socket = PF_SOCKET_DEFAULT,
 		.engine = {.pin_dir = PF_PIN_DIR_DEFAULT, .log_path = PF_LOG_DEFAULT}};
-	while ((opt = getopt(argc, argv, "a:dhl:P:p:VvX")) != -1) {
+	while ((opt = getopt_long(argc, argv, "a:dhl:P:p:VvX", longs, NULL)) != -1) {
 		switch (opt) {
 		case 'a':
 			if (!pf_attach_kind_parse(optarg, &a->engine.attach)) {
+				usage(stderr);
+				return 1;
+			}
+			break;
+		case 'E':
+			if (!emitter_parse(optarg, &a->engine.emitter)) {
 				usage(stderr);
 				return 1;
 			}

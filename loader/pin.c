@@ -119,7 +119,7 @@ static bool private_mounts(void)
 
 int pf_pin_prepare(const char *pin_dir, struct pf_error_text *e)
 {
-	static const char *const dirs[] = {"maps", "links", "gen", "tables"};
+	static const char *const dirs[] = {"maps", "links", "gen", "tables", "stats"};
 	char parent[512], path[512];
 	int err;
 

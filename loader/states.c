@@ -55,14 +55,6 @@ uint32_t pf_states_flush(const struct pf_datapath *dp)
 
 /* --- reading --- */
 
-static uint32_t rule_nr(const struct pf_generation *gen, uint32_t id)
-{
-	for (size_t i = 0; gen && i < pf_filter(gen->rs)->n; i++)
-		if (gen->rule_ids[i] == id)
-			return (uint32_t)i;
-	return UINT32_MAX;
-}
-
 /* As the datapath's sweep reckons, adaptive timeouts included. */
 static uint32_t expires_in(const struct pf_datapath *dp, const struct pf_state *s, uint32_t now)
 {
@@ -108,7 +100,7 @@ static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, 
 	}
 	out->age = (uint32_t)((now - s->creation) / dp->config->hz);
 	out->expires = expires_in(dp, s, (uint32_t)(now >> PF_TICK_SHIFT));
-	out->rule = rule_nr(gen, s->rule);
+	out->rule = pf_generation_rule_nr(gen, s->rule);
 	/* states are floating: they hold on every interface */
 	snprintf(out->ifname, sizeof(out->ifname), "all");
 }
@@ -147,21 +139,18 @@ void pf_states_sum(const struct pf_datapath *dp, struct pf_states_sum *out)
 void pf_states_add_to_rules(const struct pf_datapath *dp, const struct pf_generation *gen,
 			    struct pf_rule_stats *stats)
 {
-	/* rule id -> number + 1: one pass over the states for all rules */
-	uint32_t *nr = calloc(PF_MAX_RULE_IDS, sizeof(*nr));
-
-	if (!nr)
-		return;
-	for (size_t i = 0; i < pf_filter(gen->rs)->n; i++)
-		nr[gen->rule_ids[i]] = (uint32_t)i + 1;
 	for (uint32_t i = 0; i < dp->config->slots; i++) {
 		const struct pf_state *s = &dp->states[i];
 		struct pf_rule_stats *r;
+		uint32_t nr;
 		int in, out;
 
-		if (!is_live(s) || s->rule >= PF_MAX_RULE_IDS || !nr[s->rule])
+		if (!is_live(s))
 			continue;
-		r = &stats[nr[s->rule] - 1];
+		nr = pf_generation_rule_nr(gen, s->rule);
+		if (nr == UINT32_MAX)
+			continue;
+		r = &stats[nr];
 		in = s->dir == PF_IN ? 0 : 1;
 		out = !in;
 		r->packets[0] += s->peer[in].packets;
@@ -169,5 +158,4 @@ void pf_states_add_to_rules(const struct pf_datapath *dp, const struct pf_genera
 		r->bytes[0] += s->peer[in].bytes;
 		r->bytes[1] += s->peer[out].bytes;
 	}
-	free(nr);
 }

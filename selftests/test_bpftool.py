@@ -131,7 +131,8 @@ def test_types_of_every_map():
         eq({p: m["type"] for p, m in maps.items()
             if m["type"] in ("queue", "perf_event_array", "array_of_maps") and p not in without},
            {})
-        eq(sorted(without), ["maps/pf_free", "maps/pf_limbo", "maps/pf_log", "maps/pf_tables"])
+        eq(sorted(without), ["maps/pf_free", "maps/pf_limbo", "maps/pf_log", "maps/pf_rule_stats",
+                            "maps/pf_tables"])
         # all that there should be
         generations = sorted({p.split("/")[1] for p in maps if p.startswith("gen/")})
         eq(len(generations), 2)
@@ -196,7 +197,7 @@ def test_rules_and_counters_by_name():
 
         def stats(nr):
             rule, = [i["id"] for i in infos.values() if i["nr"] == nr]
-            per_cpu = lookup(f"{lab.pin}/maps/pf_rule_stats", rule)
+            per_cpu = lookup(f"{lab.pin}/stats/0", rule)
             out = [[sum(c[f][d] for c in per_cpu) for d in (0, 1)] for f in ("packets", "bytes")]
             return out + [sum(c["states"] for c in per_cpu), sum(c["states_gone"] for c in per_cpu)]
         eq(stats(0), [[3, 0], [84, 0], 0, 0])

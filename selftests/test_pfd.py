@@ -178,7 +178,7 @@ def test_remove_everything():
 
 
 def test_failed_loads_change_nothing():
-    with Lab(rules=OPEN, v6=False) as lab:
+    with Lab(rules=OPEN, v6=False, pfd_args=("--emitter", "linear")) as lab:
         talk = Conversation(lab)
         shown = lab.pf.ctl("-sa").stdout.split("INFO:")[0]
         many = "".join(f"block from 10.{i // 200}.{i % 200}.1\n" for i in range(2000))
@@ -576,7 +576,7 @@ def test_connections_of_the_time_without_rules_are_adopted():
         wait_for("no rules", lambda: lab.pf.rules() == [], 5)
         second = login()
         # a load that fails is none
-        many = "".join(f"block from 10.{i // 200}.{i % 200}.1\n" for i in range(2000))
+        many = "".join(f"block on em{i}\n" for i in range(600))
         eq(lab.pf.ctl("-f", "-", input=many, check=False).returncode, 1)
         eq(len(lab.pf.states()), 1)
         lab.pf.load("block\n")

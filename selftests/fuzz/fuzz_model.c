@@ -25,10 +25,10 @@ static int slot(void *ctx, const char *name)
 	return *name == 'n' ? -ENOENT : *name + 1;
 }
 
-static void check_compile(const struct pf_ruleset *rs)
+static void check_compile(const struct pf_ruleset *rs, enum pf_emitter emitter)
 {
 	uint32_t *ids = calloc(pf_filter(rs)->n + 1, sizeof(*ids));
-	const struct pf_compile_env env = {.table_slot = slot, .rule_ids = ids};
+	const struct pf_compile_env env = {.table_slot = slot, .rule_ids = ids, .emitter = emitter};
 	struct pf_compile_error err;
 	struct pf_compiled *c = NULL;
 	int r = pf_ruleset_compile(rs, &env, &c, &err);
@@ -104,7 +104,8 @@ static void check(const struct pf_ruleset *rs)
 	for (size_t i = 0; i < pf_filter(rs)->n; i++)
 		REQUIRE(!pf_rule_check(&pf_filter(rs)->v[i], &part));
 	check_encoding(rs);
-	check_compile(rs);
+	check_compile(rs, PF_EMITTER_LINEAR);
+	check_compile(rs, PF_EMITTER_TREE);
 	if (!fuzz_has_dollar(rs))
 		check_text(rs);
 }

@@ -225,7 +225,10 @@ class Pfd:
         self.proc = None
 
     def argv(self, *more):
-        return [PFD, "-p", self.socket, "-P", self.pin, "-l", self.logfile, *self.args, *more]
+        # PF_EMITTER=tree: every test of rules on the other emitter
+        emitter = os.environ.get("PF_EMITTER")
+        return [PFD, "-p", self.socket, "-P", self.pin, "-l", self.logfile,
+                *(["--emitter", emitter] if emitter else []), *self.args, *more]
 
     def start(self, *more, wait=True):
         with open(self.errfile, "ab") as err:

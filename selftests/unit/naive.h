@@ -499,10 +499,12 @@ static inline uint32_t *naive_ids(size_t n)
 	return ids;
 }
 
-static inline struct pf_compiled *naive_compile(const struct pf_ruleset *rs)
+static inline struct pf_compiled *naive_compile_by(const struct pf_ruleset *rs,
+						   enum pf_emitter emitter)
 {
 	uint32_t *ids = naive_ids(pf_filter(rs)->n);
-	const struct pf_compile_env env = {.table_slot = naive_slot, .rule_ids = ids};
+	const struct pf_compile_env env = {
+		.table_slot = naive_slot, .rule_ids = ids, .emitter = emitter};
 	struct pf_compile_error err;
 	struct pf_compiled *c = NULL;
 	int r = pf_ruleset_compile(rs, &env, &c, &err);
@@ -511,6 +513,11 @@ static inline struct pf_compiled *naive_compile(const struct pf_ruleset *rs)
 	if (r)
 		fail_msg("compiling %zu rules: %d, %s", pf_filter(rs)->n, r, err.text);
 	return c;
+}
+
+static inline struct pf_compiled *naive_compile(const struct pf_ruleset *rs)
+{
+	return naive_compile_by(rs, PF_EMITTER_LINEAR);
 }
 
 #endif /* PF_SELFTESTS_UNIT_NAIVE_H */

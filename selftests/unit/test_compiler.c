@@ -159,7 +159,8 @@ static void evaluations_are_worked_out_from_edges(void **state)
 static int compile_error(const struct pf_ruleset *rs, struct pf_compile_error *err)
 {
 	uint32_t *ids = naive_ids(pf_filter(rs)->n);
-	const struct pf_compile_env env = {.table_slot = naive_slot, .rule_ids = ids};
+	const struct pf_compile_env env = {
+		.table_slot = naive_slot, .rule_ids = ids, .emitter = PF_EMITTER_LINEAR};
 	struct pf_compiled *c = (void *)&c;
 	int r;
 

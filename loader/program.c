@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "program.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bpf/rules.skel.h"
+#include "btf.h"
+#include "pin.h"
+
+#define NFDS (sizeof(struct pf_program) / sizeof(int))
+
+void pf_program_init(struct pf_program *p)
+{
+	int *fd = (int *)p;
+
+	for (size_t i = 0; i < NFDS; i++)
+		fd[i] = -1;
+}
+
+void pf_program_close(struct pf_program *p)
+{
+	const int *fd = (const int *)p;
+
+	for (size_t i = 0; i < NFDS; i++)
+		if (fd[i] >= 0)
+			close(fd[i]);
+	pf_program_init(p);
+}
+
+/* --- maps --- */
+
+static int new_array(const struct pf_datapath *dp, const char *name, const char *value_type,
+		     size_t value_size, size_t n, uint32_t flags)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = flags);
+
+	pf_btf_map_types(dp, "u32", value_type, &opts);
+	return bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), (uint32_t)value_size,
+			      (uint32_t)(n ? n : 1), &opts);
+}
+
+static int new_far(const struct pf_datapath *dp)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+
+	pf_btf_map_types(dp, "u32", "pf_ifmask", &opts);
+	return bpf_map_create(BPF_MAP_TYPE_HASH, "pf_ifaces_far", sizeof(uint32_t),
+			      sizeof(struct pf_ifmask), 65536, &opts);
+}
+
+/* One value of many numbers, so that it is looked up once a packet. */
+static int new_evals(const struct pf_compiled *c)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+	uint32_t n = (uint32_t)pf_compiled_nevals(c);
+	int btf = pf_btf_numbers(n, sizeof(uint64_t), &opts);
+	int fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "pf_evals", sizeof(uint32_t),
+				n * (uint32_t)sizeof(uint64_t), 1, &opts);
+
+	if (btf >= 0)
+		close(btf);
+	return fd;
+}
+
+static int make_linear_maps(struct pf_program *p, const struct pf_datapath *dp,
+			    const struct pf_compiled *c, struct pf_error_text *e)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, jump);
+
+	p->infos = new_array(dp, "pf_infos", "pf_rule_info", sizeof(struct pf_rule_info),
+			     c->nrules + 1, BPF_F_MMAPABLE);
+	p->evals = new_evals(c);
+	p->ifaces = new_array(dp, "pf_ifaces", "pf_ifmask", sizeof(struct pf_ifmask),
+			      PF_IFACE_DIRECT, 0);
+	p->ifaces_far = new_far(dp);
+	pf_btf_map_types(dp, "u32", "u32", &jump);
+	p->jump = bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "pf_jump", sizeof(uint32_t),
+				 sizeof(uint32_t), PF_GEN_MAX, &jump);
+	if (p->infos < 0 || p->evals < 0 || p->ifaces < 0 || p->ifaces_far < 0 || p->jump < 0)
+		return pf_fail(e, -errno, "cannot make maps for the rules: %s", strerror(errno));
+	return 0;
+}
+
+/* Into an mmapable array, which takes a memcpy where updates would take a second. */
+static int fill_array(int fd, const void *data, size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t len = (size + page - 1) / page * page;
+	void *at;
+
+	if (!size)
+		return 0;
+	at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	memcpy(at, data, size);
+	munmap(at, len);
+	return 0;
+}
+
+static void iface_mask(const struct pf_compiled *c, const struct pf_netif *i, struct pf_ifmask *m)
+{
+	memset(m, 0, sizeof(*m));
+	for (size_t bit = 0; bit < c->nifaces; bit++) {
+		if (!pf_netif_is(i, c->ifaces[bit]))
+			continue;
+		m->w[bit / 32] |= 1U << bit % 32;
+		if (pf_iface_own_name(c->ifaces[bit]))
+			m->name = (uint32_t)bit + 1;
+	}
+}
+
+void pf_program_netif(const struct pf_program *p, const struct pf_compiled *c,
+		      const struct pf_netif *i, bool gone)
+{
+	uint32_t ifindex = (uint32_t)i->ifindex;
+	struct pf_ifmask m;
+
+	if (!c->nifaces)
+		return;
+	iface_mask(c, i, &m);
+	if (gone)
+		memset(&m, 0, sizeof(m));
+	if (ifindex < PF_IFACE_DIRECT)
+		bpf_map_update_elem(p->ifaces, &ifindex, &m, BPF_ANY);
+	else if (gone)
+		bpf_map_delete_elem(p->ifaces_far, &ifindex);
+	else
+		bpf_map_update_elem(p->ifaces_far, &ifindex, &m, BPF_ANY);
+}
+
+int pf_program_refill(const struct pf_program *p, const struct pf_datapath *dp,
+		      const struct pf_compiled *c, const struct pf_netifs *ifs,
+		      struct pf_error_text *e)
+{
+	const struct pf_tree *t = &c->tree;
+	const uint32_t slot = PF_GEN_APPLY;
+	int apply = pf_datapath_apply(dp);
+	int err = fill_array(p->infos, c->infos, (c->nrules + 1) * sizeof(*c->infos));
+
+	if (!err)
+		err = bpf_map_update_elem(p->jump, &slot, &apply, BPF_ANY);
+	if (!err && c->emitter == PF_EMITTER_TREE) {
+		err = fill_array(p->nodes, t->nodes, t->nnodes * sizeof(*t->nodes));
+		if (!err)
+			err = fill_array(p->entries, t->entries, t->nentries * sizeof(*t->entries));
+		if (!err)
+			err = fill_array(p->rules, t->rules, c->nrules * sizeof(*t->rules));
+	}
+	for (const struct pf_netif *i = ifs->first; i; i = i->next)
+		pf_program_netif(p, c, i, false);
+	return err ? pf_fail(e, err, "cannot fill the maps of the rules: %s", strerror(-err)) : 0;
+}
+
+/* --- emitter A --- */
+
+static void relocate(const struct pf_program *p, const struct pf_datapath *dp,
+		     struct pf_compiled *c)
+{
+	const int fds[PF_CODE_MAP_MAX] = {
+		[PF_CODE_SCRATCH] = pf_datapath_map(dp, "pf_scratch"),
+		[PF_CODE_COUNTERS] = pf_datapath_map(dp, "pf_counters"),
+		[PF_CODE_TABLES] = pf_datapath_map(dp, "pf_tables"),
+		[PF_CODE_INFOS] = p->infos,
+		[PF_CODE_EVALS] = p->evals,
+		[PF_CODE_IFACES] = p->ifaces,
+		[PF_CODE_IFACES_FAR] = p->ifaces_far,
+		[PF_CODE_JUMP] = p->jump,
+	};
+
+	for (size_t i = 0; i < c->nrelocs; i++)
+		c->insns[c->relocs[i].insn].imm = fds[c->relocs[i].map];
+}
+
+static int load_linear(struct pf_program *p, const struct pf_datapath *dp, struct pf_compiled *c,
+		       struct pf_error_text *e)
+{
+	static char log[65536];
+	LIBBPF_OPTS(bpf_prog_load_opts, opts);
+	int err;
+
+	relocate(p, dp, c);
+	p->prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "pf_rules", "Dual BSD/GPL", c->insns,
+				c->ninsns, &opts);
+	if (p->prog >= 0)
+		return 0;
+	err = p->prog;
+	/* once more for the reason: a log costs time, so there was none */
+	opts.log_level = 1;
+	opts.log_buf = log;
+	opts.log_size = sizeof(log);
+	p->prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "pf_rules", "Dual BSD/GPL", c->insns,
+				c->ninsns, &opts);
+	if (p->prog >= 0)
+		return 0;
+	pf_say(LOG_DEBUG, "verifier: %s", log);
+	return pf_fail(e, err, "the kernel does not take the program of %zu rules: %s", c->nrules,
+		       strerror(-err));
+}
+
+/* --- emitter B --- */
+
+static int share_maps(const struct pf_rules_skel *s, const struct pf_datapath *dp)
+{
+	struct bpf_map *const shared[] = {s->maps.pf_scratch, s->maps.pf_counters,
+					  s->maps.pf_tables};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]) && !err; i++)
+		err = bpf_map__reuse_fd(shared[i], pf_datapath_map(dp, bpf_map__name(shared[i])));
+	return err;
+}
+
+static int size_maps(const struct pf_rules_skel *s, const struct pf_compiled *c)
+{
+	const struct {
+		struct bpf_map *map;
+		size_t n;
+	} sizes[] = {
+		{s->maps.pf_infos, c->nrules + 1},
+		{s->maps.pf_evals, pf_compiled_nevals(c)},
+		{s->maps.pf_nodes, c->tree.nnodes},
+		{s->maps.pf_entries, (c->tree.nentries + 1) / 2},
+		{s->maps.pf_rules, c->nrules},
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && !err; i++)
+		err = bpf_map__set_max_entries(sizes[i].map, sizes[i].n ? (uint32_t)sizes[i].n : 1);
+	return err;
+}
+
+/* The skeleton goes, its descriptors stay. */
+static int keep_fds(struct pf_program *p, const struct pf_rules_skel *s)
+{
+	const struct {
+		int *to, from;
+	} fds[] = {
+		{&p->infos, bpf_map__fd(s->maps.pf_infos)},
+		{&p->evals, bpf_map__fd(s->maps.pf_evals)},
+		{&p->ifaces, bpf_map__fd(s->maps.pf_ifaces)},
+		{&p->ifaces_far, bpf_map__fd(s->maps.pf_ifaces_far)},
+		{&p->jump, bpf_map__fd(s->maps.pf_jump)},
+		{&p->nodes, bpf_map__fd(s->maps.pf_nodes)},
+		{&p->entries, bpf_map__fd(s->maps.pf_entries)},
+		{&p->rules, bpf_map__fd(s->maps.pf_rules)},
+		{&p->prog, bpf_program__fd(s->progs.pf_rules_tree)},
+	};
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		*fds[i].to = fcntl(fds[i].from, F_DUPFD_CLOEXEC, 0);
+		if (*fds[i].to < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int load_tree(struct pf_program *p, const struct pf_datapath *dp,
+		     const struct pf_compiled *c, struct pf_error_text *e)
+{
+	struct pf_rules_skel *s = pf_rules_skel__open();
+	int err = s ? share_maps(s, dp) : -errno;
+
+	if (!err)
+		err = size_maps(s, c);
+	if (!err) {
+		memcpy((void *)s->rodata->roots, c->tree.roots, sizeof(s->rodata->roots));
+		s->rodata->nrules = (uint32_t)c->nrules;
+		s->rodata->name_ifaces = c->nifaces > 0;
+		err = pf_rules_skel__load(s);
+	}
+	if (!err)
+		err = keep_fds(p, s);
+	pf_rules_skel__destroy(s);
+	if (!err)
+		return 0;
+	return pf_fail(e, err, "the kernel does not take the program of the rules: %s%s%s",
+		       strerror(-err), *pf_libbpf_words() ? ": " : "", pf_libbpf_words());
+}
+
+int pf_program_load(struct pf_program *p, const struct pf_datapath *dp, struct pf_compiled *c,
+		    const struct pf_netifs *ifs, struct pf_error_text *e)
+{
+	int err;
+
+	if (c->emitter == PF_EMITTER_TREE) {
+		err = load_tree(p, dp, c, e);
+		return err ? err : pf_program_refill(p, dp, c, ifs, e);
+	}
+	err = make_linear_maps(p, dp, c, e);
+	if (!err)
+		err = pf_program_refill(p, dp, c, ifs, e);
+	return err ? err : load_linear(p, dp, c, e);
+}
+
+/* --- counters --- */
+
+/* All values of the map, each CPU's after the other's. */
+static int read_evals(int fd, size_t n, size_t ncpus, uint64_t *out)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, opts);
+	uint32_t *keys = calloc(n, sizeof(*keys)), cursor, got = (uint32_t)n;
+	int err = keys ? bpf_map_lookup_batch(fd, NULL, &cursor, keys, out, &got, &opts) : -ENOMEM;
+
+	free(keys);
+	if ((!err || err == -ENOENT) && got == n)
+		return 0;
+	err = 0;
+	for (uint32_t i = 0; i < n && !err; i++)
+		err = bpf_map_lookup_elem(fd, &i, out + i * ncpus);
+	return err;
+}
+
+int pf_program_evaluations(const struct pf_program *p, const struct pf_datapath *dp,
+			   const struct pf_compiled *c, uint64_t *out)
+{
+	size_t n = pf_compiled_nevals(c), ncpus = (size_t)dp->ncpus;
+	bool one = c->emitter == PF_EMITTER_LINEAR;
+	uint64_t *v = calloc(n * ncpus, sizeof(*v)), *sum = calloc(n, sizeof(*sum));
+	int err = v && sum ? read_evals(p->evals, one ? 1 : n, ncpus, v) : -ENOMEM;
+
+	for (size_t i = 0; i < n * ncpus && !err; i++)
+		sum[one ? i % n : i / ncpus] += v[i];
+	if (!err)
+		pf_compiled_evaluations(c, sum, out);
+	free(v);
+	free(sum);
+	return err;
+}
