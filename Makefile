@@ -60,6 +60,7 @@ LOADER_OBJ := $(call obj,$(LOADER_SRC))
 PFCTL_OBJ := $(call obj,$(PFCTL_SRC))
 
 SKEL := $(patsubst %,$(BUILD)/gen/bpf/%.skel.h,datapath rules states)
+GRAMMAR_LIBS := -lmnl -lm
 LOADER_LIBS := -lbpf -lelf -lz -lmnl -lpcap -lcap-ng -lm
 
 .DELETE_ON_ERROR:
@@ -74,7 +75,7 @@ $(BUILD)/pfd: $(LOADER_OBJ) $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
 
 $(BUILD)/pfctl-linux: $(PFCTL_OBJ) $(LIB_OBJ) $(GRAMMAR_OBJ)
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(GRAMMAR_LIBS)
 
 # Objects are made anew when the flags change.
 $(BUILD)/.flags: FORCE
@@ -107,7 +108,7 @@ unit: $(UNIT)
 $(BUILD)/unit/%: $(BUILD)/obj/selftests/unit/%.o $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(GRAMMAR_LIBS)
 
 # Fuzzers: libFuzzer's, so all that they reach is compiled once more, by clang.
 FUZZ := $(patsubst selftests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard selftests/fuzz/fuzz_*.c))
@@ -126,7 +127,7 @@ $(BUILD)/fuzz/obj/%.o: %.c $(BUILD)/.flags
 
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/selftests/fuzz/fuzz_%.o $(FUZZ_OBJ)
 	$(call say,LD)
-	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lm
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(GRAMMAR_LIBS)
 
 fuzz: fuzzers
 	selftests/fuzz/run -t $(FUZZ_SECONDS) $(BUILD)/fuzz

@@ -206,6 +206,9 @@ static bool find_cut(struct builder *b, const uint32_t *v, size_t n, const struc
 static void build(struct builder *b, uint32_t node, const uint32_t *v, size_t n, struct region *at,
 		  int depth);
 
+/* The recursion is as deep as PF_TREE_DEPTH_MOST. */
+/* NOLINTBEGIN(misc-no-recursion) */
+
 /* Both sides of a cut, in two nodes that stand beside each other. */
 static void build_sides(struct builder *b, uint32_t node, const uint32_t *v, size_t n,
 			struct region *at, const struct cut *cut, int depth)
@@ -237,8 +240,6 @@ static void build_sides(struct builder *b, uint32_t node, const uint32_t *v, siz
 	free(side);
 }
 
-/* As deep as PF_TREE_DEPTH_MOST. */
-/* NOLINTNEXTLINE(misc-no-recursion) */
 static void build(struct builder *b, uint32_t node, const uint32_t *v, size_t n, struct region *at,
 		  int depth)
 {
@@ -255,6 +256,8 @@ static void build(struct builder *b, uint32_t node, const uint32_t *v, size_t n,
 	else
 		build_sides(b, node, v, n, at, &cut, depth);
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 /* --- groups --- */
 

@@ -71,6 +71,7 @@ static bool exists_already(const struct pf_block *b, const char *name)
 struct pf_block *pf_parse_braces(struct pf_parser *p, const struct pf_loc *loc, bool ether)
 {
 	const struct pf_arena head_arena = p->stmt_arena;
+	struct pf_arena inner_arena;
 	const struct pf_stmt_rule head = p->stmt;
 	struct pf_block *outer = p->block, *inner;
 	const unsigned int base = p->base;
@@ -99,8 +100,13 @@ struct pf_block *pf_parse_braces(struct pf_parser *p, const struct pf_loc *loc, 
 	/* its last token is a brace, the end, or none */
 	p->tok.text = NULL;
 	p->tok.loc.trace = NULL;
-	pf_arena_free(&p->stmt_arena);
+	inner_arena = p->stmt_arena;
 	p->stmt_arena = head_arena;
+	/* of a macro that goes on behind its brace the trace is still needed */
+	if (pf_lex_in_macro(p))
+		pf_arena_absorb(&p->stmt_arena, &inner_arena);
+	else
+		pf_arena_free(&inner_arena);
 	p->stmt = head;
 	if (pf_is(p, TOK_END) && !pf_error_full(p))
 		pf_error(p, loc, "the anchor's braces are not closed");

@@ -25,7 +25,7 @@ static void add_addr(void *ctx, const struct pf_ifaddr *a)
 	n->loc = *c->loc;
 	n->host.type = PF_HOST_PREFIX;
 	n->host.af = a->af;
-	n->host.ip = a->ip;
+	n->host.ip = c->network ? a->net : a->ip;
 	n->host.bits = c->network ? a->bits : (uint8_t)pf_family_bits((enum pf_family)a->af);
 	pf_ip_mask(&n->host.ip, n->host.bits);
 	if (a->linklocal)
@@ -126,6 +126,10 @@ static void interface(struct pf_parser *p, pf_if_list *list)
 	if (p->opt->enforce && pf_if_lookup(p, n->name) == PF_IF_GROUP)
 		pf_unenforced(p, &loc, "a group of interfaces");
 	n->dynamic = parens;
+	if (strpbrk(n->name, ":*")) {
+		pf_error(p, &n->loc, "'%s' is no interface name", n->name);
+		return;
+	}
 	if (!parens && !p->opt->offline && pf_if_lookup(p, n->name) == PF_IF_UNKNOWN) {
 		const char *meant = pf_if_suggest(p, n->name);
 

@@ -69,6 +69,18 @@ void pf_arena_reset(struct pf_arena *a)
 	a->blocks = keep;
 }
 
+void pf_arena_absorb(struct pf_arena *a, struct pf_arena *from)
+{
+	struct pf_arena_block **end = &a->blocks;
+
+	if (!a->blocks)
+		a->used = from->used;
+	while (*end)
+		end = &(*end)->next;
+	*end = from->blocks;
+	*from = (struct pf_arena){0};
+}
+
 void pf_arena_free(struct pf_arena *a)
 {
 	while (a->blocks) {

@@ -12,6 +12,9 @@ struct pf_arena {
 	size_t used; /* of the newest block */
 };
 
+/* What belongs to `from` belongs to `a` from now on; `from` is empty then. */
+void pf_arena_absorb(struct pf_arena *a, struct pf_arena *from);
+
 /* Zeroed and aligned for any type; NULL when memory is short. */
 void *pf_arena_alloc(struct pf_arena *a, size_t size);
 char *pf_arena_strdup(struct pf_arena *a, const char *s);

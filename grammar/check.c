@@ -63,7 +63,8 @@ static const char *check_basic(const struct pf_rule *r, enum pf_rule_part *part)
 
 static const char *check_action(const struct pf_rule *r, enum pf_rule_part *part)
 {
-	if (r->allow_opts && r->action != PF_RULE_ACTION_PASS)
+	/* a match rule's holds for the pass rule that wins */
+	if (r->allow_opts && r->action == PF_RULE_ACTION_BLOCK)
 		return fail(part, PF_PART_RULE, "allow-opts can only be specified for pass rules");
 	if (r->block_kind == PF_BLOCK_RETURN_RST && r->proto != PF_PROTO_TCP)
 		return fail(part, PF_PART_BLOCK, "return-rst can only be applied to TCP rules");
@@ -137,6 +138,8 @@ static const char *check_ext(const struct pf_rule *r, enum pf_rule_part *part)
 
 	if (!x)
 		return NULL;
+	if (x->once && (r->action == PF_RULE_ACTION_MATCH || x->anchor))
+		return fail(part, PF_PART_RULE, "'once' only applies to pass/block rules");
 	if (x->os && r->proto && r->proto != PF_PROTO_TCP)
 		return fail(part, PF_PART_OS, "os only applies to tcp");
 	if (x->user.op && !tcp_udp(r))

@@ -163,6 +163,15 @@ static int family_of(uint8_t af, const struct combination *c)
 	return af ? af : s ? s : d;
 }
 
+/* lo0 is lo, here */
+static bool same_interface(const char *a, const char *b)
+{
+	const bool lo_a = strcmp(a, "lo") == 0 || strcmp(a, "lo0") == 0;
+	const bool lo_b = strcmp(b, "lo") == 0 || strcmp(b, "lo0") == 0;
+
+	return strcmp(a, b) == 0 || (lo_a && lo_b);
+}
+
 /* A link-local address is one on its interface only: false if the rule is for another one. */
 static bool scopes_agree(const struct combination *c, struct pf_rule *r)
 {
@@ -170,13 +179,11 @@ static bool scopes_agree(const struct combination *c, struct pf_rule *r)
 	const char *scope = s ? s : d;
 	bool same;
 
-	if (s && d && strcmp(s, d) != 0)
+	if (s && d && !same_interface(s, d))
 		return false;
 	if (!scope)
 		return true;
-	/* lo0 is lo, here */
-	same = r->ifname && (strcmp(r->ifname, scope) == 0 ||
-			     (strcmp(r->ifname, "lo0") == 0 && strcmp(scope, "lo") == 0));
+	same = r->ifname && same_interface(r->ifname, scope);
 	if (r->ifname && same == r->ifnot && strcmp(r->ifname, PF_IF_ANY) != 0)
 		return false;
 	if (!same) {
@@ -265,7 +272,8 @@ static bool pools(struct expansion *e, const struct pf_rule *r, struct pf_rule_e
 			&x->nat) &&
 	       pool_for(e, &s->rdr, to, true, false, r, &e->rdr[to].made, &e->rdr[to].pool,
 			&x->rdr) &&
-	       pool_for(e, &s->route, af, false, true, r, &e->route[af].made, &e->route[af].pool,
+	       /* the hop is for the packet as it leaves */
+	       pool_for(e, &s->route, to, false, true, r, &e->route[to].made, &e->route[to].pool,
 			&x->route) &&
 	       pool_for(e, &s->target, af, rdr, false, r, &e->target[af].made, &e->target[af].pool,
 			&x->target);
@@ -305,6 +313,8 @@ static bool divert(struct pf_parser *p, const struct pf_rule *r, struct pf_rule_
 	}
 	x->divert.af = n->host.af;
 	x->divert.ip = n->host.ip;
+	if (n->host.type == PF_HOST_NAME)
+		x->divert.name = pf_keep(p, n->host.name);
 	return true;
 }
 
@@ -328,6 +338,8 @@ static bool tags(struct pf_parser *p, const struct pf_rule *r, struct pf_rule_ex
 					       &p->stmt.label_loc, "rule label");
 		if (!x->labels[i])
 			return false;
+		if (!*x->labels[i])
+			x->labels[i] = NULL;
 	}
 	return true;
 }
@@ -425,13 +437,11 @@ static void keep_host(struct pf_parser *p, struct pf_rule_host *h, const struct 
 	}
 }
 
-static bool dynamic_bits_ok(struct pf_parser *p, const struct pf_node_host *n, uint8_t af)
+/* A prefix longer than IPv4's addresses are is all of the address there. */
+static void clamp_dynamic(struct pf_rule_host *h, uint8_t af)
 {
-	if (!n || n->host.type != PF_HOST_DYNAMIC || af != PF_FAMILY_INET || n->host.bits <= 32 ||
-	    n->host.bits == 128)
-		return true;
-	pf_error(p, &n->loc, "netmask %u is invalid for IPv4 addresses", n->host.bits);
-	return false;
+	if (h->type == PF_HOST_DYNAMIC && af == PF_FAMILY_INET && h->bits >= 32)
+		h->bits = 128;
 }
 
 /* Into the block, with copies of what belongs to the statement. */
@@ -449,6 +459,8 @@ static int append(struct expansion *e, struct pf_rule *r)
 				   : keep_string(p, r->label, last ? last->label : NULL);
 		if (!r->label)
 			return -1;
+		if (!*r->label) /* of macros that stand for nothing: none */
+			r->label = NULL;
 	}
 	r->ifname = keep_string(p, r->ifname, last ? last->ifname : NULL);
 	keep_host(p, &r->src, last ? &last->src : NULL);
@@ -475,6 +487,8 @@ static const char *binat_error(const struct pf_rule *r, const struct pf_rule_ext
 {
 	const struct pf_rule_host *to = &x->nat->hosts[0].host;
 
+	if (x->nat->port)
+		return "binat-to keeps ports: none can be given";
 	if (r->dir)
 		return "binat-to cannot be specified with a direction";
 	if (r->src.type == PF_HOST_TABLE)
@@ -559,8 +573,9 @@ static int add_rule(struct expansion *e, const struct combination *c)
 	if (!scopes_agree(c, &r))
 		return 0;
 	defaults(&r, &p->stmt);
-	if (!dynamic_bits_ok(p, c->src, r.af) || !dynamic_bits_ok(p, c->dst, r.af) ||
-	    !extension(e, c, &r))
+	clamp_dynamic(&r.src, r.af);
+	clamp_dynamic(&r.dst, r.af);
+	if (!extension(e, c, &r))
 		return -1;
 	if (p->stmt.binat)
 		return append_binat(e, c, &r);

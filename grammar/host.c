@@ -57,6 +57,7 @@ struct if_ctx {
 	unsigned int modifiers;
 	long long bits;
 	pf_host_list *list;
+	bool lo0; /* lo was called so */
 };
 
 static void add_ifaddr(void *ctx, const struct pf_ifaddr *a)
@@ -68,10 +69,15 @@ static void add_ifaddr(void *ctx, const struct pf_ifaddr *a)
 
 	if (c->modifiers & PF_HOST_BROADCAST)
 		ip = &a->broadcast;
-	else if (c->modifiers & PF_HOST_PEER)
+	if (c->modifiers & PF_HOST_PEER)
 		ip = &a->peer;
-	else if (c->modifiers & PF_HOST_NETWORK)
+	if (c->modifiers & PF_HOST_NETWORK) {
+		ip = &a->net;
 		bits = a->bits;
+	}
+	/* a prefix length that is for the interface's other addresses */
+	if (bits > (long long)pf_family_bits((enum pf_family)a->af) && bits <= 128)
+		return;
 	if (!bits_ok(c->p, c->loc, (enum pf_family)a->af, bits))
 		return;
 	n = add_prefix(c->p, c->loc, (enum pf_family)a->af, ip, bits, c->list);
@@ -80,14 +86,14 @@ static void add_ifaddr(void *ctx, const struct pf_ifaddr *a)
 	n->from_name = true;
 	/* the address means something there only; see inet6(4) */
 	if (a->linklocal)
-		n->scope = a->ifname;
+		n->scope = strcmp(a->ifname, "lo") == 0 && c->lo0 ? "lo0" : a->ifname;
 }
 
 /* True if the text names an interface, group or self: its addresses are in the list. */
 static bool interface(struct pf_parser *p, const struct pf_loc *loc, const char *text,
 		      long long bits, pf_host_list *list)
 {
-	struct if_ctx c = {p, loc, 0, bits, list};
+	struct if_ctx c = {p, loc, 0, bits, list, false};
 	const unsigned int errors = p->result.errors;
 	const void *before = list->last;
 	const char *name;
@@ -96,8 +102,9 @@ static bool interface(struct pf_parser *p, const struct pf_loc *loc, const char 
 	if (!pf_if_modifiers(p, text, &name, &c.modifiers))
 		return false;
 	self = strcmp(name, "self") == 0;
-	if (!self && (strlen(name) >= PF_IFNAME_SIZE || p->opt->offline ||
-		      pf_if_lookup(p, name) == PF_IF_UNKNOWN))
+	if (p->opt->offline)
+		return false;
+	if (!self && (strlen(name) >= PF_IFNAME_SIZE || pf_if_lookup(p, name) == PF_IF_UNKNOWN))
 		return false;
 	if ((c.modifiers & MODES) & ((c.modifiers & MODES) - 1)) {
 		pf_error(p, loc, "illegal combination of interface modifiers");
@@ -107,8 +114,12 @@ static bool interface(struct pf_parser *p, const struct pf_loc *loc, const char 
 		pf_error(p, loc, "%s has its prefix length from the interface", text);
 		return true;
 	}
+	c.lo0 = strcmp(name, "lo0") == 0;
 	pf_if_addrs(p, self ? NULL : name, c.modifiers, add_ifaddr, &c);
-	if (list->last == before && p->result.errors == errors)
+	if (list->last == before && p->result.errors == errors && bits > 32)
+		pf_error(p, loc, "prefix length %lld is more than the addresses of %s have", bits,
+			 text);
+	else if (list->last == before && p->result.errors == errors)
 		pf_error(p, loc, "interface %s has no such address", text);
 	return true;
 }
@@ -199,6 +210,16 @@ static bool scoped(struct pf_parser *p, const struct pf_loc *loc, const char *te
 	if (!pf_ip_parse(addr, &af, &ip) || af != PF_FAMILY_INET6 || !percent[1] ||
 	    strlen(percent + 1) >= PF_IFNAME_SIZE || !pf_name_ok(percent + 1, PF_IFNAME_SIZE)) {
 		pf_error(p, loc, "%s is not an address", text);
+		return true;
+	}
+	if (strcmp(percent + 1, PF_IF_ANY) == 0 ||
+	    (!p->opt->offline && pf_if_lookup(p, percent + 1) == PF_IF_GROUP)) {
+		pf_error(p, loc, "%s: an address is one of an interface, not of a group", text);
+		return true;
+	}
+	/* fe80::/10, and multicast */
+	if (ip.b[0] != 0xff && !(ip.b[0] == 0xfe && (ip.b[1] & 0xc0) == 0x80)) {
+		pf_error(p, loc, "%s: only link-local addresses have an interface", text);
 		return true;
 	}
 	if (!bits_ok(p, loc, af, bits))

@@ -523,6 +523,14 @@ void pf_next(struct pf_parser *p)
 		next_raw(p);
 }
 
+bool pf_lex_in_macro(const struct pf_parser *p)
+{
+	for (const struct pf_source *s = p->src; s; s = s->below)
+		if (s->trace)
+			return true;
+	return false;
+}
+
 static bool begins_statement(const struct pf_token *t)
 {
 	static const char *const words[] = {

@@ -23,6 +23,7 @@
 #include <sys/types.h>
 
 #include "arena.h"
+#include "ifdb.h"
 #include "parse.h"
 #include "rule.h"
 
@@ -395,6 +396,8 @@ void pf_lex_end(struct pf_parser *p);
 void pf_next(struct pf_parser *p);
 /* After an error: to the newline that ends the statement at hand, or what begins one. */
 void pf_lex_skip(struct pf_parser *p);
+/* Is the rest of a macro still to be read? */
+bool pf_lex_in_macro(const struct pf_parser *p);
 
 /* --- input.c: files --- */
 
@@ -482,16 +485,6 @@ bool pf_table_name_ok(struct pf_parser *p, const struct pf_loc *loc, const char 
 const char *pf_parse_table_name(struct pf_parser *p, struct pf_loc *loc);
 
 /* One address of an interface. */
-struct pf_ifaddr {
-	struct pf_ifaddr *next;
-	const char *ifname;
-	unsigned int flags; /* IFF_* */
-	uint8_t af;
-	uint8_t bits;
-	bool linklocal, has_broadcast, has_peer;
-	struct pf_ip ip, broadcast, peer;
-};
-
 enum pf_if_kind { PF_IF_UNKNOWN, PF_IF_DEVICE, PF_IF_GROUP };
 
 /* What the name means here; lo0 is the loopback interface. */

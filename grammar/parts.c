@@ -117,7 +117,8 @@ void pf_parse_protocols(struct pf_parser *p, pf_proto_list *list)
 static long port_of(struct pf_parser *p, const struct pf_loc *loc, const char *text)
 {
 	char *end;
-	long n = strtol(text, &end, 10);
+	/* as a number anywhere: decimal, or hexadecimal with 0x */
+	long n = strtol(text, &end, strncasecmp(text, "0x", 2) == 0 ? 16 : 10);
 
 	if (*text && !*end) {
 		if (!pf_in_range(p, loc, "port", n, 0, 65535))
@@ -432,7 +433,7 @@ bool pf_tos(struct pf_parser *p, uint8_t *out)
 
 	for (size_t i = 0; pf_is(p, TOK_WORD) && i < sizeof(tos_names) / sizeof(tos_names[0]);
 	     i++) {
-		if (strcmp(tos_names[i].name, p->tok.text) != 0)
+		if (strcasecmp(tos_names[i].name, p->tok.text) != 0)
 			continue;
 		*out = tos_names[i].tos;
 		pf_next(p);

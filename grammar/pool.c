@@ -3,8 +3,10 @@
  * Address pools: what nat-to, rdr-to, af-to, route-to and kin and the old
  * dialect's "->" are followed by.
  */
+#include <ctype.h>
 #include <string.h>
 
+#include "check.h"
 #include "parser.h"
 
 /* --- reading --- */
@@ -68,7 +70,7 @@ static void dynamic_host(struct pf_parser *p, const struct pf_loc *loc, const ch
 			 pf_host_list *list)
 {
 	struct pf_node_host *n = pf_stmt_new(p, struct pf_node_host);
-	unsigned int modifiers;
+	unsigned int modifiers, modes;
 	long long bits = 128;
 
 	if (!n || !pf_expect(p, ')', "\")\""))
@@ -77,6 +79,15 @@ static void dynamic_host(struct pf_parser *p, const struct pf_loc *loc, const ch
 		return;
 	if (!pf_if_modifiers(p, name, &n->host.name, &modifiers)) {
 		pf_error(p, loc, "interface %s has a bad modifier", name);
+		return;
+	}
+	if (!isalpha((unsigned char)*name) || !pf_name_ok(n->host.name, PF_IFNAME_SIZE)) {
+		pf_error(p, loc, "invalid interface name '%s'", name);
+		return;
+	}
+	modes = modifiers & ~(unsigned int)PF_HOST_NOALIAS;
+	if (modes & (modes - 1)) {
+		pf_error(p, loc, "illegal combination of interface modifiers");
 		return;
 	}
 	check_name(p, loc, n->host.name);
@@ -462,6 +473,9 @@ const struct pf_pool *pf_pool_make(struct pf_parser *p, const struct pf_stmt_poo
 	pool->key = pf_keep(p, pool->key);
 	if (!copy_hosts(p, sp, af, pool, (unsigned int)n) || !fill_star(p, sp, pool, rdr, dport))
 		return NULL;
+	/* nat's own, which are the default */
+	if (!rdr && !routing && pool->port == 50001 && pool->port_hi == 65535)
+		pool->port = pool->port_hi = 0;
 	first = &pool->hosts[0].host;
 	if (n > 1 && pool->type == PF_POOL_BITMASK) {
 		pf_error(p, &sp->type_loc,

@@ -275,7 +275,7 @@ static void print_match(FILE *f, const struct pf_rule *r, const struct pf_rule_e
 {
 	print_hosts(f, r, x, flags);
 	if (x->received_on) {
-		fputs(x->received_not ? " ! received-on " : " received-on ", f);
+		fputs(x->received_not ? " !received-on " : " received-on ", f);
 		pf_print_ifname(f, x->received_on);
 	}
 	print_id(f, "user", &x->user);
@@ -528,6 +528,10 @@ static void print_divert(FILE *f, const struct pf_divert *d)
 	case PF_DIVERT_NONE:
 		break;
 	case PF_DIVERT_TO:
+		if (d->name) {
+			fprintf(f, " divert-to %s port %u", d->name, d->port);
+			break;
+		}
 		if (!af) {
 			fprintf(f, " divert-to %u", d->port);
 			break;

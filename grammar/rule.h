@@ -248,6 +248,7 @@ struct pf_divert {
 	uint8_t type; /* enum pf_divert_type */
 	uint8_t af;   /* DIVERT_TO: 0, FreeBSD's "divert-to port" without an address */
 	uint16_t port;
+	const char *name; /* only with --offline: it was not looked up */
 	struct pf_ip ip;
 };
 

@@ -373,7 +373,9 @@ static void forget(struct pf_parser *p)
 {
 	char *text = p->tok.text ? strdup(p->tok.text) : NULL;
 
-	pf_arena_reset(&p->stmt_arena);
+	/* a macro that holds a newline goes on, and its trace is needed */
+	if (!pf_lex_in_macro(p))
+		pf_arena_reset(&p->stmt_arena);
 	p->tok.loc.trace = NULL;
 	if (!p->tok.text)
 		return;

@@ -72,6 +72,8 @@ static void add_entries(struct pf_parser *p, struct pf_table_def *t, const pf_ho
 	}
 }
 
+static const char scope_in_table[] = "a table cannot hold an address of one interface only (%)";
+
 static void entry(struct pf_parser *p, struct pf_table_def *t)
 {
 	struct pf_loc loc = p->tok.loc;
@@ -93,7 +95,7 @@ static void entry(struct pf_parser *p, struct pf_table_def *t)
 
 		/* of an interface's addresses it goes unsaid: they would not fit otherwise */
 		if (n->scope && !n->from_name)
-			why = "a table cannot hold an address of one interface only (%)";
+			why = scope_in_table;
 		if (why) {
 			pf_error(p, &n->loc, "%s", why);
 			return;
@@ -138,8 +140,8 @@ static void file_entry(struct pf_parser *p, struct pf_table_def *t, const struct
 	bool neg = false;
 	char *end;
 
-	for (; *text == '!'; text++)
-		neg = !neg;
+	for (; strchr("! \t", *text) && *text; text++)
+		neg ^= *text == '!';
 	slash = strchr(text, '/');
 	if (slash) {
 		errno = 0;
@@ -153,8 +155,13 @@ static void file_entry(struct pf_parser *p, struct pf_table_def *t, const struct
 			return;
 	}
 	pf_host_add(p, loc, text, bits, &one);
-	for (struct pf_node_host *n = one.first; n; n = n->next)
+	for (struct pf_node_host *n = one.first; n; n = n->next) {
 		n->host.neg = neg;
+		if (n->scope && !n->from_name) {
+			pf_error(p, loc, "%s", scope_in_table);
+			return;
+		}
+	}
 	add_entries(p, t, &one);
 }
 
@@ -183,16 +190,13 @@ static void file_words(struct pf_parser *p, struct pf_table_def *t, const struct
 		} else if (isspace((unsigned char)c)) {
 			at++;
 		} else {
+			/* "! 192.0.2.1" */
+			while (c == '!' && at < f->len && f->text[at] &&
+			       strchr("! \t", f->text[at]))
+				at++;
 			while (at < f->len && !isspace((unsigned char)f->text[at]) &&
 			       f->text[at] != '#' && f->text[at] != ';')
 				at++;
-			/* "! 192.0.2.1" */
-			if (at == from + 1 && c == '!')
-				while (at < f->len && (f->text[at] == ' ' || f->text[at] == '\t'))
-					at++;
-			if (at > from + 1 && c == '!' && isspace((unsigned char)f->text[at - 1]))
-				while (at < f->len && !isspace((unsigned char)f->text[at]))
-					at++;
 			loc.col = (uint32_t)(from - loc.line_at) + 1;
 			loc.end_col = (uint32_t)(at - loc.line_at) + 1;
 			word = pf_stmt_strndup(p, f->text + from, at - from);

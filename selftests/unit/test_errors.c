@@ -84,6 +84,9 @@ static void syntax_errors(void **state)
 		 1},
 		{"block flags S/SA,\n", "1:18: syntax error: unexpected end of line\n", 1},
 		{"block proto tcp port 80\n", "1:17: syntax error: unexpected \"port\"\n", 1},
+		/* a macro that closes an anchor goes on behind it */
+		{"m = \"} in\"\nanchor a {\n\tpass\n$m\n",
+		 "4:1: syntax error: unexpected \"in\" (in $m), expected end of line\n", 1},
 		/* a dash is looked behind even where the macro ends */
 		{"m = \"-1\"\npass from $m.5\n",
 		 "2:11: syntax error: unexpected \"$m\", expected an address\n", 1},

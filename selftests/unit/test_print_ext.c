@@ -213,7 +213,7 @@ static void text_of_one_host(void **state)
 
 static const struct text_case matches[] = {
 	{{MATCH, X(.received_on = "e")}, "match all received-on e"},
-	{{MATCH, X(.received_on = "e", .received_not = true)}, "match all ! received-on e"},
+	{{MATCH, X(.received_on = "e", .received_not = true)}, "match all !received-on e"},
 	{{MATCH, X(.received_on = PF_IF_ANY)}, "match all received-on any"},
 	{{MATCH, X(.user = {PF_PORT_EQ, 1000, 1000})}, "match all user = 1000"},
 	{{MATCH, X(.user = {PF_PORT_NE, 0, 0})}, "match all user != 0"},
