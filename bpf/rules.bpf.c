@@ -117,15 +117,19 @@ struct {
 
 /* --- one rule --- */
 
-/* Does the table hold the address?  The entry that decides may be a negated one. */
-inline_always int in_table(__u32 slot, const struct pf_table_key *key)
+/*
+ * Does the table hold the address?  The entry that decides may be a negated one.
+ * The key is copied: 6.1 takes none from the memory that a global function is given.
+ */
+inline_always int in_table(__u32 slot, const struct pf_table_key *from)
 {
+	struct pf_table_key key = *from;
 	struct pf_table_value *v;
 	void *table = bpf_map_lookup_elem(&pf_tables, &slot);
 
 	if (!table)
 		return 0;
-	v = bpf_map_lookup_elem(table, key);
+	v = bpf_map_lookup_elem(table, &key);
 	return v && !(v->flags & PF_TABLE_ENTRY_NOT);
 }
 
