@@ -119,7 +119,7 @@ struct pf_wire_status {
 	uint64_t vlan_deep;
 	uint64_t unknown_link;
 	uint32_t interfaces;
-	uint32_t confirm_left; /* seconds until a roll-back, 0 none */
+	uint32_t confirm_left; /* seconds until a roll-back, begun ones too; 0 none */
 	uint32_t rules;
 	uint32_t tables;
 };

@@ -538,7 +538,10 @@ void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 	out->vlan_deep = counter(g, PF_CNT_VLAN);
 	out->unknown_link = counter(g, PF_CNT_LINKTYPE);
 	out->interfaces = attached(g);
-	out->confirm_left = (uint32_t)since(c->confirm_at, now);
+	/* the clock counts whole seconds: within the last one the rules still wait */
+	out->confirm_left = c->confirm_at ? (uint32_t)since(c->confirm_at, now) : 0;
+	if (c->confirm_at && !out->confirm_left)
+		out->confirm_left = 1;
 	out->rules = (uint32_t)pf_filter(g->active->rs)->n;
 	out->tables = g->tables.ntables;
 }

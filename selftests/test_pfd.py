@@ -465,14 +465,25 @@ def test_rollback():
         wait_for("the old rules", lambda: lab.pf.rules() == ["pass all flags S/SA"], 6)
         eq(lab.src.ping(DST), True)
         contains(lab.pf.said(), "the rules were not confirmed: those of before are back")
-        lab.pf.load("block\n", "--confirm", "1")
+        lab.pf.load("block\n", "--confirm", "4")
         lab.pf.ctl("-n", "--confirmed")
         contains(lab.pf.ctl("-si").stdout, "wait to be confirmed")
         lab.pf.ctl("--confirmed")
-        time.sleep(1.5)
+        time.sleep(4.5)
         eq(lab.pf.rules(), ["block drop all"])
         r = lab.pf.ctl("--confirmed", check=False)
         eq((r.returncode, r.stderr), (1, "pfctl-linux: there is nothing to confirm\n"))
+
+
+def test_rules_wait_until_the_last_moment():
+    # the clock that counts the seconds left has whole ones: the status must not
+    # say that nothing waits while something does
+    with Lab(hosts=2, rules="pass\n") as lab:
+        lab.pf.load("block\n", "--confirm", "2")
+        while "wait to be confirmed" in lab.pf.ctl("-si").stdout:
+            pass
+        eq(lab.pf.rules(), ["pass all flags S/SA"])
+        contains(lab.pf.said(), "those of before are back")
 
 
 def test_rollback_goes_to_what_was_confirmed():
