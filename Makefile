@@ -60,8 +60,8 @@ LOADER_OBJ := $(call obj,$(LOADER_SRC))
 PFCTL_OBJ := $(call obj,$(PFCTL_SRC))
 
 SKEL := $(patsubst %,$(BUILD)/gen/bpf/%.skel.h,datapath rules states)
-GRAMMAR_LIBS := -lmnl -lm
-LOADER_LIBS := -lbpf -lelf -lz -lmnl -lpcap -lcap-ng -lm
+GRAMMAR_LIBS := -lmnl -lmd -lm
+LOADER_LIBS := -lbpf -lelf -lz -lmnl -lmd -lpcap -lcap-ng -lm
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -151,7 +151,7 @@ bench: all $(BUILD)/bench/flood
 	$(Q)PF_BUILD=$(BUILD) bench/run
 
 DEBIAN_BUILD := make gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev \
-	zlib1g-dev libmnl-dev libpcap-dev libcap-ng-dev linux-libc-dev
+	zlib1g-dev libmnl-dev libmd-dev libpcap-dev libcap-ng-dev linux-libc-dev
 DEBIAN_TEST := libcmocka-dev libclang-rt-dev python3 python3-scapy iproute2 iputils-ping procps tcpdump mandoc \
 	ethtool netbase nftables util-linux bsdextrautils
 DEBIAN_LINT := clang-format clang-tidy
