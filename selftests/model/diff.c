@@ -1,0 +1,627 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Random rulesets and packets through the real programs and through the reference
+ * model.  What they disagree about is made small and shown.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../grammar/parse.h"
+#include "../../loader/pin.h"
+#include "frame.h"
+#include "real.h"
+
+#define SHRINK_SECONDS 60
+
+static volatile sig_atomic_t stopped;
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* --- one ruleset and its packets --- */
+
+struct packets {
+	struct model_packet *v;
+	bool *off;
+	size_t n;
+};
+
+struct test {
+	struct gen_ruleset rules;
+	struct packets packets;
+	enum pf_emitter emitter;
+	bool optimize; /* the real one gets the rules as the optimiser leaves them */
+};
+
+enum outcome { SAME, DIFFERENT, NOT_LOADED };
+
+struct result {
+	enum outcome outcome;
+	size_t packet; /* that was judged differently, or the number of packets */
+	size_t judged, by_state;
+	char text[2048];
+};
+
+static void free_text(char **s)
+{
+	free(*s);
+}
+#define text_auto __attribute__((cleanup(free_text))) char *
+
+static char *print_ruleset(const struct gen_ruleset *g)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	if (!f)
+		abort();
+	gen_print(f, g);
+	fclose(f);
+	return text;
+}
+
+static int parse(const char *text, int optimize, struct pf_ruleset **out, char **said)
+{
+	struct pf_parse_options o = {
+		.name = "diff", .enforce = true, .no_dns = true, .no_files = true};
+	size_t n = 0;
+	int err;
+
+	o.optimize = optimize;
+	o.err = open_memstream(said, &n);
+	if (!o.err)
+		abort();
+	err = pf_parse_text(text, strlen(text), &o, out, NULL);
+	fclose(o.err);
+	return err;
+}
+
+/* --- the comparison of a packet --- */
+
+/* The id that the real rules have for one of the model's; they lie in the same order. */
+static uint32_t id_of(const struct real *real, const struct pf_ruleset *rs, const struct pf_rule *r)
+{
+	return r ? real->active->rule_ids[r - pf_filter(rs)->v] : PF_RULE_DEFAULT;
+}
+
+static size_t live_states(const struct model *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->nstates; i++)
+		n += !m->states[i].dead;
+	return n;
+}
+
+static void tell_rule(FILE *f, const struct pf_rule *r)
+{
+	if (r)
+		fprintf(f, "the rule of line %u", r->line);
+	else
+		fputs("no rule", f);
+}
+
+static void tell(char *buf, size_t size, const struct model *m, const struct model_answer *want,
+		 const struct real *real, const struct real_answer *got)
+{
+	static const char *const uses[] = {"no state", "makes a state", "uses a state"};
+	FILE *f = fmemopen(buf, size, "w");
+
+	if (!f)
+		abort();
+	fprintf(f, "  model: %s", model_verdict_names[want->verdict]);
+	if (want->verdict == MODEL_ICMP)
+		fprintf(f, " %u/%u", want->icmp >> 8, want->icmp & 255);
+	fprintf(f, " (reason %d), %s, ", (int)want->reason, uses[want->use]);
+	if (want->from_rules)
+		tell_rule(f, want->rule);
+	else
+		fputs("rules not asked", f);
+	fprintf(f, ", %zu states\n  real:  %s", live_states(m), model_verdict_names[got->verdict]);
+	if (got->verdict == MODEL_ICMP)
+		fprintf(f, " %u/%u", got->icmp >> 8, got->icmp & 255);
+	if (got->from_rules) {
+		uint32_t nr = pf_generation_rule_nr(real->active, got->rule_id);
+
+		fputs(", ", f);
+		tell_rule(f, nr == UINT32_MAX ? NULL : &pf_filter(real->active->rs)->v[nr]);
+	} else {
+		fputs(", rules not asked", f);
+	}
+	fprintf(f, ", %u states\n", real->dp.status->states);
+	fclose(f);
+}
+
+static bool agrees(const struct test *t, const struct model *m, const struct model_answer *want,
+		   const struct real *real, const struct real_answer *got)
+{
+	if (want->verdict != got->verdict || want->icmp != got->icmp)
+		return false;
+	/* a drop before the rules may be logged, as no rule's */
+	if (want->from_rules != got->from_rules && want->verdict != MODEL_DROP)
+		return false;
+	if (live_states(m) != real->dp.status->states)
+		return false;
+	if (!want->from_rules || t->optimize || want->reason == MODEL_R_DEPTH)
+		return true;
+	return id_of(real, m->rs, want->rule) == got->rule_id;
+}
+
+/* --- the comparison of what is left at the end --- */
+
+static struct model_key real_key(const struct pf_state_key *k)
+{
+	struct model_key out = {.af = k->af, .proto = k->proto};
+
+	for (int i = 0; i < 2; i++) {
+		memcpy(out.addr[i].b, &k->addr[i], sizeof(out.addr[i].b));
+		out.port[i] = (uint16_t)(k->port[i] >> 8 | k->port[i] << 8);
+	}
+	return out;
+}
+
+static bool same_state(const struct test *t, const struct real *real, const struct model *m,
+		       const struct model_state *want, const struct pf_state *got)
+{
+	struct model_key k = real_key(&got->key);
+
+	if (k.af != want->key.af || k.proto != want->key.proto)
+		return false;
+	for (int i = 0; i < 2; i++)
+		if (!pf_ip_equal(&k.addr[i], &want->key.addr[i]) ||
+		    k.port[i] != want->key.port[i] ||
+		    got->peer[i].packets != want->peer[i].packets)
+			return false;
+	return got->dir == want->dir &&
+	       (t->optimize || got->rule == id_of(real, m->rs, want->rule));
+}
+
+static bool has_state(const struct test *t, const struct real *real, const struct model *m,
+		      const struct pf_state *got)
+{
+	for (size_t i = 0; i < m->nstates; i++)
+		if (!m->states[i].dead && same_state(t, real, m, &m->states[i], got))
+			return true;
+	return false;
+}
+
+/* Their number has been compared already. */
+static bool states_agree(const struct test *t, const struct real *real, const struct model *m,
+			 struct result *r)
+{
+	for (uint32_t i = 0; i < real->dp.config->slots; i++) {
+		const struct pf_state *s = &real->dp.states[i];
+
+		if (s->status != PF_SLOT_LIVE || has_state(t, real, m, s))
+			continue;
+		snprintf(r->text, sizeof(r->text),
+			 "  at the end a state of proto %u is there that the model does not have, "
+			 "with %llu and %llu packets, of rule %u\n",
+			 s->key.proto, (unsigned long long)s->peer[0].packets,
+			 (unsigned long long)s->peer[1].packets,
+			 pf_generation_rule_nr(real->active, s->rule));
+		return false;
+	}
+	return true;
+}
+
+/* --- one test --- */
+
+static void judge_all(const struct test *t, struct real *real, struct model *m, struct result *r)
+{
+	uint64_t logged = real_logged(real), logs = 0;
+
+	r->outcome = SAME;
+	for (size_t i = 0; i < t->packets.n; i++) {
+		const struct model_packet *p = &t->packets.v[i];
+		struct model_answer want;
+		struct real_answer got;
+		int err;
+
+		if (t->packets.off[i])
+			continue;
+		r->packet = i;
+		model_packet(m, p, &want);
+		err = real_run(real, p, &got);
+		r->outcome = err || !agrees(t, m, &want, real, &got) ? DIFFERENT : SAME;
+		if (err)
+			snprintf(r->text, sizeof(r->text), "  it does not run: %s\n", strerror(-err));
+		else if (r->outcome)
+			tell(r->text, sizeof(r->text), m, &want, real, &got);
+		if (r->outcome)
+			return;
+		r->judged++;
+		r->by_state += want.use == MODEL_STATE_USED;
+		logs += want.nlogs;
+	}
+	r->packet = t->packets.n;
+	if (!states_agree(t, real, m, r)) {
+		r->outcome = DIFFERENT;
+		return;
+	}
+	logged = real_logged(real) - logged;
+	if (logged != logs && !t->optimize) {
+		r->outcome = DIFFERENT;
+		snprintf(r->text, sizeof(r->text), "  logged: model %llu, real %llu\n",
+			 (unsigned long long)logs, (unsigned long long)logged);
+	}
+}
+
+static struct result run_test(const struct test *t, struct real *real)
+{
+	struct result r = {.outcome = NOT_LOADED};
+	pf_ruleset_auto rs = NULL;
+	pf_ruleset_auto optimized = NULL;
+	text_auto text = print_ruleset(&t->rules);
+	text_auto said = NULL;
+	text_auto said_too = NULL;
+	struct pf_error_text e;
+	int err;
+
+	if (parse(text, PF_OPTIMIZE_NONE, &rs, &said)) {
+		snprintf(r.text, sizeof(r.text), "  not parsed: %s\n", said);
+		return r;
+	}
+	if (t->optimize && parse(text, PF_OPTIMIZE_BASIC, &optimized, &said_too)) {
+		snprintf(r.text, sizeof(r.text), "  not optimized: %s\n", said_too);
+		return r;
+	}
+	real_flush(real);
+	err = real_load(real, t->optimize ? optimized : rs, t->emitter, &e);
+	if (err == -E2BIG && t->emitter == PF_EMITTER_LINEAR)
+		err = real_load(real, t->optimize ? optimized : rs, PF_EMITTER_TREE, &e);
+	if (err) {
+		snprintf(r.text, sizeof(r.text), "  not loaded: %s\n", e.text);
+		return r;
+	}
+	model_auto m;
+	model_init(&m, rs);
+	judge_all(t, real, &m, &r);
+	return r;
+}
+
+/* --- making it small --- */
+
+struct shrinker {
+	struct test *t;
+	struct real *real;
+	struct result last; /* of the smallest so far */
+	double until;
+	bool smaller;
+};
+
+/* With something taken out: does it still go wrong?  If not, *what comes back. */
+static bool still(struct shrinker *s)
+{
+	struct result r;
+
+	if (stopped > 1 || now() > s->until)
+		return false;
+	r = run_test(s->t, s->real);
+	if (r.outcome != s->last.outcome)
+		return false;
+	/* the reasons of a refusal are many: it is the same one that we look for */
+	if (r.outcome == NOT_LOADED && strncmp(r.text, s->last.text, 24) != 0)
+		return false;
+	s->last = r;
+	s->smaller = true;
+	return true;
+}
+
+static void try_off(struct shrinker *s, bool *off)
+{
+	if (*off)
+		return;
+	*off = true;
+	if (!still(s))
+		*off = false;
+}
+
+/* Runs of rules first, then single ones, then what stands in braces. */
+static void shrink_rules(struct shrinker *s, struct gen_rules *l)
+{
+	for (size_t step = l->n; step; step /= 2) {
+		for (size_t at = 0; at < l->n; at += step) {
+			size_t n = l->n - at < step ? l->n - at : step;
+			bool *was = calloc(n, sizeof(*was)), any = false;
+
+			for (size_t i = 0; i < n; i++) {
+				was[i] = l->v[at + i].off;
+				any = any || !was[i];
+				l->v[at + i].off = true;
+			}
+			if (!any || !still(s))
+				for (size_t i = 0; i < n; i++)
+					l->v[at + i].off = was[i];
+			free(was);
+		}
+	}
+	for (size_t i = 0; i < l->n; i++)
+		if (!l->v[i].off)
+			shrink_rules(s, &l->v[i].body);
+}
+
+static void shrink_parts(struct shrinker *s, struct gen_rules *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct gen_rule *x = &l->v[i];
+
+		for (int p = GEN_ACTION + 1; p < GEN_PARTS && !x->off; p++) {
+			const char *was = x->part[p];
+
+			x->part[p] = NULL;
+			if (was && !still(s))
+				x->part[p] = was;
+		}
+		if (!x->off)
+			shrink_parts(s, &x->body);
+	}
+}
+
+/* What comes behind the packet cannot matter; then half of them, a quarter, ... */
+static void shrink_packets(struct shrinker *s)
+{
+	struct packets *p = &s->t->packets;
+
+	if (s->last.packet + 1 < p->n)
+		p->n = s->last.packet + 1;
+	for (size_t step = p->n; step; step /= 2) {
+		for (size_t at = 0; at < p->n; at += step) {
+			size_t n = p->n - at < step ? p->n - at : step;
+			bool *was = malloc(n * sizeof(*was));
+
+			if (!was)
+				abort();
+			memcpy(was, p->off + at, n * sizeof(*was));
+			if (memchr(was, 0, n)) {
+				memset(p->off + at, 1, n * sizeof(*was));
+				if (!still(s))
+					memcpy(p->off + at, was, n * sizeof(*was));
+			}
+			free(was);
+		}
+	}
+}
+
+static void shrink_tables(struct shrinker *s)
+{
+	for (int i = 0; i < GEN_TABLES; i++)
+		for (size_t k = 0; k < s->t->rules.table[i].n; k++)
+			try_off(s, &s->t->rules.table[i].entry[k].off);
+}
+
+static struct result shrink(struct test *t, struct real *real, const struct result *first)
+{
+	struct shrinker s = {
+		.t = t, .real = real, .last = *first, .until = now() + SHRINK_SECONDS};
+
+	do {
+		s.smaller = false;
+		shrink_packets(&s);
+		shrink_rules(&s, &t->rules.rules);
+		shrink_tables(&s);
+		shrink_parts(&s, &t->rules.rules);
+	} while (s.smaller && now() < s.until);
+	return s.last;
+}
+
+static void show(const struct test *t, const struct result *r, uint64_t seed)
+{
+	text_auto text = print_ruleset(&t->rules);
+	char line[1024];
+
+	printf("--- disagreement, -s %llu -n 1, emitter %s%s\n%s", (unsigned long long)seed,
+	       pf_emitter_names[t->emitter], t->optimize ? ", optimised" : "", text);
+	for (size_t i = 0; i < t->packets.n && i <= r->packet && r->outcome != NOT_LOADED; i++) {
+		if (t->packets.off[i])
+			continue;
+		frame_describe(&t->packets.v[i], line, sizeof(line));
+		printf("%s %s\n", i == r->packet ? "*" : " ", line);
+	}
+	printf("%s---\n", r->text);
+	fflush(stdout);
+}
+
+/* --- many --- */
+
+struct run {
+	struct real real;
+	uint32_t features[PF_EMITTER_MAX];
+	uint64_t seed;
+	uint64_t rulesets, packets;
+	double until;
+	bool go_on;
+	/* what has been */
+	uint64_t ndone, npackets, nby_state, nbad;
+	double began, told;
+};
+
+static size_t ruleset_size(struct rnd *r)
+{
+	if (rnd_percent(r, 2))
+		return 200 + rnd_below(r, 1800);
+	return 1 + rnd_below(r, rnd_percent(r, 50) ? 12 : 40);
+}
+
+static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct packets *p, size_t n)
+{
+	p->v = calloc(n, sizeof(*p->v));
+	p->off = calloc(n, sizeof(*p->off));
+	if (!p->v || !p->off)
+		abort();
+	for (p->n = 0; p->n < n; p->n++)
+		p->v[p->n] = p->n && rnd_percent(r, 30) ? gen_follow(r, &p->v[p->n - 1])
+							: gen_packet(r, g);
+}
+
+static void report(struct run *run, struct test *t, struct result *r, uint64_t seed)
+{
+	struct result small;
+
+	run->nbad++;
+	small = shrink(t, &run->real, r);
+	show(t, &small, seed);
+}
+
+static void one_ruleset(struct run *run, uint64_t seed)
+{
+	struct rnd r = {.s = seed};
+	struct test t = {.optimize = rnd_percent(&r, 15)};
+	const bool both = rnd_percent(&r, 20);
+	struct result res;
+	size_t n;
+
+	t.emitter = rnd_percent(&r, 50) ? PF_EMITTER_LINEAR : PF_EMITTER_TREE;
+	n = both ? 1 + rnd_below(&r, 15) : ruleset_size(&r);
+	gen_ruleset(&r, &t.rules, n, run->features[PF_EMITTER_LINEAR] & run->features[PF_EMITTER_TREE]);
+	make_packets(&r, &t.rules, &t.packets, run->packets);
+	for (int i = 0; i <= both; i++) {
+		res = run_test(&t, &run->real);
+		run->npackets += res.judged;
+		run->nby_state += res.by_state;
+		if (res.outcome) {
+			report(run, &t, &res, seed);
+			break;
+		}
+		t.emitter = t.emitter == PF_EMITTER_LINEAR ? PF_EMITTER_TREE : PF_EMITTER_LINEAR;
+	}
+	run->ndone++;
+	free(t.packets.v);
+	free(t.packets.off);
+	gen_free(&t.rules);
+}
+
+static void tell_progress(struct run *run)
+{
+	double t = now();
+
+	if (t - run->told < 10)
+		return;
+	run->told = t;
+	fprintf(stderr, "%llu packets over %llu rulesets, %.0f packets a second\n",
+		(unsigned long long)run->npackets, (unsigned long long)run->ndone,
+		(double)run->npackets / (t - run->began));
+}
+
+static void run_all(struct run *run)
+{
+	run->began = run->told = now();
+	while (!stopped && (!run->rulesets || run->ndone < run->rulesets) &&
+	       (!run->until || now() < run->until)) {
+		/* each ruleset has a seed of its own, by which it can be had alone */
+		one_ruleset(run, run->seed + run->ndone);
+		tell_progress(run);
+		if (run->nbad && !run->go_on)
+			break;
+	}
+}
+
+/* What this version does not enforce is left out of the rulesets, and said. */
+static void probe(struct run *run)
+{
+	for (int e = PF_EMITTER_LINEAR; e < PF_EMITTER_MAX; e++) {
+		for (int i = 0; i < GEN_FEATURES; i++) {
+			pf_ruleset_auto rs = NULL;
+			text_auto said = NULL;
+			struct pf_error_text err;
+
+			if (parse(gen_probes[i].text, PF_OPTIMIZE_NONE, &rs, &said) == 0 &&
+			    real_load(&run->real, rs, (enum pf_emitter)e, &err) == 0)
+				run->features[e] |= 1U << i;
+			else
+				printf("not there yet (%s): %s\n", pf_emitter_names[e],
+				       gen_probes[i].name);
+		}
+	}
+	fflush(stdout);
+}
+
+/* --- around it --- */
+
+static void stop(int sig)
+{
+	(void)sig;
+	stopped++;
+}
+
+static void usage(void)
+{
+	fputs("usage: diff [-k] [-n RULESETS] [-P PINDIR] [-p PACKETS] [-s SEED] [-t SECONDS]\n",
+	      stderr);
+	exit(2);
+}
+
+static uint64_t fresh_seed(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ((uint64_t)ts.tv_sec * 1000000007U ^ (uint64_t)ts.tv_nsec) % 1000000000000U;
+}
+
+int main(int argc, char **argv)
+{
+	struct run run = {.packets = 500, .seed = fresh_seed()};
+	struct pf_error_text e = {""};
+	double seconds = 0;
+	char pin_dir[128];
+	int opt, err;
+
+	snprintf(pin_dir, sizeof(pin_dir), "/sys/fs/bpf/pfdiff_%d", (int)getpid());
+	while ((opt = getopt(argc, argv, "kn:P:p:s:t:")) != -1) {
+		switch (opt) {
+		case 'k':
+			run.go_on = true;
+			break;
+		case 'n':
+			run.rulesets = strtoull(optarg, NULL, 0);
+			break;
+		case 'P':
+			snprintf(pin_dir, sizeof(pin_dir), "%s", optarg);
+			break;
+		case 'p':
+			run.packets = strtoull(optarg, NULL, 0);
+			break;
+		case 's':
+			run.seed = strtoull(optarg, NULL, 0);
+			break;
+		case 't':
+			seconds = strtod(optarg, NULL);
+			break;
+		default:
+			usage();
+		}
+	}
+	signal(SIGINT, stop);
+	signal(SIGTERM, stop);
+	pf_libbpf_quiet();
+	err = real_open(&run.real, pin_dir, &e);
+	if (!err) {
+		probe(&run);
+		printf("seed %llu\n", (unsigned long long)run.seed);
+		fflush(stdout);
+		run.until = seconds > 0 ? now() + seconds : 0;
+		run_all(&run);
+		printf("%llu packets, %llu of them by states, in %.1f s\n",
+		       (unsigned long long)run.npackets, (unsigned long long)run.nby_state,
+		       now() - run.began);
+		printf("%llu packets over %llu rulesets, %llu disagreements\n",
+		       (unsigned long long)run.npackets, (unsigned long long)run.ndone,
+		       (unsigned long long)run.nbad);
+	} else {
+		fprintf(stderr, "diff: %s\n", e.text);
+	}
+	real_close(&run.real);
+	return err || run.nbad;
+}

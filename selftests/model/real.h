@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The real programs, in a network namespace of their own, fed by BPF_PROG_TEST_RUN. */
+#ifndef PF_SELFTESTS_MODEL_REAL_H
+#define PF_SELFTESTS_MODEL_REAL_H
+
+#include "../../loader/datapath.h"
+#include "../../loader/generation.h"
+#include "gen.h"
+
+struct real {
+	struct pf_loop loop;
+	struct pf_datapath dp;
+	struct pf_netifs ifs;
+	struct pf_tables tables;
+	struct pf_generations gens;
+	struct pf_generation *active;
+	int ifindex[GEN_IFACES];
+	uint8_t mac[GEN_IFACES][6];
+	int cpu, scratch;
+	size_t scratch_size; /* of one CPU's */
+	uint8_t *before, *after;
+};
+
+struct real_answer {
+	enum model_verdict verdict;
+	uint16_t icmp;
+	bool from_rules;
+	uint32_t rule_id;
+};
+
+/* The caller's namespace is left; interfaces are made. */
+int real_open(struct real *r, const char *pin_dir, struct pf_error_text *e);
+void real_close(struct real *r);
+
+/* Puts a copy of rs in force. */
+int real_load(struct real *r, const struct pf_ruleset *rs, enum pf_emitter emitter,
+	      struct pf_error_text *e);
+/* Ends all states. */
+void real_flush(struct real *r);
+/* 0, or a negative errno. */
+int real_run(struct real *r, const struct model_packet *p, struct real_answer *a);
+uint64_t real_logged(const struct real *r);
+
+#endif /* PF_SELFTESTS_MODEL_REAL_H */
