@@ -171,6 +171,18 @@ static struct model_key real_key(const struct pf_state_key *k)
 	return out;
 }
 
+static bool same_tcp(const struct model_state *want, const struct pf_state *got)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct model_peer *w = &want->peer[i];
+
+		if (got->peer_state[i] != w->state || got->peer[i].seqlo != w->seqlo ||
+		    got->peer[!i].other_seqhi != w->seqhi || got->peer[i].max_win != w->max_win)
+			return false;
+	}
+	return true;
+}
+
 static bool same_state(const struct test *t, const struct real *real, const struct model *m,
 		       const struct model_state *want, const struct pf_state *got)
 {
@@ -183,6 +195,8 @@ static bool same_state(const struct test *t, const struct real *real, const stru
 		    k.port[i] != want->key.port[i] ||
 		    got->peer[i].packets != want->peer[i].packets)
 			return false;
+	if (k.proto == MODEL_P_TCP && !same_tcp(want, got))
+		return false;
 	return got->dir == want->dir &&
 	       (t->optimize || got->rule == id_of(real, m->rs, want->rule));
 }
@@ -196,6 +210,19 @@ static bool has_state(const struct test *t, const struct real *real, const struc
 	return false;
 }
 
+static void tell_state(char *buf, size_t size, const struct pf_state *s)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct pf_state_peer *p = &s->peer[i];
+		size_t n = strlen(buf);
+
+		snprintf(buf + n, size - n,
+			 "  peer %d: %llu packets, state %u, seqlo %u, seqhi %u, max_win %u\n", i,
+			 (unsigned long long)p->packets, s->peer_state[i], p->seqlo,
+			 s->peer[!i].other_seqhi, p->max_win);
+	}
+}
+
 /* Their number has been compared already. */
 static bool states_agree(const struct test *t, const struct real *real, const struct model *m,
 			 struct result *r)
@@ -207,13 +234,37 @@ static bool states_agree(const struct test *t, const struct real *real, const st
 			continue;
 		snprintf(r->text, sizeof(r->text),
 			 "  at the end a state of proto %u is there that the model does not have, "
-			 "with %llu and %llu packets, of rule %u\n",
-			 s->key.proto, (unsigned long long)s->peer[0].packets,
-			 (unsigned long long)s->peer[1].packets,
-			 pf_generation_rule_nr(real->active, s->rule));
+			 "of rule %u\n",
+			 s->key.proto, pf_generation_rule_nr(real->active, s->rule));
+		tell_state(r->text, sizeof(r->text), s);
 		return false;
 	}
 	return true;
+}
+
+static bool counts_agree(struct real *real, const struct model *m, struct result *r)
+{
+	size_t n = pf_filter(m->rs)->n;
+	struct pf_rule_stats *stats = real_stats(real);
+	bool same = true;
+
+	for (size_t i = 0; i < n && same; i++) {
+		const struct model_count *c = &m->counts[i];
+		const struct pf_rule_stats *s = &stats[i];
+
+		same = c->packets[0] == s->packets[0] && c->packets[1] == s->packets[1] &&
+		       c->states == s->states;
+		if (!same)
+			snprintf(r->text, sizeof(r->text),
+				 "  at the end rule %zu has packets %llu in, %llu out, states %llu; "
+				 "in the model %llu, %llu, %llu\n",
+				 i, (unsigned long long)s->packets[0],
+				 (unsigned long long)s->packets[1], (unsigned long long)s->states,
+				 (unsigned long long)c->packets[0],
+				 (unsigned long long)c->packets[1], (unsigned long long)c->states);
+	}
+	free(stats);
+	return same;
 }
 
 /* --- one test --- */
@@ -247,6 +298,10 @@ static void judge_all(const struct test *t, struct real *real, struct model *m, 
 	}
 	r->packet = t->packets.n;
 	if (!states_agree(t, real, m, r)) {
+		r->outcome = DIFFERENT;
+		return;
+	}
+	if (!t->optimize && !counts_agree(real, m, r)) {
 		r->outcome = DIFFERENT;
 		return;
 	}
@@ -396,9 +451,11 @@ static void shrink_packets(struct shrinker *s)
 
 static void shrink_tables(struct shrinker *s)
 {
-	for (int i = 0; i < GEN_TABLES; i++)
+	for (uint32_t i = 0; i < s->t->rules.ntables; i++) {
+		try_off(s, &s->t->rules.table[i].off);
 		for (size_t k = 0; k < s->t->rules.table[i].n; k++)
 			try_off(s, &s->t->rules.table[i].entry[k].off);
+	}
 }
 
 static struct result shrink(struct test *t, struct real *real, const struct result *first)
@@ -461,7 +518,7 @@ static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct pack
 	if (!p->v || !p->off)
 		abort();
 	for (p->n = 0; p->n < n; p->n++)
-		p->v[p->n] = p->n && rnd_percent(r, 30) ? gen_follow(r, &p->v[p->n - 1])
+		p->v[p->n] = p->n && rnd_percent(r, 45) ? gen_follow(r, &p->v[p->n - 1])
 							: gen_packet(r, g);
 }
 

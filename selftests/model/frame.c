@@ -164,6 +164,8 @@ static void put_icmp(struct frame *f, const struct model_packet *p)
 
 static void put_payload(struct frame *f, const struct model_packet *p)
 {
+	size_t l4 = f->n;
+
 	if (p->frag == MODEL_FRAG_LATER)
 		put_fill(f, 32);
 	else if (p->proto == MODEL_P_TCP)
@@ -175,7 +177,7 @@ static void put_payload(struct frame *f, const struct model_packet *p)
 	else
 		put_fill(f, 16U + p->len);
 	/* more fragments: their lengths are multiples of eight */
-	while (p->frag == MODEL_FRAG_FIRST && f->n % 8 != 6)
+	while (p->frag == MODEL_FRAG_FIRST && (f->n - l4) % 8)
 		put8(f, 0);
 }
 

@@ -219,7 +219,7 @@ static void gen_table(struct rnd *r, struct gen_ruleset *g, struct gen_table *t)
 {
 	uint32_t n = rnd_below(r, GEN_ENTRIES_MOST + 1);
 
-	t->persist = rnd_percent(r, 50);
+	t->persist = rnd_percent(r, 10);
 	for (uint32_t i = 0; i < n; i++) {
 		uint8_t af = rnd_percent(r, 60) ? PF_FAMILY_INET : PF_FAMILY_INET6;
 		struct gen_entry e = {.af = af, .bits = prefix_bits(r, af)};
@@ -241,6 +241,8 @@ static void print_table(FILE *f, const struct gen_table *t)
 {
 	bool any = false;
 
+	if (t->off)
+		return;
 	fprintf(f, "table <%s>%s", t->name, t->persist ? " persist" : "");
 	for (size_t i = 0; i < t->n; i++) {
 		const struct gen_entry *e = &t->entry[i];
@@ -267,9 +269,10 @@ static const char *gen_host(struct rnd *r, struct gen_ruleset *g, uint8_t *af, b
 	if (x < g->wide)
 		return NULL;
 	if (x < g->wide + (100 - g->wide) / 4)
-		return rnd_percent(r, 97)
-			       ? keep(g, "%s<%s>", neg, g->table[rnd_below(r, GEN_TABLES)].name)
-			       : keep(g, "%s<nobody>", neg);
+		return g->ntables && rnd_percent(r, 97)
+			       ? keep(g, "%s<%s>", neg, g->table[rnd_below(r, g->ntables)].name)
+		       : rnd_percent(r, 10) ? keep(g, "%s<nobody>", neg)
+					    : NULL;
 	if (!*af)
 		*af = rnd_percent(r, 60) ? PF_FAMILY_INET : PF_FAMILY_INET6;
 	if (has(g, GEN_RANGE) && rnd_percent(r, 30))
@@ -588,7 +591,7 @@ static void gen_rules(struct rnd *r, struct gen_ruleset *g, struct gen_rules *l,
 void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t features)
 {
 	static const uint32_t matches[] = {0, 0, 5, 15, 30, 60}, quicks[] = {0, 5, 10, 30},
-			      anchors[] = {0, 0, 8, 15, 30}, wides[] = {20, 45, 70, 85};
+			      anchors[] = {0, 0, 8, 15, 30}, wides[] = {20, 45, 70, 85}, tables[] = {0, 0, 1, 1, 2, 4};
 	static const char *const table_names[GEN_TABLES] = {"ta", "tb", "tc", "td"};
 
 	memset(g, 0, sizeof(*g));
@@ -603,7 +606,8 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	g->any_flags = rnd_below(r, 100);
 	g->number_anchors = rnd_percent(r, 30);
 	g->head = rnd_percent(r, 15) ? "set block-policy return\n" : "";
-	for (size_t i = 0; i < GEN_TABLES; i++) {
+	g->ntables = rnd_pick(r, tables);
+	for (size_t i = 0; i < g->ntables; i++) {
 		g->table[i].name = table_names[i];
 		gen_table(r, g, &g->table[i]);
 	}
@@ -667,7 +671,7 @@ static void print_rules(FILE *f, const struct gen_rules *l, int depth)
 void gen_print(FILE *f, const struct gen_ruleset *g)
 {
 	fputs(g->head, f);
-	for (size_t i = 0; i < GEN_TABLES; i++)
+	for (size_t i = 0; i < g->ntables; i++)
 		print_table(f, &g->table[i]);
 	print_rules(f, &g->rules, 0);
 }
@@ -800,6 +804,9 @@ static void gen_transport(struct rnd *r, const struct gen_ruleset *g, const stru
 		p->dport = 1;
 	if (p->proto == MODEL_P_TCP)
 		gen_tcp_packet(r, h, p);
+	/* more fragments: its length is a multiple of eight */
+	if (p->proto == MODEL_P_TCP && p->frag == MODEL_FRAG_FIRST)
+		p->len = 4 + p->len / 8 * 8;
 }
 
 struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g)

@@ -100,7 +100,7 @@ struct gen_entry {
 
 struct gen_table {
 	const char *name;
-	bool persist;
+	bool persist, off;
 	struct gen_entry entry[GEN_ENTRIES_MOST];
 	size_t n;
 };
@@ -112,6 +112,7 @@ struct gen_ruleset {
 	uint32_t features;
 	const char *head; /* options */
 	struct gen_table table[GEN_TABLES];
+	uint32_t ntables; /* few: each costs the kernel two RCU periods */
 	struct gen_rules rules;
 	size_t total; /* with those in braces */
 	/* addresses that are worth a try */

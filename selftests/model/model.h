@@ -112,6 +112,12 @@ struct model_answer {
 	size_t state; /* which one, if there is one */
 };
 
+/* Of a rule: the packets that it decided about, those of its states too; [0] in. */
+struct model_count {
+	uint64_t packets[2];
+	uint64_t states;
+};
+
 /* A ruleset with the path by which it is called; "" is the main one. */
 struct model_ruleset {
 	char *path;
@@ -125,6 +131,7 @@ struct model {
 	unsigned int braces;
 	struct model_state *states;
 	size_t nstates, states_capacity;
+	struct model_count *counts; /* of the main ruleset's rules */
 	/* of the packet at hand */
 	const struct pf_rule **matches;
 	size_t matches_capacity;
@@ -150,6 +157,9 @@ bool model_rule_matches(const struct model *m, const struct model_ruleset *in,
 bool model_walk(struct model *m, const struct model_packet *p, struct model_answer *a);
 void model_log_packet(struct model *m, struct model_answer *a, const struct pf_rule *r,
 		      enum model_verdict verdict, bool match);
+
+/* One more packet for the rule, which may be NULL. */
+void model_count(struct model *m, const struct pf_rule *r, uint8_t dir);
 
 enum model_role { MODEL_QUERY, MODEL_REPLY, MODEL_ERROR };
 enum model_role model_icmp_role(uint8_t af, uint8_t type);

@@ -206,6 +206,19 @@ void real_flush(struct real *r)
 	pf_states_flush(&r->dp);
 }
 
+struct pf_rule_stats *real_stats(struct real *r)
+{
+	size_t n = pf_filter(r->active->rs)->n;
+	struct pf_rule_stats *stats = calloc(n + 1, sizeof(*stats));
+	uint64_t *evals = calloc(n + 1, sizeof(*evals));
+
+	if (!stats || !evals || pf_generation_stats(&r->gens, r->active, stats, evals))
+		abort();
+	pf_states_add_to_rules(&r->dp, r->active, stats);
+	free(evals);
+	return stats;
+}
+
 uint64_t real_logged(const struct real *r)
 {
 	return pf_datapath_counter(&r->dp, PF_CNT_LOGGED);

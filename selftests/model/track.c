@@ -97,9 +97,15 @@ static bool drop(struct model_answer *a, enum model_reason why)
 	return true;
 }
 
+static uint8_t other_way(uint8_t dir)
+{
+	return dir == PF_RULE_IN ? PF_RULE_OUT : PF_RULE_IN;
+}
+
 static bool pass(struct model *m, struct model_state *s, unsigned int from, struct model_answer *a)
 {
 	s->peer[from].packets++;
+	model_count(m, s->rule, from == 0 ? s->dir : other_way(s->dir));
 	a->verdict = MODEL_PASS;
 	a->use = MODEL_STATE_USED;
 	a->state = (size_t)(s - m->states);
@@ -152,7 +158,7 @@ static bool quoted_tcp_inside(const struct model_state *s, unsigned int from, ui
 static struct model_key quoted_key(const struct model_packet *p)
 {
 	const struct model_quote *q = &p->quote;
-	uint8_t dir = p->dir == PF_RULE_IN ? PF_RULE_OUT : PF_RULE_IN;
+	uint8_t dir = other_way(p->dir);
 	uint16_t sport = 0, dport = 0;
 
 	if (q->proto == MODEL_P_TCP || q->proto == MODEL_P_UDP) {

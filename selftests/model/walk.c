@@ -227,6 +227,24 @@ bool model_walk(struct model *m, const struct model_packet *p, struct model_answ
 
 /* --- after the walk --- */
 
+static struct model_count *count_of(struct model *m, const struct pf_rule *r)
+{
+	const struct pf_rule_list *l = pf_filter(m->rs);
+
+	/* those in braces are not among them */
+	if (!r || r < l->v || r >= l->v + l->n)
+		return NULL;
+	return &m->counts[r - l->v];
+}
+
+void model_count(struct model *m, const struct pf_rule *r, uint8_t dir)
+{
+	struct model_count *c = count_of(m, r);
+
+	if (c)
+		c->packets[dir == PF_RULE_OUT]++;
+}
+
 /* RFC 1122 section 3.2.2: nobody is answered by fragments, nor groups and broadcasts. */
 static bool may_be_answered(const struct model_packet *p)
 {
@@ -286,6 +304,7 @@ static void judge(struct model *m, const struct model_packet *p, struct model_an
 	r = a->rule;
 	if (r && r->action == PF_RULE_ACTION_BLOCK) {
 		block(p, a);
+		model_count(m, r, p->dir);
 		if (r->log)
 			model_log_packet(m, a, r, MODEL_DROP, false);
 		return;
@@ -297,10 +316,14 @@ static void judge(struct model *m, const struct model_packet *p, struct model_an
 		return;
 	}
 	a->verdict = MODEL_PASS;
+	model_count(m, r, p->dir);
 	if (r && r->log)
 		model_log_packet(m, a, r, MODEL_PASS, false);
-	if (keeps_state(r, p))
-		model_make_state(m, p, a);
+	if (!keeps_state(r, p))
+		return;
+	model_make_state(m, p, a);
+	if (count_of(m, r))
+		count_of(m, r)->states++;
 }
 
 /* --- around it --- */
@@ -340,6 +363,9 @@ void model_init(struct model *m, const struct pf_ruleset *rs)
 {
 	memset(m, 0, sizeof(*m));
 	m->rs = rs;
+	m->counts = calloc(pf_filter(rs)->n + 1, sizeof(*m->counts));
+	if (!m->counts)
+		abort();
 	add_ruleset(m, strdup(""), &rs->main);
 }
 
@@ -349,6 +375,7 @@ void model_free(struct model *m)
 		free(m->rulesets[i].path);
 	free(m->rulesets);
 	free(m->states);
+	free(m->counts);
 	free(m->matches);
 	free(m->logs);
 }
