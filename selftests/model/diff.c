@@ -192,8 +192,7 @@ static bool same_state(const struct test *t, const struct real *real, const stru
 		return false;
 	for (int i = 0; i < 2; i++)
 		if (!pf_ip_equal(&k.addr[i], &want->key.addr[i]) ||
-		    k.port[i] != want->key.port[i] ||
-		    got->peer[i].packets != want->peer[i].packets)
+		    k.port[i] != want->key.port[i] || got->peer[i].packets != want->peer[i].packets)
 			return false;
 	if (k.proto == MODEL_P_TCP && !same_tcp(want, got))
 		return false;
@@ -255,13 +254,14 @@ static bool counts_agree(struct real *real, const struct model *m, struct result
 		same = c->packets[0] == s->packets[0] && c->packets[1] == s->packets[1] &&
 		       c->states == s->states;
 		if (!same)
-			snprintf(r->text, sizeof(r->text),
-				 "  at the end rule %zu has packets %llu in, %llu out, states %llu; "
-				 "in the model %llu, %llu, %llu\n",
-				 i, (unsigned long long)s->packets[0],
-				 (unsigned long long)s->packets[1], (unsigned long long)s->states,
-				 (unsigned long long)c->packets[0],
-				 (unsigned long long)c->packets[1], (unsigned long long)c->states);
+			snprintf(
+				r->text, sizeof(r->text),
+				"  at the end rule %zu has packets %llu in, %llu out, states %llu; "
+				"in the model %llu, %llu, %llu\n",
+				i, (unsigned long long)s->packets[0],
+				(unsigned long long)s->packets[1], (unsigned long long)s->states,
+				(unsigned long long)c->packets[0],
+				(unsigned long long)c->packets[1], (unsigned long long)c->states);
 	}
 	free(stats);
 	return same;
@@ -287,7 +287,8 @@ static void judge_all(const struct test *t, struct real *real, struct model *m, 
 		err = real_run(real, p, &got);
 		r->outcome = err || !agrees(t, m, &want, real, &got) ? DIFFERENT : SAME;
 		if (err)
-			snprintf(r->text, sizeof(r->text), "  it does not run: %s\n", strerror(-err));
+			snprintf(r->text, sizeof(r->text), "  it does not run: %s\n",
+				 strerror(-err));
 		else if (r->outcome)
 			tell(r->text, sizeof(r->text), m, &want, real, &got);
 		if (r->outcome)
@@ -460,8 +461,7 @@ static void shrink_tables(struct shrinker *s)
 
 static struct result shrink(struct test *t, struct real *real, const struct result *first)
 {
-	struct shrinker s = {
-		.t = t, .real = real, .last = *first, .until = now() + SHRINK_SECONDS};
+	struct shrinker s = {.t = t, .real = real, .last = *first, .until = now() + SHRINK_SECONDS};
 
 	do {
 		s.smaller = false;
@@ -541,7 +541,8 @@ static void one_ruleset(struct run *run, uint64_t seed)
 
 	t.emitter = rnd_percent(&r, 50) ? PF_EMITTER_LINEAR : PF_EMITTER_TREE;
 	n = both ? 1 + rnd_below(&r, 15) : ruleset_size(&r);
-	gen_ruleset(&r, &t.rules, n, run->features[PF_EMITTER_LINEAR] & run->features[PF_EMITTER_TREE]);
+	gen_ruleset(&r, &t.rules, n,
+		    run->features[PF_EMITTER_LINEAR] & run->features[PF_EMITTER_TREE]);
 	make_packets(&r, &t.rules, &t.packets, run->packets);
 	for (int i = 0; i <= both; i++) {
 		res = run_test(&t, &run->real);

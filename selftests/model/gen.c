@@ -137,7 +137,7 @@ static struct pf_ip pool_ip(struct rnd *r, const struct gen_ruleset *g, uint8_t 
 static uint8_t prefix_bits(struct rnd *r, uint8_t af)
 {
 	static const uint8_t bits4[] = {0, 1, 7, 8, 9, 15, 16, 23, 24, 30, 31, 32, 32, 32, 32};
-	static const uint8_t bits6[] = {0,  1,	3,  31, 32, 33,	 48,  63,  64,	65,
+	static const uint8_t bits6[] = {0,  1,	3,  31, 32,  33,  48,  63,  64, 65,
 					95, 96, 97, 98, 127, 128, 128, 128, 128};
 
 	return af == PF_FAMILY_INET ? rnd_pick(r, bits4) : rnd_pick(r, bits6);
@@ -164,8 +164,7 @@ static void note_ends(struct rnd *r, struct gen_ruleset *g, uint8_t af, const st
 	pool_add(r, g, af, &above);
 }
 
-static const char *gen_prefix(struct rnd *r, struct gen_ruleset *g, uint8_t af,
-			      struct pf_ip end[2])
+static const char *gen_prefix(struct rnd *r, struct gen_ruleset *g, uint8_t af, struct pf_ip end[2])
 {
 	uint8_t bits = prefix_bits(r, af);
 	struct pf_ip ip = pool_ip(r, g, af);
@@ -179,8 +178,7 @@ static const char *gen_prefix(struct rnd *r, struct gen_ruleset *g, uint8_t af,
 	return keep(g, "%s/%u", text, bits);
 }
 
-static const char *gen_range(struct rnd *r, struct gen_ruleset *g, uint8_t af,
-			     struct pf_ip end[2])
+static const char *gen_range(struct rnd *r, struct gen_ruleset *g, uint8_t af, struct pf_ip end[2])
 {
 	char lo[PF_IP_STRLEN], hi[PF_IP_STRLEN];
 
@@ -327,12 +325,9 @@ static void gen_flags(struct rnd *r, struct gen_rule *x)
 	static const struct {
 		const char *text;
 		uint8_t flags;
-	} flags[] = {{"flags S/SA", TH_SYN},
-		     {"flags SA/SA", TH_SYN | TH_ACK},
-		     {"flags /R", TH_ACK},
-		     {"flags A/AFR", TH_ACK},
-		     {"flags F/FSRA", TH_FIN},
-		     {"flags R/R", TH_RST},
+	} flags[] = {{"flags S/SA", TH_SYN},   {"flags SA/SA", TH_SYN | TH_ACK},
+		     {"flags /R", TH_ACK},     {"flags A/AFR", TH_ACK},
+		     {"flags F/FSRA", TH_FIN}, {"flags R/R", TH_RST},
 		     {"flags any", TH_ACK}};
 	uint32_t i = rnd_below(r, sizeof(flags) / sizeof(flags[0]));
 
@@ -591,7 +586,8 @@ static void gen_rules(struct rnd *r, struct gen_ruleset *g, struct gen_rules *l,
 void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t features)
 {
 	static const uint32_t matches[] = {0, 0, 5, 15, 30, 60}, quicks[] = {0, 5, 10, 30},
-			      anchors[] = {0, 0, 8, 15, 30}, wides[] = {20, 45, 70, 85}, tables[] = {0, 0, 1, 1, 2, 4};
+			      anchors[] = {0, 0, 8, 15, 30}, wides[] = {20, 45, 70, 85},
+			      tables[] = {0, 0, 1, 1, 2, 4};
 	static const char *const table_names[GEN_TABLES] = {"ta", "tb", "tc", "td"};
 
 	memset(g, 0, sizeof(*g));
@@ -756,17 +752,9 @@ static void gen_icmp_packet(struct rnd *r, const struct gen_ruleset *g, const st
 
 static void gen_tcp_packet(struct rnd *r, const struct gen_hint *h, struct model_packet *p)
 {
-	static const uint8_t flags[] = {TH_SYN,
-					TH_SYN,
-					TH_SYN | TH_ACK,
-					TH_ACK,
-					TH_ACK,
-					TH_RST,
-					TH_RST | TH_ACK,
-					TH_FIN | TH_ACK,
-					TH_ACK | TH_PUSH,
-					0xc2,
-					TH_ACK | TH_URG};
+	static const uint8_t flags[] = {TH_SYN,		  TH_SYN, TH_SYN | TH_ACK, TH_ACK,
+					TH_ACK,		  TH_RST, TH_RST | TH_ACK, TH_FIN | TH_ACK,
+					TH_ACK | TH_PUSH, 0xc2,	  TH_ACK | TH_URG};
 
 	p->flags = rnd_percent(r, 95) ? rnd_pick(r, flags) : (uint8_t)rnd_next(r);
 	if (h && h->has_flags && rnd_percent(r, 70))
@@ -864,16 +852,16 @@ static void turn_round(struct rnd *r, struct model_packet *p)
 
 static uint32_t some_offset(struct rnd *r)
 {
-	static const uint32_t offsets[] = {0,	   0,	  0,	 0, 1,	    (uint32_t)-1, 10,
-					   65535U, 66000, 67036, 2, 0x7fffffff};
+	static const uint32_t offsets[] = {0,  0,      0,     0,     1, (uint32_t)-1,
+					   10, 65535U, 66000, 67036, 2, 0x7fffffff};
 
 	return rnd_pick(r, offsets);
 }
 
 static void follow_tcp(struct rnd *r, struct model_packet *p, bool back)
 {
-	static const uint8_t flags[] = {TH_ACK, TH_ACK, TH_ACK | TH_FIN, TH_RST, TH_SYN,
-					TH_ACK | TH_RST};
+	static const uint8_t flags[] = {TH_ACK, TH_ACK, TH_ACK | TH_FIN,
+					TH_RST, TH_SYN, TH_ACK | TH_RST};
 	uint32_t next = p->seq + p->len + ((p->flags & TH_SYN) || (p->flags & TH_FIN));
 
 	if (back) {
@@ -893,8 +881,8 @@ static void follow_tcp(struct rnd *r, struct model_packet *p, bool back)
 
 static void follow_icmp(struct rnd *r, struct model_packet *p, bool back)
 {
-	static const uint8_t pairs[][2] = {{8, 0},   {13, 14},	 {15, 16},   {17, 18},
-					   {10, 9},  {128, 129}, {135, 136}, {139, 140}};
+	static const uint8_t pairs[][2] = {{8, 0},  {13, 14},	{15, 16},   {17, 18},
+					   {10, 9}, {128, 129}, {135, 136}, {139, 140}};
 
 	if (!back || rnd_percent(r, 10))
 		return;

@@ -98,7 +98,7 @@ struct model_state {
 struct model_answer {
 	enum model_verdict verdict;
 	enum model_reason reason;
-	uint16_t icmp;	  /* MODEL_ICMP: type << 8 | code */
+	uint16_t icmp;	 /* MODEL_ICMP: type << 8 | code */
 	bool from_rules; /* the rules were walked */
 	const struct pf_rule **matches;
 	size_t nmatches;

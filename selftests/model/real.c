@@ -107,8 +107,8 @@ static void configure(struct real *r)
 		bool count = i == PF_TIMEOUT_ADAPTIVE_START || i == PF_TIMEOUT_ADAPTIVE_END;
 
 		/* nothing ends while we look elsewhere */
-		r->dp.config->timeout[i] =
-			count ? 0 : 1000 * pf_datapath_ticks(&r->dp, o.timeout[i]);
+		r->dp.config->timeout[i] = count ? 0
+						 : 1000 * pf_datapath_ticks(&r->dp, o.timeout[i]);
 	}
 	r->dp.config->sweep_slice = 1;
 	r->tables.limit_tables = PF_MAX_TABLES;

@@ -11,7 +11,7 @@ static uint8_t query_type(uint8_t af, uint8_t type)
 {
 	static const uint8_t pairs4[][2] = {{0, 8}, {9, 10}, {14, 13}, {16, 15}, {18, 17}};
 	static const uint8_t pairs6[][2] = {{129, 128}, {136, 135}, {140, 139}};
-	const uint8_t (*pairs)[2] = af == PF_FAMILY_INET ? pairs4 : pairs6;
+	const uint8_t(*pairs)[2] = af == PF_FAMILY_INET ? pairs4 : pairs6;
 	size_t n = af == PF_FAMILY_INET ? sizeof(pairs4) / 2 : sizeof(pairs6) / 2;
 
 	for (size_t i = 0; i < n; i++)
