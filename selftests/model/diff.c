@@ -40,8 +40,14 @@ struct test {
 	struct gen_ruleset rules;
 	struct packets packets;
 	enum pf_emitter emitter;
-	bool optimize; /* the real one gets the rules as the optimiser leaves them */
+	int optimize;	  /* enum pf_optimize: what the real one's rules have been through */
+	uint64_t weights; /* seed of what PROFILE is told */
 };
+
+static bool is_optimized(const struct test *t)
+{
+	return t->optimize != PF_OPTIMIZE_NONE;
+}
 
 enum outcome { SAME, DIFFERENT, NOT_LOADED };
 
@@ -71,14 +77,31 @@ static char *print_ruleset(const struct gen_ruleset *g)
 	return text;
 }
 
-static int parse(const char *text, int optimize, struct pf_ruleset **out, char **said)
+/* How often each rule has matched, by chance. */
+static uint64_t *weights(void *ctx, const struct pf_ruleset *rs)
+{
+	struct rnd r = {.s = *(const uint64_t *)ctx};
+	uint64_t *w = calloc(pf_filter(rs)->n + 1, sizeof(*w));
+
+	for (size_t i = 0; w && i < pf_filter(rs)->n; i++)
+		w[i] = rnd_below(&r, 100);
+	return w;
+}
+
+/* What -m asks for: the model alone, with what nobody enforces yet, too. */
+static bool model_alone;
+
+static int parse(const char *text, int optimize, uint64_t seed, struct pf_ruleset **out,
+		 char **said)
 {
 	struct pf_parse_options o = {
-		.name = "diff", .enforce = true, .no_dns = true, .no_files = true};
+		.name = "diff", .enforce = !model_alone, .no_dns = true, .no_files = true};
 	size_t n = 0;
 	int err;
 
 	o.optimize = optimize;
+	o.weights = weights;
+	o.weights_ctx = &seed;
 	o.err = open_memstream(said, &n);
 	if (!o.err)
 		abort();
@@ -89,10 +112,20 @@ static int parse(const char *text, int optimize, struct pf_ruleset **out, char *
 
 /* --- the comparison of a packet --- */
 
-/* The id that the real rules have for one of the model's; they lie in the same order. */
-static uint32_t id_of(const struct real *real, const struct pf_ruleset *rs, const struct pf_rule *r)
+/*
+ * Is it the same rule?  The main ruleset's lie in the same order; of others we know
+ * only that they are none of these.
+ */
+static bool same_rule(const struct real *real, const struct pf_ruleset *rs, const struct pf_rule *r,
+		      uint32_t id)
 {
-	return r ? real->active->rule_ids[r - pf_filter(rs)->v] : PF_RULE_DEFAULT;
+	const struct pf_rule_list *l = pf_filter(rs);
+
+	if (!r)
+		return id == PF_RULE_DEFAULT;
+	if (r >= l->v && r < l->v + l->n)
+		return id == real->active->rule_ids[r - l->v];
+	return id != PF_RULE_DEFAULT && pf_generation_rule_nr(real->active, id) >= l->n;
 }
 
 static size_t live_states(const struct model *m)
@@ -153,9 +186,9 @@ static bool agrees(const struct test *t, const struct model *m, const struct mod
 		return false;
 	if (live_states(m) != real->dp.status->states)
 		return false;
-	if (!want->from_rules || t->optimize || want->reason == MODEL_R_DEPTH)
+	if (!want->from_rules || is_optimized(t) || want->reason == MODEL_R_DEPTH)
 		return true;
-	return id_of(real, m->rs, want->rule) == got->rule_id;
+	return same_rule(real, m->rs, want->rule, got->rule_id);
 }
 
 /* --- the comparison of what is left at the end --- */
@@ -197,7 +230,7 @@ static bool same_state(const struct test *t, const struct real *real, const stru
 	if (k.proto == MODEL_P_TCP && !same_tcp(want, got))
 		return false;
 	return got->dir == want->dir &&
-	       (t->optimize || got->rule == id_of(real, m->rs, want->rule));
+	       (is_optimized(t) || same_rule(real, m->rs, want->rule, got->rule));
 }
 
 static bool has_state(const struct test *t, const struct real *real, const struct model *m,
@@ -284,6 +317,12 @@ static void judge_all(const struct test *t, struct real *real, struct model *m, 
 			continue;
 		r->packet = i;
 		model_packet(m, p, &want);
+		if (want.reason == MODEL_R_STEPS)
+			return;
+		if (model_alone) {
+			r->judged++;
+			continue;
+		}
 		err = real_run(real, p, &got);
 		r->outcome = err || !agrees(t, m, &want, real, &got) ? DIFFERENT : SAME;
 		if (err)
@@ -298,16 +337,18 @@ static void judge_all(const struct test *t, struct real *real, struct model *m, 
 		logs += want.nlogs;
 	}
 	r->packet = t->packets.n;
+	if (model_alone)
+		return;
 	if (!states_agree(t, real, m, r)) {
 		r->outcome = DIFFERENT;
 		return;
 	}
-	if (!t->optimize && !counts_agree(real, m, r)) {
+	if (!is_optimized(t) && !counts_agree(real, m, r)) {
 		r->outcome = DIFFERENT;
 		return;
 	}
 	logged = real_logged(real) - logged;
-	if (logged != logs && !t->optimize) {
+	if (logged != logs && !is_optimized(t)) {
 		r->outcome = DIFFERENT;
 		snprintf(r->text, sizeof(r->text), "  logged: model %llu, real %llu\n",
 			 (unsigned long long)logs, (unsigned long long)logged);
@@ -325,18 +366,19 @@ static struct result run_test(const struct test *t, struct real *real)
 	struct pf_error_text e;
 	int err;
 
-	if (parse(text, PF_OPTIMIZE_NONE, &rs, &said)) {
+	if (parse(text, PF_OPTIMIZE_NONE, 0, &rs, &said)) {
 		snprintf(r.text, sizeof(r.text), "  not parsed: %s\n", said);
 		return r;
 	}
-	if (t->optimize && parse(text, PF_OPTIMIZE_BASIC, &optimized, &said_too)) {
+	if (is_optimized(t) && parse(text, t->optimize, t->weights, &optimized, &said_too)) {
 		snprintf(r.text, sizeof(r.text), "  not optimized: %s\n", said_too);
 		return r;
 	}
-	real_flush(real);
-	err = real_load(real, t->optimize ? optimized : rs, t->emitter, &e);
+	if (!model_alone)
+		real_flush(real);
+	err = model_alone ? 0 : real_load(real, is_optimized(t) ? optimized : rs, t->emitter, &e);
 	if (err == -E2BIG && t->emitter == PF_EMITTER_LINEAR)
-		err = real_load(real, t->optimize ? optimized : rs, PF_EMITTER_TREE, &e);
+		err = real_load(real, is_optimized(t) ? optimized : rs, PF_EMITTER_TREE, &e);
 	if (err) {
 		snprintf(r.text, sizeof(r.text), "  not loaded: %s\n", e.text);
 		return r;
@@ -479,7 +521,7 @@ static void show(const struct test *t, const struct result *r, uint64_t seed)
 	char line[1024];
 
 	printf("--- disagreement, -s %llu -n 1, emitter %s%s\n%s", (unsigned long long)seed,
-	       pf_emitter_names[t->emitter], t->optimize ? ", optimised" : "", text);
+	       pf_emitter_names[t->emitter], is_optimized(t) ? ", optimised" : "", text);
 	for (size_t i = 0; i < t->packets.n && i <= r->packet && r->outcome != NOT_LOADED; i++) {
 		if (t->packets.off[i])
 			continue;
@@ -534,11 +576,13 @@ static void report(struct run *run, struct test *t, struct result *r, uint64_t s
 static void one_ruleset(struct run *run, uint64_t seed)
 {
 	struct rnd r = {.s = seed};
-	struct test t = {.optimize = rnd_percent(&r, 15)};
+	struct test t = {.optimize = PF_OPTIMIZE_NONE, .weights = seed};
 	const bool both = rnd_percent(&r, 20);
 	struct result res;
 	size_t n;
 
+	if (rnd_percent(&r, 20))
+		t.optimize = rnd_percent(&r, 50) ? PF_OPTIMIZE_BASIC : PF_OPTIMIZE_PROFILE;
 	t.emitter = rnd_percent(&r, 50) ? PF_EMITTER_LINEAR : PF_EMITTER_TREE;
 	n = both ? 1 + rnd_below(&r, 15) : ruleset_size(&r);
 	gen_ruleset(&r, &t.rules, n,
@@ -589,12 +633,14 @@ static void run_all(struct run *run)
 static void probe(struct run *run)
 {
 	for (int e = PF_EMITTER_LINEAR; e < PF_EMITTER_MAX; e++) {
-		for (int i = 0; i < GEN_FEATURES; i++) {
+		if (model_alone)
+			run->features[e] = (1U << GEN_FEATURES) - 1;
+		for (int i = 0; i < GEN_FEATURES && !model_alone; i++) {
 			pf_ruleset_auto rs = NULL;
 			text_auto said = NULL;
 			struct pf_error_text err;
 
-			if (parse(gen_probes[i].text, PF_OPTIMIZE_NONE, &rs, &said) == 0 &&
+			if (parse(gen_probes[i].text, PF_OPTIMIZE_NONE, 0, &rs, &said) == 0 &&
 			    real_load(&run->real, rs, (enum pf_emitter)e, &err) == 0)
 				run->features[e] |= 1U << i;
 			else
@@ -615,7 +661,7 @@ static void stop(int sig)
 
 static void usage(void)
 {
-	fputs("usage: diff [-k] [-n RULESETS] [-P PINDIR] [-p PACKETS] [-s SEED] [-t SECONDS]\n",
+	fputs("usage: diff [-km] [-n RULESETS] [-P PINDIR] [-p PACKETS] [-s SEED] [-t SECONDS]\n",
 	      stderr);
 	exit(2);
 }
@@ -637,10 +683,13 @@ int main(int argc, char **argv)
 	int opt, err;
 
 	snprintf(pin_dir, sizeof(pin_dir), "/sys/fs/bpf/pfdiff_%d", (int)getpid());
-	while ((opt = getopt(argc, argv, "kn:P:p:s:t:")) != -1) {
+	while ((opt = getopt(argc, argv, "kmn:P:p:s:t:")) != -1) {
 		switch (opt) {
 		case 'k':
 			run.go_on = true;
+			break;
+		case 'm':
+			model_alone = true;
 			break;
 		case 'n':
 			run.rulesets = strtoull(optarg, NULL, 0);

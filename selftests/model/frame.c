@@ -237,6 +237,10 @@ size_t frame_build(const struct model_packet *p, const uint8_t dst_mac[6], uint8
 
 	put_bytes(&f, dst_mac, 6);
 	put_bytes(&f, src_mac, 6);
+	for (unsigned int i = p->vlans; i; i--) {
+		put16(&f, i == 2 ? 0x88a8 : 0x8100);
+		put16(&f, 5 + i);
+	}
 	put16(&f, p->af == PF_FAMILY_INET ? 0x0800 : 0x86dd);
 	if (p->af == PF_FAMILY_INET)
 		put_ip4(&f, p);
@@ -312,6 +316,8 @@ void frame_describe(const struct model_packet *p, char *buf, size_t size)
 		say_icmp(&t, p);
 	say(&t, " len %u tos 0x%02x ttl %u%s%s", p->len, p->tos, p->ttl, frags[p->frag],
 	    p->options ? " with options" : "");
+	if (p->vlans)
+		say(&t, " %u vlan tags", p->vlans);
 	if (p->tag)
 		say(&t, " tag %s", p->tag);
 	if (p->seed)

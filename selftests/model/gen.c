@@ -18,6 +18,7 @@ const struct gen_probe gen_probes[GEN_FEATURES] = {
 	[GEN_ANCHOR_STAR] = {"anchor star", "anchor \"a\" {\n pass\n}\nanchor \"/*\"\n"},
 	[GEN_ANCHOR_TABLE] = {"anchor table", "anchor \"a\" {\n table <t> { 10.0.0.1 }\n"
 					      " pass from <t>\n}\n"},
+	[GEN_ENDLESS] = {"endless anchors", "anchor \"a\" {\n anchor \"/a\"\n}\n"},
 };
 
 const char *const gen_ifaces[GEN_IFACES] = {"ext", "int", "dmz", "far0", "lo"};
@@ -55,10 +56,10 @@ static const char *keep(struct gen_ruleset *g, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	s = pf_arena_alloc(&g->arena, strlen(buf) + 1);
+	s = pf_arena_strdup(&g->arena, buf);
 	if (!s)
 		abort();
-	return strcpy(s, buf);
+	return s;
 }
 
 static bool has(const struct gen_ruleset *g, enum gen_feature f)
@@ -484,8 +485,14 @@ static struct gen_rule *add_rule(struct gen_rules *l)
 	return &l->v[l->n++];
 }
 
-static void gen_rules(struct rnd *r, struct gen_ruleset *g, struct gen_rules *l, size_t n,
-		      unsigned int depth);
+/* Where rules are put: `path` as they are called, nameless parts as "_". */
+struct gen_place {
+	struct gen_rules *rules;
+	unsigned int depth;
+	char path[64];
+};
+
+static void gen_rules(struct rnd *r, struct gen_ruleset *g, const struct gen_place *at, size_t n);
 
 static bool name_taken(const struct gen_rules *l, const char *action)
 {
@@ -497,54 +504,133 @@ static bool name_taken(const struct gen_rules *l, const char *action)
 
 static const char *const names[] = {"a", "b", "c", "ab", "Z"};
 
-static const char *gen_call(struct rnd *r, struct gen_ruleset *g, unsigned int depth)
+/* What the call means, with its star. */
+static void resolve(const char *from, const char *call, char *out, size_t size)
 {
-	static const char *const forms[] = {"%s", "/%s", "%s/b", "/%s/a", "/a/%s"};
-	static const char *const stars[] = {"/*", "a/*", "/a/*", "/b/*", "b/*"};
-	const char *name = rnd_pick(r, names);
-	char path[64];
+	char base[64];
+	char *slash;
 
-	if (has(g, GEN_ANCHOR_STAR) && !g->number_anchors && rnd_percent(r, 30)) {
-		if (depth && rnd_percent(r, 20))
-			return "anchor \"../*\"";
-		return keep(g, "anchor \"%s\"", rnd_pick(r, stars));
+	if (*call == '/') {
+		snprintf(out, size, "%s", call + 1);
+		return;
 	}
-	if (depth && rnd_percent(r, 30))
-		return keep(g, "anchor \"../%s\"", name);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(path, sizeof(path), rnd_pick(r, forms), name);
-#pragma GCC diagnostic pop
-	return keep(g, "anchor \"%s\"", path);
+	snprintf(base, sizeof(base), "%s", from);
+	for (; strncmp(call, "../", 3) == 0; call += 3) {
+		slash = strrchr(base, '/');
+		*(slash ? slash : base) = '\0';
+	}
+	snprintf(out, size, "%s%s%s", base, *base ? "/" : "", call);
 }
 
-static void gen_anchor(struct rnd *r, struct gen_ruleset *g, struct gen_rules *l, size_t left,
-		       unsigned int depth)
+/*
+ * Calls go to paths on the left only, in the order of their parts, and never to what
+ * holds the caller: so they always end.  Nothing calls the main ruleset.
+ */
+static bool goes_left(const char *from, const char *to)
 {
-	struct gen_rule *x = add_rule(l), *inner;
+	if (!*from)
+		return true;
+	for (;;) {
+		size_t f = strcspn(from, "/"), t = strcspn(to, "/");
+		int c;
+
+		if (!f || !t || *to == '*')
+			return false;
+		c = strncmp(to, from, f < t ? f : t);
+		if (c || f != t)
+			return c < 0 || (!c && t < f);
+		from += f + (from[f] == '/');
+		to += t + (to[t] == '/');
+	}
+}
+
+static const char *gen_call(struct rnd *r, struct gen_ruleset *g, const struct gen_place *at)
+{
+	static const char *const forms[][2] = {{"", ""},    {"", ""},	 {"/", ""},
+					       {"/", ""},   {"", "/b"},	 {"/", "/a"},
+					       {"/a/", ""}, {"../", ""}, {"../", "/a"}};
+	static const char *const stars[] = {"/*", "a/*", "/a/*", "/b/*", "b/*", "../*", "../a/*"};
+	const bool star = has(g, GEN_ANCHOR_STAR) && !g->number_anchors && rnd_percent(r, 30);
+	char path[64], target[128];
+
+	for (int tries = 0; tries < 10; tries++) {
+		uint32_t i = rnd_below(r, sizeof(forms) / sizeof(forms[0]));
+
+		if (star)
+			snprintf(path, sizeof(path), "%s", rnd_pick(r, stars));
+		else
+			snprintf(path, sizeof(path), "%s%s%s", forms[i][0], rnd_pick(r, names),
+				 forms[i][1]);
+		/* there is nothing above the main ruleset */
+		if (strncmp(path, "../", 3) == 0 && !at->depth)
+			continue;
+		resolve(at->path, path, target, sizeof(target));
+		if (goes_left(at->path, target))
+			return keep(g, "anchor \"%s\"", path);
+	}
+	if (has(g, GEN_ENDLESS) && !g->endless && at->depth && !strchr(at->path, '_')) {
+		g->endless = true;
+		return keep(g, "anchor \"/%s\"", at->path);
+	}
+	return NULL;
+}
+
+/* A table of the anchor's own, which may hide one of the main ruleset's. */
+static void gen_inner_table(struct rnd *r, struct gen_ruleset *g, struct gen_rules *body)
+{
+	static const char *const inner[] = {"ta", "tb", "inner"};
+	struct pf_ip end[2], more[2];
+	const char *first = gen_prefix(r, g, PF_FAMILY_INET, end);
+	const char *second = gen_prefix(r, g, PF_FAMILY_INET, more);
+
+	/* the same prefix cannot be in and out */
+	add_rule(body)->part[GEN_ACTION] =
+		memcmp(end, more, sizeof(end)) == 0
+			? keep(g, "table <%s> { %s }", rnd_pick(r, inner), first)
+			: keep(g, "table <%s> { %s !%s }", rnd_pick(r, inner), first, second);
+}
+
+static void gen_inside(struct rnd *r, struct gen_ruleset *g, const struct gen_place *at,
+		       const char *name, size_t left)
+{
 	struct gen_rules body = {0};
-	size_t at = l->n - 1;
+	struct gen_place in = {.rules = &body, .depth = at->depth + 1};
+	size_t nr = at->rules->n - 1;
+
+	if (has(g, GEN_ANCHOR_TABLE) && rnd_percent(r, 15))
+		gen_inner_table(r, g, &body);
+	snprintf(in.path, sizeof(in.path), "%.40s%s%s", at->path, *at->path ? "/" : "",
+		 name ? name : "_");
+	gen_rules(r, g, &in, 1 + rnd_below(r, left < 8 ? (uint32_t)left + 1 : 8));
+	at->rules->v[nr].body = body;
+}
+
+static void gen_anchor(struct rnd *r, struct gen_ruleset *g, const struct gen_place *at,
+		       size_t left)
+{
+	struct gen_rule *x = add_rule(at->rules);
+	/* nameless ones have numbers, which a star would find */
+	const char *name = rnd_percent(r, 30) && (!at->depth || g->number_anchors)
+				   ? NULL
+				   : rnd_pick(r, names);
 
 	gen_criteria(r, g, x);
 	if (rnd_percent(r, 60)) /* much would never be entered */
 		x->part[GEN_FROM] = x->part[GEN_TO] = x->part[GEN_FROM_PORT] =
 			x->part[GEN_TO_PORT] = NULL;
 	if (has(g, GEN_ANCHOR_CALL) && rnd_percent(r, 40)) {
-		x->part[GEN_ACTION] = gen_call(r, g, depth);
+		x->part[GEN_ACTION] = gen_call(r, g, at);
+		if (!x->part[GEN_ACTION])
+			at->rules->n--;
 		return;
 	}
-	x->part[GEN_ACTION] = depth && !g->number_anchors
-				      ? keep(g, "anchor \"%s\"", rnd_pick(r, names))
-			      : rnd_percent(r, 30) ? "anchor"
-						   : keep(g, "anchor \"%s\"", rnd_pick(r, names));
+	x->part[GEN_ACTION] = name ? keep(g, "anchor \"%s\"", name) : "anchor";
 	x->braces = true;
-	if (strcmp(x->part[GEN_ACTION], "anchor") != 0 && name_taken(l, x->part[GEN_ACTION])) {
-		l->n--;
+	if (name && name_taken(at->rules, x->part[GEN_ACTION])) {
+		at->rules->n--;
 		return;
 	}
-	gen_rules(r, g, &body, 1 + rnd_below(r, left < 8 ? (uint32_t)left + 1 : 8), depth + 1);
-	inner = &l->v[at];
-	inner->body = body;
+	gen_inside(r, g, at, name, left);
 }
 
 /* A rule again with another address or port: tables and skip steps come from these. */
@@ -553,7 +639,7 @@ static void gen_alike(struct rnd *r, struct gen_ruleset *g, struct gen_rules *l)
 	struct gen_rule copy = l->v[rnd_below(r, (uint32_t)l->n)], *x;
 	struct gen_hint *h = &copy.hint;
 
-	if (copy.braces)
+	if (copy.braces || strncmp(copy.part[GEN_ACTION], "table", 5) == 0)
 		return;
 	if (h->has_dst && rnd_percent(r, 70))
 		copy.part[GEN_TO] = keep(g, "to %s", gen_prefix(r, g, h->af, h->dst));
@@ -565,15 +651,14 @@ static void gen_alike(struct rnd *r, struct gen_ruleset *g, struct gen_rules *l)
 	*x = copy;
 }
 
-static void gen_rules(struct rnd *r, struct gen_ruleset *g, struct gen_rules *l, size_t n,
-		      unsigned int depth)
+static void gen_rules(struct rnd *r, struct gen_ruleset *g, const struct gen_place *at, size_t n)
 {
+	struct gen_rules *l = at->rules;
 	uint32_t alike = rnd_below(r, 50);
 
 	for (size_t i = 0; i < n; i++) {
-		g->total++;
-		if (has(g, GEN_ANCHOR) && depth < 5 && rnd_percent(r, g->anchor))
-			gen_anchor(r, g, l, n - i, depth);
+		if (has(g, GEN_ANCHOR) && at->depth < 5 && rnd_percent(r, g->anchor))
+			gen_anchor(r, g, at, n - i);
 		else if (l->n && rnd_percent(r, alike))
 			gen_alike(r, g, l);
 		else
@@ -607,7 +692,7 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 		g->table[i].name = table_names[i];
 		gen_table(r, g, &g->table[i]);
 	}
-	gen_rules(r, g, &g->rules, n, 0);
+	gen_rules(r, g, &(struct gen_place){.rules = &g->rules}, n);
 }
 
 static void free_rules(struct gen_rules *l)
@@ -621,16 +706,6 @@ void gen_free(struct gen_ruleset *g)
 {
 	free_rules(&g->rules);
 	pf_arena_free(&g->arena);
-}
-
-size_t gen_count(const struct gen_rules *l)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < l->n; i++)
-		if (!l->v[i].off)
-			n += 1 + gen_count(&l->v[i].body);
-	return n;
 }
 
 static void print_rule(FILE *f, const struct gen_rule *x, int depth)
@@ -829,6 +904,7 @@ struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g)
 	if (rnd_percent(r, 10))
 		p.tos |= (uint8_t)rnd_below(r, 4);
 	p.options = rnd_percent(r, 4);
+	p.vlans = rnd_percent(r, 3) ? 1 + (uint8_t)rnd_below(r, 2) : 0;
 	p.len = rnd_percent(r, 50) ? 0 : (uint16_t)rnd_below(r, 40);
 	gen_addresses(r, g, h, &p);
 	gen_transport(r, g, h, &p);

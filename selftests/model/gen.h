@@ -30,6 +30,7 @@ enum gen_feature {
 	GEN_ANCHOR_CALL,
 	GEN_ANCHOR_STAR,
 	GEN_ANCHOR_TABLE,
+	GEN_ENDLESS,
 	GEN_FEATURES,
 };
 
@@ -114,12 +115,12 @@ struct gen_ruleset {
 	struct gen_table table[GEN_TABLES];
 	uint32_t ntables; /* few: each costs the kernel two RCU periods */
 	struct gen_rules rules;
-	size_t total; /* with those in braces */
 	/* addresses that are worth a try */
 	struct pf_ip ip4[GEN_POOL], ip6[GEN_POOL];
 	size_t nip4, nip6;
 	/* moods */
 	uint32_t match, quick, block, anchor, wide, log, state, any_flags;
+	bool endless;	     /* an anchor calls itself */
 	bool number_anchors; /* nameless ones in others, and no stars */
 };
 
@@ -130,8 +131,6 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 void gen_free(struct gen_ruleset *g);
 /* All but what is off. */
 void gen_print(FILE *f, const struct gen_ruleset *g);
-/* The rules that are not off, those in braces too. */
-size_t gen_count(const struct gen_rules *l);
 
 struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g);
 /* What the packet's other side, or its own, may send next. */

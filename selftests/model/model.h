@@ -15,6 +15,7 @@
 #include "../../grammar/rule.h"
 
 #define MODEL_ANCHOR_DEPTH 64
+#define MODEL_STEPS_MOST   1000000
 
 enum model_frag { MODEL_WHOLE, MODEL_FRAG_FIRST, MODEL_FRAG_LATER };
 
@@ -37,6 +38,7 @@ struct model_packet {
 	uint8_t tos;
 	uint8_t ttl;
 	bool options;	      /* IPv4 options, or a header of destination options */
+	uint8_t vlans;	      /* tags, of which rules see nothing */
 	const char *ifname;   /* where it is seen */
 	const char *received; /* where it came in; NULL: it was made on this host */
 	struct pf_ip src, dst;
@@ -63,6 +65,7 @@ enum model_reason {
 	MODEL_R_IPOPTION,
 	MODEL_R_BADSTATE,
 	MODEL_R_DEPTH, /* anchors in anchors without end */
+	MODEL_R_STEPS, /* given up: no answer at all */
 };
 
 enum model_use { MODEL_NO_STATE, MODEL_STATE_MADE, MODEL_STATE_USED };
@@ -108,6 +111,7 @@ struct model_answer {
 	struct model_log *logs;
 	size_t nlogs;
 	uint32_t draws;
+	uint64_t steps; /* rules that were asked */
 	enum model_use use;
 	size_t state; /* which one, if there is one */
 };

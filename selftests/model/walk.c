@@ -57,7 +57,9 @@ static char *call_path(const char *from, const char *path)
 	if (*path == '/')
 		return strdup(path + 1);
 	base = strdup(from);
-	while (base && strncmp(path, "../", 3) == 0) {
+	if (!base)
+		abort();
+	while (strncmp(path, "../", 3) == 0) {
 		char *slash = strrchr(base, '/');
 
 		*(slash ? slash : base) = '\0';
@@ -208,6 +210,8 @@ static enum step walk_ruleset(struct walk *w, const struct model_ruleset *in,
 		const struct pf_rule *r = &l->v[i];
 		const struct pf_rule_ext *x = pf_rule_ext_of(r);
 
+		if (++w->a->steps > MODEL_STEPS_MOST)
+			return TOO_DEEP;
 		if (!model_rule_matches(w->m, in, r, w->p, w->a->tag, &w->a->draws))
 			continue;
 		if (x->tag)
@@ -298,7 +302,7 @@ static void judge(struct model *m, const struct model_packet *p, struct model_an
 	a->tag = p->tag;
 	if (!model_walk(m, p, a)) {
 		a->verdict = MODEL_DROP;
-		a->reason = MODEL_R_DEPTH;
+		a->reason = a->steps > MODEL_STEPS_MOST ? MODEL_R_STEPS : MODEL_R_DEPTH;
 		return;
 	}
 	r = a->rule;
@@ -366,7 +370,7 @@ void model_init(struct model *m, const struct pf_ruleset *rs)
 	m->counts = calloc(pf_filter(rs)->n + 1, sizeof(*m->counts));
 	if (!m->counts)
 		abort();
-	add_ruleset(m, strdup(""), &rs->main);
+	add_ruleset(m, join_path("", ""), &rs->main);
 }
 
 void model_free(struct model *m)
