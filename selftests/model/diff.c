@@ -274,29 +274,46 @@ static bool states_agree(const struct test *t, const struct real *real, const st
 	return true;
 }
 
+/* The tree looks at fewer rules than skip steps leave. */
+static bool same_count(const struct real *real, const struct model_count *want,
+		       const struct pf_rule_stats *got, uint64_t evaluations)
+{
+	if (real->active->code->emitter == PF_EMITTER_LINEAR && want->evaluations != evaluations)
+		return false;
+	return want->packets[0] == got->packets[0] && want->packets[1] == got->packets[1] &&
+	       want->states == got->states;
+}
+
+static void tell_count(char *buf, size_t size, size_t nr, const struct model_count *want,
+		       const struct pf_rule_stats *got, uint64_t evaluations)
+{
+	FILE *f = fmemopen(buf, size, "w");
+
+	if (!f)
+		abort();
+	fprintf(f, "  at the end rule %zu has, in the model and really, evaluations %llu %llu, ",
+		nr, (unsigned long long)want->evaluations, (unsigned long long)evaluations);
+	for (int i = 0; i < 2; i++)
+		fprintf(f, "packets %s %llu %llu, ", i ? "out" : "in",
+			(unsigned long long)want->packets[i], (unsigned long long)got->packets[i]);
+	fprintf(f, "states %llu %llu\n", (unsigned long long)want->states,
+		(unsigned long long)got->states);
+	fclose(f);
+}
+
 static bool counts_agree(struct real *real, const struct model *m, struct result *r)
 {
-	size_t n = pf_filter(m->rs)->n;
-	struct pf_rule_stats *stats = real_stats(real);
+	uint64_t *evals;
+	struct pf_rule_stats *stats = real_stats(real, &evals);
 	bool same = true;
 
-	for (size_t i = 0; i < n && same; i++) {
-		const struct model_count *c = &m->counts[i];
-		const struct pf_rule_stats *s = &stats[i];
-
-		same = c->packets[0] == s->packets[0] && c->packets[1] == s->packets[1] &&
-		       c->states == s->states;
+	for (size_t i = 0; i < pf_filter(m->rs)->n && same; i++) {
+		same = same_count(real, &m->counts[i], &stats[i], evals[i]);
 		if (!same)
-			snprintf(
-				r->text, sizeof(r->text),
-				"  at the end rule %zu has packets %llu in, %llu out, states %llu; "
-				"in the model %llu, %llu, %llu\n",
-				i, (unsigned long long)s->packets[0],
-				(unsigned long long)s->packets[1], (unsigned long long)s->states,
-				(unsigned long long)c->packets[0],
-				(unsigned long long)c->packets[1], (unsigned long long)c->states);
+			tell_count(r->text, sizeof(r->text), i, &m->counts[i], &stats[i], evals[i]);
 	}
 	free(stats);
+	free(evals);
 	return same;
 }
 

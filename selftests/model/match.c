@@ -159,42 +159,41 @@ bool model_keeps_never(const struct model_packet *p)
 	return model_icmp_role(p->af, p->icmp_type) == MODEL_REPLY;
 }
 
-static bool tcp_matches(const struct pf_rule *r, const struct model_packet *p)
+static enum model_miss ask_ports(const struct pf_rule *r, const struct model_packet *p)
 {
-	return (p->flags & r->flagset) == r->flags && port_matches(&r->sport, p->sport) &&
-	       port_matches(&r->dport, p->dport);
+	if (!port_matches(&r->sport, p->sport))
+		return MODEL_MISS_SPORT;
+	return port_matches(&r->dport, p->dport) ? MODEL_HIT : MODEL_MISS_DPORT;
 }
 
-static bool icmp_matches(const struct pf_rule *r, const struct model_packet *p)
+static enum model_miss ask_icmp(const struct pf_rule *r, const struct model_packet *p)
 {
 	bool sloppy = r->x && r->x->state && r->x->state->sloppy;
 
 	if (r->icmp_type && r->icmp_type - 1 != p->icmp_type)
-		return false;
+		return MODEL_MISS;
 	if (r->icmp_code && r->icmp_code - 1 != p->icmp_code)
-		return false;
-	return !r->keep_state || sloppy || !model_keeps_never(p);
+		return MODEL_MISS;
+	return r->keep_state && !sloppy && model_keeps_never(p) ? MODEL_MISS : MODEL_HIT;
 }
 
 /* Of a later fragment nothing but the IP header can be asked. */
-static bool later_fragment_matches(const struct pf_rule *r, const struct model_packet *p)
+static enum model_miss ask_later_fragment(const struct pf_rule *r, const struct model_packet *p)
 {
 	if (r->sport.op || r->dport.op || r->icmp_type || r->icmp_code)
-		return false;
-	return !(p->proto == MODEL_P_TCP && r->flagset);
+		return MODEL_MISS;
+	return p->proto == MODEL_P_TCP && r->flagset ? MODEL_MISS : MODEL_HIT;
 }
 
-static bool transport_matches(const struct pf_rule *r, const struct model_packet *p)
+static enum model_miss ask_transport(const struct pf_rule *r, const struct model_packet *p)
 {
 	if (p->frag == MODEL_FRAG_LATER)
-		return later_fragment_matches(r, p);
-	if (p->proto == MODEL_P_TCP)
-		return tcp_matches(r, p);
-	if (p->proto == MODEL_P_UDP)
-		return port_matches(&r->sport, p->sport) && port_matches(&r->dport, p->dport);
-	if (model_is_icmp(p))
-		return icmp_matches(r, p);
-	return true;
+		return ask_later_fragment(r, p);
+	if (p->proto == MODEL_P_TCP && (p->flags & r->flagset) != r->flags)
+		return MODEL_MISS;
+	if (p->proto == MODEL_P_TCP || p->proto == MODEL_P_UDP)
+		return ask_ports(r, p);
+	return model_is_icmp(p) ? ask_icmp(r, p) : MODEL_HIT;
 }
 
 /* --- the rest --- */
@@ -225,26 +224,12 @@ static bool tag_matches(const struct pf_rule_ext *x, const char *tag)
 	return (tag && strcmp(tag, x->tagged) == 0) != x->tagged_not;
 }
 
-bool model_rule_matches(const struct model *m, const struct model_ruleset *in,
-			const struct pf_rule *r, const struct model_packet *p, const char *tag,
-			uint32_t *draws)
+/* The rest of the questions, which have no skip steps. */
+static bool ask_rest(const struct pf_rule *r, const struct model_packet *p, const char *tag,
+		     uint32_t *draws)
 {
 	const struct pf_rule_ext *x = pf_rule_ext_of(r);
 
-	if (!interface_matches(r, p))
-		return false;
-	if (r->dir && r->dir != p->dir)
-		return false;
-	if (r->af && r->af != p->af)
-		return false;
-	if (r->proto && r->proto != p->proto)
-		return false;
-	if (!host_matches(m, in, &r->src, p->af, &p->src))
-		return false;
-	if (!host_matches(m, in, &r->dst, p->af, &p->dst))
-		return false;
-	if (!transport_matches(r, p))
-		return false;
 	if (r->fragment && p->frag == MODEL_WHOLE)
 		return false;
 	/* the last two bits are ECN's (RFC 3168) */
@@ -255,4 +240,79 @@ bool model_rule_matches(const struct model *m, const struct model_ruleset *in,
 	if (!tag_matches(x, tag))
 		return false;
 	return received_matches(x, p);
+}
+
+enum model_miss model_ask(const struct model *m, const struct model_ruleset *in,
+			  const struct pf_rule *r, const struct model_packet *p, const char *tag,
+			  uint32_t *draws)
+{
+	enum model_miss miss;
+
+	if (!interface_matches(r, p))
+		return MODEL_MISS_IFACE;
+	if (r->dir && r->dir != p->dir)
+		return MODEL_MISS_DIR;
+	if (r->af && r->af != p->af)
+		return MODEL_MISS_AF;
+	if (r->proto && r->proto != p->proto)
+		return MODEL_MISS_PROTO;
+	if (!host_matches(m, in, &r->src, p->af, &p->src))
+		return MODEL_MISS_SRC;
+	if (!host_matches(m, in, &r->dst, p->af, &p->dst))
+		return MODEL_MISS_DST;
+	miss = ask_transport(r, p);
+	if (miss != MODEL_HIT)
+		return miss;
+	return ask_rest(r, p, tag, draws) ? MODEL_HIT : MODEL_MISS;
+}
+
+/* --- skip steps --- */
+
+static bool same_host(const struct pf_rule_host *a, const struct pf_rule_host *b)
+{
+	if (a->type != b->type || a->neg != b->neg)
+		return false;
+	switch (a->type) {
+	case PF_HOST_ANY:
+		return true;
+	case PF_HOST_PREFIX:
+		return a->af == b->af && a->bits == b->bits && pf_ip_equal(&a->ip, &b->ip);
+	case PF_HOST_RANGE:
+		return a->af == b->af && pf_ip_equal(&a->ip, &b->ip) && pf_ip_equal(a->hi, b->hi);
+	case PF_HOST_TABLE:
+		return strcmp(a->table, b->table) == 0;
+	default:
+		return false;
+	}
+}
+
+static bool same_port(const struct pf_rule_port *a, const struct pf_rule_port *b)
+{
+	return a->op == b->op && a->lo == b->lo && a->hi == b->hi;
+}
+
+bool model_same_question(enum model_miss what, const struct pf_rule *a, const struct pf_rule *b)
+{
+	switch (what) {
+	case MODEL_MISS_IFACE:
+		if (!a->ifname || !b->ifname)
+			return a->ifname == b->ifname;
+		return a->ifnot == b->ifnot && strcmp(a->ifname, b->ifname) == 0;
+	case MODEL_MISS_DIR:
+		return a->dir == b->dir;
+	case MODEL_MISS_AF:
+		return a->af == b->af;
+	case MODEL_MISS_PROTO:
+		return a->proto == b->proto;
+	case MODEL_MISS_SRC:
+		return same_host(&a->src, &b->src);
+	case MODEL_MISS_DST:
+		return same_host(&a->dst, &b->dst);
+	case MODEL_MISS_SPORT:
+		return same_port(&a->sport, &b->sport);
+	case MODEL_MISS_DPORT:
+		return same_port(&a->dport, &b->dport);
+	default:
+		return false;
+	}
 }

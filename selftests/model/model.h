@@ -118,6 +118,7 @@ struct model_answer {
 
 /* Of a rule: the packets that it decided about, those of its states too; [0] in. */
 struct model_count {
+	uint64_t evaluations;
 	uint64_t packets[2];
 	uint64_t states;
 };
@@ -153,10 +154,29 @@ void model_packet(struct model *m, const struct model_packet *p, struct model_an
 
 /* --- between the model's files --- */
 
-/* Does the rule ask for this packet?  The tag is as set so far; draws counts random numbers. */
-bool model_rule_matches(const struct model *m, const struct model_ruleset *in,
-			const struct pf_rule *r, const struct model_packet *p, const char *tag,
-			uint32_t *draws);
+/*
+ * The first question that a packet does not meet.  The earlier ones have skip steps:
+ * rules behind it that ask the same are not evaluated.
+ */
+enum model_miss {
+	MODEL_MISS_IFACE,
+	MODEL_MISS_DIR,
+	MODEL_MISS_AF,
+	MODEL_MISS_PROTO,
+	MODEL_MISS_SRC,
+	MODEL_MISS_DST,
+	MODEL_MISS_SPORT,
+	MODEL_MISS_DPORT,
+	MODEL_MISS, /* any other */
+	MODEL_HIT,
+};
+
+/* The tag is as set so far; draws counts random numbers. */
+enum model_miss model_ask(const struct model *m, const struct model_ruleset *in,
+			  const struct pf_rule *r, const struct model_packet *p, const char *tag,
+			  uint32_t *draws);
+/* Do two rules ask the same there? */
+bool model_same_question(enum model_miss what, const struct pf_rule *a, const struct pf_rule *b);
 /* Walks the rules: match rules, winner and tag.  false: too deep. */
 bool model_walk(struct model *m, const struct model_packet *p, struct model_answer *a);
 void model_log_packet(struct model *m, struct model_answer *a, const struct pf_rule *r,

@@ -206,7 +206,7 @@ void real_flush(struct real *r)
 	pf_states_flush(&r->dp);
 }
 
-struct pf_rule_stats *real_stats(struct real *r)
+struct pf_rule_stats *real_stats(struct real *r, uint64_t **evaluations)
 {
 	size_t n = pf_filter(r->active->rs)->n;
 	struct pf_rule_stats *stats = calloc(n + 1, sizeof(*stats));
@@ -215,7 +215,7 @@ struct pf_rule_stats *real_stats(struct real *r)
 	if (!stats || !evals || pf_generation_stats(&r->gens, r->active, stats, evals))
 		abort();
 	pf_states_add_to_rules(&r->dp, r->active, stats);
-	free(evals);
+	*evaluations = evals;
 	return stats;
 }
 

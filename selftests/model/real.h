@@ -39,8 +39,8 @@ int real_load(struct real *r, const struct pf_ruleset *rs, enum pf_emitter emitt
 void real_flush(struct real *r);
 /* 0, or a negative errno. */
 int real_run(struct real *r, const struct model_packet *p, struct real_answer *a);
-/* Numbers of all rules, those of live states among them; the caller frees. */
-struct pf_rule_stats *real_stats(struct real *r);
+/* Numbers of all rules, those of live states among them; the caller frees both. */
+struct pf_rule_stats *real_stats(struct real *r, uint64_t **evaluations);
 uint64_t real_logged(const struct real *r);
 
 #endif /* PF_SELFTESTS_MODEL_REAL_H */

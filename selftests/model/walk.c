@@ -70,6 +70,18 @@ static char *call_path(const char *from, const char *path)
 	return result;
 }
 
+/* --- counters --- */
+
+static struct model_count *count_of(struct model *m, const struct pf_rule *r)
+{
+	const struct pf_rule_list *l = pf_filter(m->rs);
+
+	/* those in braces are not among them */
+	if (!r || r < l->v || r >= l->v + l->n)
+		return NULL;
+	return &m->counts[r - l->v];
+}
+
 /* --- the walk --- */
 
 struct walk {
@@ -200,23 +212,48 @@ static enum step take_rule(struct walk *w, const struct pf_rule *r, const struct
 	return r->quick ? STOP : GO_ON;
 }
 
+/* A rule that matches. */
+static enum step enter_rule(struct walk *w, const struct model_ruleset *in, const struct pf_rule *r,
+			    const struct pf_rule *call, unsigned int depth)
+{
+	const struct pf_rule_ext *x = pf_rule_ext_of(r);
+
+	if (x->tag)
+		w->a->tag = x->tag;
+	return x->anchor ? walk_anchor(w, in, r, depth) : take_rule(w, r, call);
+}
+
+/*
+ * Rules that skip steps leave out are asked, too: they cannot match, and their
+ * evaluations do not count.
+ */
 static enum step walk_ruleset(struct walk *w, const struct model_ruleset *in,
 			      const struct pf_rule *call, unsigned int depth)
 {
 	const struct pf_rule_list *l = &in->block->list[PF_LIST_FILTER];
+	const struct pf_rule *missed = NULL;
+	enum model_miss why = MODEL_HIT;
 	enum step s = GO_ON;
 
 	for (size_t i = 0; i < l->n && s == GO_ON; i++) {
 		const struct pf_rule *r = &l->v[i];
-		const struct pf_rule_ext *x = pf_rule_ext_of(r);
+		bool skipped = missed && model_same_question(why, missed, r);
+		struct model_count *c = count_of(w->m, r);
+		enum model_miss miss;
 
 		if (++w->a->steps > MODEL_STEPS_MOST)
 			return TOO_DEEP;
-		if (!model_rule_matches(w->m, in, r, w->p, w->a->tag, &w->a->draws))
+		miss = model_ask(w->m, in, r, w->p, w->a->tag, &w->a->draws);
+		if (miss == MODEL_HIT && skipped)
+			abort();
+		if (skipped)
 			continue;
-		if (x->tag)
-			w->a->tag = x->tag;
-		s = x->anchor ? walk_anchor(w, in, r, depth) : take_rule(w, r, call);
+		missed = miss < MODEL_MISS ? r : NULL;
+		why = miss;
+		if (c)
+			c->evaluations++;
+		if (miss == MODEL_HIT)
+			s = enter_rule(w, in, r, call, depth);
 	}
 	return s;
 }
@@ -230,16 +267,6 @@ bool model_walk(struct model *m, const struct model_packet *p, struct model_answ
 }
 
 /* --- after the walk --- */
-
-static struct model_count *count_of(struct model *m, const struct pf_rule *r)
-{
-	const struct pf_rule_list *l = pf_filter(m->rs);
-
-	/* those in braces are not among them */
-	if (!r || r < l->v || r >= l->v + l->n)
-		return NULL;
-	return &m->counts[r - l->v];
-}
 
 void model_count(struct model *m, const struct pf_rule *r, uint8_t dir)
 {
