@@ -32,6 +32,7 @@ static double now(void)
 
 struct packets {
 	struct model_packet *v;
+	struct gen_change *change; /* in front of each */
 	bool *off;
 	size_t n;
 };
@@ -317,9 +318,53 @@ static bool counts_agree(struct real *real, const struct model *m, struct result
 	return same;
 }
 
+/* --- tables that change --- */
+
+/* In the model's ruleset: was it put in? */
+static struct pf_table_entry *toggle(struct pf_table_def *t, const struct gen_entry *e, bool *added)
+{
+	static struct pf_table_entry gone;
+	struct pf_table_entry *slot;
+
+	for (size_t i = 0; i < t->nentries; i++) {
+		slot = &t->entries[i];
+		if (slot->af != e->af || slot->bits != e->bits || !pf_ip_equal(&slot->ip, &e->ip))
+			continue;
+		gone = *slot;
+		*slot = t->entries[--t->nentries];
+		*added = false;
+		return &gone;
+	}
+	slot = pf_table_def_add(t);
+	if (!slot)
+		abort();
+	*slot = (struct pf_table_entry){.af = e->af, .bits = e->bits, .neg = e->neg, .ip = e->ip};
+	*added = true;
+	return slot;
+}
+
+static int change(struct real *real, struct pf_ruleset *rs, const struct gen_change *c,
+		  struct result *r)
+{
+	struct pf_table_def *t = c->table ? pf_ruleset_find_table(rs, c->table) : NULL;
+	const struct pf_table_entry *e;
+	struct pf_error_text why;
+	bool added;
+
+	if (!t)
+		return 0;
+	e = toggle(t, &c->entry, &added);
+	if (model_alone || real_change(real, c->table, e, added, &why) == 0)
+		return 0;
+	snprintf(r->text, sizeof(r->text), "  a change of <%s> fails: %s\n", c->table, why.text);
+	r->outcome = DIFFERENT;
+	return -1;
+}
+
 /* --- one test --- */
 
-static void judge_all(const struct test *t, struct real *real, struct model *m, struct result *r)
+static void judge_all(const struct test *t, struct real *real, struct pf_ruleset *rs,
+		      struct model *m, struct result *r)
 {
 	uint64_t logged = real_logged(real), logs = 0;
 
@@ -333,6 +378,8 @@ static void judge_all(const struct test *t, struct real *real, struct model *m, 
 		if (t->packets.off[i])
 			continue;
 		r->packet = i;
+		if (change(real, rs, &t->packets.change[i], r))
+			return;
 		model_packet(m, p, &want);
 		if (want.reason == MODEL_R_STEPS)
 			return;
@@ -402,7 +449,7 @@ static struct result run_test(const struct test *t, struct real *real)
 	}
 	model_auto m;
 	model_init(&m, rs);
-	judge_all(t, real, &m, &r);
+	judge_all(t, real, rs, &m, &r);
 	return r;
 }
 
@@ -518,6 +565,19 @@ static void shrink_tables(struct shrinker *s)
 	}
 }
 
+static void shrink_changes(struct shrinker *s)
+{
+	for (size_t i = 0; i < s->t->packets.n; i++) {
+		const char **table = &s->t->packets.change[i].table, *was = *table;
+
+		if (!was || s->t->packets.off[i])
+			continue;
+		*table = NULL;
+		if (!still(s))
+			*table = was;
+	}
+}
+
 static struct result shrink(struct test *t, struct real *real, const struct result *first)
 {
 	struct shrinker s = {.t = t, .real = real, .last = *first, .until = now() + SHRINK_SECONDS};
@@ -527,9 +587,21 @@ static struct result shrink(struct test *t, struct real *real, const struct resu
 		shrink_packets(&s);
 		shrink_rules(&s, &t->rules.rules);
 		shrink_tables(&s);
+		shrink_changes(&s);
 		shrink_parts(&s, &t->rules.rules);
 	} while (s.smaller && now() < s.until);
 	return s.last;
+}
+
+static void show_change(const struct gen_change *c)
+{
+	char text[PF_IP_STRLEN];
+
+	if (!c->table)
+		return;
+	pf_ip_format((enum pf_family)c->entry.af, &c->entry.ip, 128, text, sizeof(text));
+	printf("  <%s> in or out: %s%s/%u\n", c->table, c->entry.neg ? "!" : "", text,
+	       c->entry.bits);
 }
 
 static void show(const struct test *t, const struct result *r, uint64_t seed)
@@ -542,6 +614,7 @@ static void show(const struct test *t, const struct result *r, uint64_t seed)
 	for (size_t i = 0; i < t->packets.n && i <= r->packet && r->outcome != NOT_LOADED; i++) {
 		if (t->packets.off[i])
 			continue;
+		show_change(&t->packets.change[i]);
 		frame_describe(&t->packets.v[i], line, sizeof(line));
 		printf("%s %s\n", i == r->packet ? "*" : " ", line);
 	}
@@ -574,11 +647,14 @@ static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct pack
 {
 	p->v = calloc(n, sizeof(*p->v));
 	p->off = calloc(n, sizeof(*p->off));
-	if (!p->v || !p->off)
+	p->change = calloc(n, sizeof(*p->change));
+	if (!p->v || !p->off || !p->change)
 		abort();
-	for (p->n = 0; p->n < n; p->n++)
+	for (p->n = 0; p->n < n; p->n++) {
+		p->change[p->n] = gen_change(r, g);
 		p->v[p->n] = p->n && rnd_percent(r, 45) ? gen_follow(r, &p->v[p->n - 1])
 							: gen_packet(r, g);
+	}
 }
 
 static void report(struct run *run, struct test *t, struct result *r, uint64_t seed)
@@ -618,6 +694,7 @@ static void one_ruleset(struct run *run, uint64_t seed)
 	run->ndone++;
 	free(t.packets.v);
 	free(t.packets.off);
+	free(t.packets.change);
 	gen_free(&t.rules);
 }
 

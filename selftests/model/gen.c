@@ -688,6 +688,7 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	g->number_anchors = rnd_percent(r, 30);
 	g->head = rnd_percent(r, 15) ? "set block-policy return\n" : "";
 	g->ntables = rnd_pick(r, tables);
+	g->changes = rnd_percent(r, 40);
 	for (size_t i = 0; i < g->ntables; i++) {
 		g->table[i].name = table_names[i];
 		gen_table(r, g, &g->table[i]);
@@ -745,6 +746,27 @@ void gen_print(FILE *f, const struct gen_ruleset *g)
 	for (size_t i = 0; i < g->ntables; i++)
 		print_table(f, &g->table[i]);
 	print_rules(f, &g->rules, 0);
+}
+
+struct gen_change gen_change(struct rnd *r, const struct gen_ruleset *g)
+{
+	uint8_t af = rnd_percent(r, 60) ? PF_FAMILY_INET : PF_FAMILY_INET6;
+	struct gen_change c = {0};
+	const struct gen_table *t;
+
+	if (!g->changes || !g->ntables || !rnd_percent(r, 10))
+		return c;
+	t = &g->table[rnd_below(r, g->ntables)];
+	c.table = t->name;
+	if (t->n && rnd_percent(r, 60)) {
+		c.entry = t->entry[rnd_below(r, (uint32_t)t->n)];
+		return c;
+	}
+	c.entry = (struct gen_entry){.af = af, .bits = prefix_bits(r, af)};
+	c.entry.neg = rnd_percent(r, 30);
+	c.entry.ip = pool_ip(r, g, af);
+	pf_ip_mask(&c.entry.ip, c.entry.bits);
+	return c;
 }
 
 /* --- packets --- */

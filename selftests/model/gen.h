@@ -120,6 +120,7 @@ struct gen_ruleset {
 	size_t nip4, nip6;
 	/* moods */
 	uint32_t match, quick, block, anchor, wide, log, state, any_flags;
+	bool changes;	     /* of tables, while packets come */
 	bool endless;	     /* an anchor calls itself */
 	bool number_anchors; /* nameless ones in others, and no stars */
 };
@@ -131,6 +132,13 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 void gen_free(struct gen_ruleset *g);
 /* All but what is off. */
 void gen_print(FILE *f, const struct gen_ruleset *g);
+
+/* In front of a packet: the entry is taken out of the table, or put in if it is not there. */
+struct gen_change {
+	const char *table; /* NULL: nothing changes */
+	struct gen_entry entry;
+};
+struct gen_change gen_change(struct rnd *r, const struct gen_ruleset *g);
 
 struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g);
 /* What the packet's other side, or its own, may send next. */

@@ -201,6 +201,21 @@ int real_load(struct real *r, const struct pf_ruleset *rs, enum pf_emitter emitt
 	return 0;
 }
 
+int real_change(struct real *r, const char *table, const struct pf_table_entry *entry, bool add,
+		struct pf_error_text *e)
+{
+	struct pf_binding *b = pf_generation_table(r->active, table);
+	struct pf_wire_entry w = {.af = entry->af, .bits = entry->bits, .neg = entry->neg};
+	struct pf_table_result result = {0};
+
+	if (!b)
+		return 0;
+	memcpy(w.addr, entry->ip.b, sizeof(w.addr));
+	if (add)
+		return pf_table_add(&r->tables, b->table, &w, 1, false, &result, e);
+	return pf_table_delete(&r->tables, b->table, &w, 1, false, &result, e);
+}
+
 void real_flush(struct real *r)
 {
 	pf_states_flush(&r->dp);

@@ -35,6 +35,9 @@ void real_close(struct real *r);
 /* Puts a copy of rs in force. */
 int real_load(struct real *r, const struct pf_ruleset *rs, enum pf_emitter emitter,
 	      struct pf_error_text *e);
+/* An entry of a table in or out; tables that no rule has are not there. */
+int real_change(struct real *r, const char *table, const struct pf_table_entry *entry, bool add,
+		struct pf_error_text *e);
 /* Ends all states. */
 void real_flush(struct real *r);
 /* 0, or a negative errno. */
