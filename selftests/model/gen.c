@@ -216,9 +216,12 @@ static bool table_has(const struct gen_table *t, uint8_t af, uint8_t bits, const
 
 static void gen_table(struct rnd *r, struct gen_ruleset *g, struct gen_table *t)
 {
-	uint32_t n = rnd_below(r, GEN_ENTRIES_MOST + 1);
+	uint32_t n = rnd_below(r, rnd_percent(r, 97) ? 13 : 2000);
 
 	t->persist = rnd_percent(r, 10);
+	t->entry = pf_arena_alloc(&g->arena, (n + 1) * sizeof(*t->entry));
+	if (!t->entry)
+		abort();
 	for (uint32_t i = 0; i < n; i++) {
 		uint8_t af = rnd_percent(r, 60) ? PF_FAMILY_INET : PF_FAMILY_INET6;
 		struct gen_entry e = {.af = af, .bits = prefix_bits(r, af)};
@@ -377,7 +380,9 @@ static const char *gen_iface(struct rnd *r, const char *word, struct gen_ruleset
 	const char *neg = rnd_percent(r, 25) ? "! " : "";
 
 	*hint = name;
-	if (rnd_percent(r, 10))
+	if (g->many_ifaces && rnd_percent(r, 60))
+		name = keep(g, "if%u", rnd_below(r, 120));
+	else if (rnd_percent(r, 10))
 		name = rnd_pick(r, odd);
 	/* "! any" is no interface */
 	if (strcmp(name, "any") == 0)
@@ -688,6 +693,7 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	g->number_anchors = rnd_percent(r, 30);
 	g->head = rnd_percent(r, 15) ? "set block-policy return\n" : "";
 	g->ntables = rnd_pick(r, tables);
+	g->many_ifaces = rnd_percent(r, 8);
 	g->changes = rnd_percent(r, 40);
 	for (size_t i = 0; i < g->ntables; i++) {
 		g->table[i].name = table_names[i];

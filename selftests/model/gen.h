@@ -96,13 +96,12 @@ struct gen_entry {
 	struct pf_ip ip;
 };
 
-#define GEN_TABLES	 4
-#define GEN_ENTRIES_MOST 12
+#define GEN_TABLES 4
 
 struct gen_table {
 	const char *name;
 	bool persist, off;
-	struct gen_entry entry[GEN_ENTRIES_MOST];
+	struct gen_entry *entry;
 	size_t n;
 };
 
@@ -120,6 +119,7 @@ struct gen_ruleset {
 	size_t nip4, nip6;
 	/* moods */
 	uint32_t match, quick, block, anchor, wide, log, state, any_flags;
+	bool many_ifaces;    /* more names than one word has bits */
 	bool changes;	     /* of tables, while packets come */
 	bool endless;	     /* an anchor calls itself */
 	bool number_anchors; /* nameless ones in others, and no stars */
