@@ -55,7 +55,7 @@ enum outcome { SAME, DIFFERENT, NOT_LOADED };
 struct result {
 	enum outcome outcome;
 	size_t packet; /* that was judged differently, or the number of packets */
-	size_t judged, by_state;
+	size_t judged, by_state, by_rule;
 	char text[2048];
 };
 
@@ -398,6 +398,7 @@ static void judge_all(const struct test *t, struct real *real, struct pf_ruleset
 			return;
 		r->judged++;
 		r->by_state += want.use == MODEL_STATE_USED;
+		r->by_rule += want.rule != NULL;
 		logs += want.nlogs;
 	}
 	r->packet = t->packets.n;
@@ -632,7 +633,7 @@ struct run {
 	double until;
 	bool go_on;
 	/* what has been */
-	uint64_t ndone, npackets, nby_state, nbad;
+	uint64_t ndone, npackets, nby_state, nby_rule, nbad;
 	double began, told;
 };
 
@@ -685,6 +686,7 @@ static void one_ruleset(struct run *run, uint64_t seed)
 		res = run_test(&t, &run->real);
 		run->npackets += res.judged;
 		run->nby_state += res.by_state;
+		run->nby_rule += res.by_rule;
 		if (res.outcome) {
 			report(run, &t, &res, seed);
 			break;
@@ -814,9 +816,9 @@ int main(int argc, char **argv)
 		fflush(stdout);
 		run.until = seconds > 0 ? now() + seconds : 0;
 		run_all(&run);
-		printf("%llu packets, %llu of them by states, in %.1f s\n",
-		       (unsigned long long)run.npackets, (unsigned long long)run.nby_state,
-		       now() - run.began);
+		printf("%llu packets, %llu of them judged by rules, %llu by states, in %.1f s\n",
+		       (unsigned long long)run.npackets, (unsigned long long)run.nby_rule,
+		       (unsigned long long)run.nby_state, now() - run.began);
 		printf("%llu packets over %llu rulesets, %llu disagreements\n",
 		       (unsigned long long)run.npackets, (unsigned long long)run.ndone,
 		       (unsigned long long)run.nbad);
