@@ -52,10 +52,15 @@ static bool is_optimized(const struct test *t)
 
 enum outcome { SAME, DIFFERENT, NOT_LOADED };
 
+/* How packets were judged. */
+struct tally {
+	uint64_t judged, by_rule, by_state, by_match, by_anchor, tagged, drew;
+};
+
 struct result {
 	enum outcome outcome;
 	size_t packet; /* that was judged differently, or the number of packets */
-	size_t judged, by_state, by_rule;
+	struct tally tally;
 	char text[2048];
 };
 
@@ -113,20 +118,9 @@ static int parse(const char *text, int optimize, uint64_t seed, struct pf_rulese
 
 /* --- the comparison of a packet --- */
 
-/*
- * Is it the same rule?  The main ruleset's lie in the same order; of others we know
- * only that they are none of these.
- */
-static bool same_rule(const struct real *real, const struct pf_ruleset *rs, const struct pf_rule *r,
-		      uint32_t id)
+static uint32_t number_of(const struct model *m, const struct pf_rule *r)
 {
-	const struct pf_rule_list *l = pf_filter(rs);
-
-	if (!r)
-		return id == PF_RULE_DEFAULT;
-	if (r >= l->v && r < l->v + l->n)
-		return id == real->active->rule_ids[r - l->v];
-	return id != PF_RULE_DEFAULT && pf_generation_rule_nr(real->active, id) >= l->n;
+	return r ? (uint32_t)model_rule_nr(m, r) : REAL_NONE;
 }
 
 static size_t live_states(const struct model *m)
@@ -138,43 +132,102 @@ static size_t live_states(const struct model *m)
 	return n;
 }
 
-static void tell_rule(FILE *f, const struct pf_rule *r)
+static void tell_rule(FILE *f, const struct model *m, uint32_t nr)
 {
-	if (r)
-		fprintf(f, "the rule of line %u", r->line);
-	else
-		fputs("no rule", f);
+	for (size_t i = 0; i < m->nrulesets; i++) {
+		const struct model_ruleset *in = &m->rulesets[i];
+		const struct pf_rule_list *l = &in->block->list[PF_LIST_FILTER];
+
+		if (nr >= in->first && nr - in->first < l->n) {
+			fprintf(f, "line %u", l->v[nr - in->first].line);
+			return;
+		}
+	}
+	fputs(nr == REAL_NONE ? "no rule" : "an unknown rule", f);
+}
+
+static void tell_want(FILE *f, const struct model *m, const struct model_answer *a)
+{
+	static const char *const uses[] = {"no state", "makes a state", "uses a state"};
+
+	fprintf(f, "  model: %s", model_verdict_names[a->verdict]);
+	if (a->verdict == MODEL_ICMP)
+		fprintf(f, " %u/%u", a->icmp >> 8, a->icmp & 255);
+	fprintf(f, " (reason %d), %s, %zu states", (int)a->reason, uses[a->use], live_states(m));
+	if (!a->from_rules) {
+		fputs("\n", f);
+		return;
+	}
+	fputs(", ", f);
+	tell_rule(f, m, number_of(m, a->rule));
+	fputs(" through ", f);
+	tell_rule(f, m, number_of(m, a->anchor));
+	fputs(", matches", f);
+	for (size_t i = 0; i < a->nmatches; i++) {
+		fputs(" ", f);
+		tell_rule(f, m, number_of(m, a->matches[i]));
+	}
+	fprintf(f, ", tag %s, %u draws\n", a->tag ? a->tag : "none", a->draws);
+}
+
+static void tell_got(FILE *f, const struct model *m, const struct real *real,
+		     const struct real_answer *a)
+{
+	fprintf(f, "  real:  %s", model_verdict_names[a->verdict]);
+	if (a->verdict == MODEL_ICMP)
+		fprintf(f, " %u/%u", a->icmp >> 8, a->icmp & 255);
+	fprintf(f, ", %u states", real->dp.status->states);
+	if (!a->from_rules) {
+		fputs("\n", f);
+		return;
+	}
+	fputs(", ", f);
+	tell_rule(f, m, a->rule);
+	fputs(" through ", f);
+	tell_rule(f, m, a->anchor);
+	fputs(", matches", f);
+	for (size_t i = 0; i < a->nmatches; i++) {
+		fputs(" ", f);
+		tell_rule(f, m, a->match[i]);
+	}
+	fprintf(f, ", tag %s, %u draws\n", a->tag ? a->tag : "none", a->draws);
 }
 
 static void tell(char *buf, size_t size, const struct model *m, const struct model_answer *want,
 		 const struct real *real, const struct real_answer *got)
 {
-	static const char *const uses[] = {"no state", "makes a state", "uses a state"};
 	FILE *f = fmemopen(buf, size, "w");
 
 	if (!f)
 		abort();
-	fprintf(f, "  model: %s", model_verdict_names[want->verdict]);
-	if (want->verdict == MODEL_ICMP)
-		fprintf(f, " %u/%u", want->icmp >> 8, want->icmp & 255);
-	fprintf(f, " (reason %d), %s, ", (int)want->reason, uses[want->use]);
-	if (want->from_rules)
-		tell_rule(f, want->rule);
-	else
-		fputs("rules not asked", f);
-	fprintf(f, ", %zu states\n  real:  %s", live_states(m), model_verdict_names[got->verdict]);
-	if (got->verdict == MODEL_ICMP)
-		fprintf(f, " %u/%u", got->icmp >> 8, got->icmp & 255);
-	if (got->from_rules) {
-		uint32_t nr = pf_generation_rule_nr(real->active, got->rule_id);
-
-		fputs(", ", f);
-		tell_rule(f, nr == UINT32_MAX ? NULL : &pf_filter(real->active->rs)->v[nr]);
-	} else {
-		fputs(", rules not asked", f);
-	}
-	fprintf(f, ", %u states\n", real->dp.status->states);
+	tell_want(f, m, want);
+	tell_got(f, m, real, got);
 	fclose(f);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* What the walk through the rules has left. */
+static bool walks_agree(const struct model *m, const struct model_answer *want,
+			const struct real_answer *got)
+{
+	if (number_of(m, want->rule) != got->rule || number_of(m, want->anchor) != got->anchor)
+		return false;
+	if (want->nmatches != got->nmatches || want->draws != got->draws)
+		return false;
+	for (size_t i = 0; i < want->nmatches; i++)
+		if (number_of(m, want->matches[i]) != got->match[i])
+			return false;
+	return same_text(want->tag, got->tag);
+}
+
+/* Too deep, or too many: nothing but the drop itself is said. */
+static bool gave_up(const struct model_answer *a)
+{
+	return a->reason == MODEL_R_DEPTH || a->reason == MODEL_R_MATCHES;
 }
 
 static bool agrees(const struct test *t, const struct model *m, const struct model_answer *want,
@@ -187,9 +240,11 @@ static bool agrees(const struct test *t, const struct model *m, const struct mod
 		return false;
 	if (live_states(m) != real->dp.status->states)
 		return false;
-	if (!want->from_rules || is_optimized(t) || want->reason == MODEL_R_DEPTH)
+	if (!want->from_rules || is_optimized(t))
 		return true;
-	return same_rule(real, m->rs, want->rule, got->rule_id);
+	if (gave_up(want))
+		return true;
+	return walks_agree(m, want, got);
 }
 
 /* --- the comparison of what is left at the end --- */
@@ -217,6 +272,25 @@ static bool same_tcp(const struct model_state *want, const struct pf_state *got)
 	return true;
 }
 
+/* Whose the state is. */
+static bool same_credit(const struct real *real, const struct model *m,
+			const struct model_state *want, const struct pf_state *got)
+{
+	const char *tag = got->flags & PF_SF_TAGGED ? pf_tag_name(&real->gens.tags, got->tag)
+						    : NULL;
+
+	if (real_rule(real, got->rule) != number_of(m, want->rule) ||
+	    real_rule(real, got->anchor) != number_of(m, want->anchor))
+		return false;
+	if (got->nmatch != want->nmatches || !same_text(tag, want->tag))
+		return false;
+	for (size_t i = 0; i < want->nmatches && i < PF_MATCH_INLINE; i++)
+		if (real_rule(real, got->peer[i / 4].match[i % 4]) !=
+		    number_of(m, want->matches[i]))
+			return false;
+	return true;
+}
+
 static bool same_state(const struct test *t, const struct real *real, const struct model *m,
 		       const struct model_state *want, const struct pf_state *got)
 {
@@ -230,8 +304,7 @@ static bool same_state(const struct test *t, const struct real *real, const stru
 			return false;
 	if (k.proto == MODEL_P_TCP && !same_tcp(want, got))
 		return false;
-	return got->dir == want->dir &&
-	       (is_optimized(t) || same_rule(real, m->rs, want->rule, got->rule));
+	return got->dir == want->dir && (is_optimized(t) || same_credit(real, m, want, got));
 }
 
 static bool has_state(const struct test *t, const struct real *real, const struct model *m,
@@ -268,7 +341,7 @@ static bool states_agree(const struct test *t, const struct real *real, const st
 		snprintf(r->text, sizeof(r->text),
 			 "  at the end a state of proto %u is there that the model does not have, "
 			 "of rule %u\n",
-			 s->key.proto, pf_generation_rule_nr(real->active, s->rule));
+			 s->key.proto, real_rule(real, s->rule));
 		tell_state(r->text, sizeof(r->text), s);
 		return false;
 	}
@@ -308,10 +381,13 @@ static bool counts_agree(struct real *real, const struct model *m, struct result
 	struct pf_rule_stats *stats = real_stats(real, &evals);
 	bool same = true;
 
-	for (size_t i = 0; i < pf_filter(m->rs)->n && same; i++) {
-		same = same_count(real, &m->counts[i], &stats[i], evals[i]);
+	for (size_t i = 0; i < real->active->policy->nrules && same; i++) {
+		const struct model_count *want = &m->counts[real->nr_of[i]];
+
+		same = same_count(real, want, &stats[i], evals[i]);
 		if (!same)
-			tell_count(r->text, sizeof(r->text), i, &m->counts[i], &stats[i], evals[i]);
+			tell_count(r->text, sizeof(r->text), real->nr_of[i], want, &stats[i],
+				   evals[i]);
 	}
 	free(stats);
 	free(evals);
@@ -363,6 +439,17 @@ static int change(struct real *real, struct pf_ruleset *rs, const struct gen_cha
 
 /* --- one test --- */
 
+static void add_up(struct tally *t, const struct model_answer *a)
+{
+	t->judged++;
+	t->by_rule += a->rule != NULL;
+	t->by_state += a->use == MODEL_STATE_USED;
+	t->by_match += a->nmatches > 0;
+	t->by_anchor += a->anchor != NULL;
+	t->tagged += a->tag != NULL;
+	t->drew += a->draws > 0;
+}
+
 static void judge_all(const struct test *t, struct real *real, struct pf_ruleset *rs,
 		      struct model *m, struct result *r)
 {
@@ -384,7 +471,7 @@ static void judge_all(const struct test *t, struct real *real, struct pf_ruleset
 		if (want.reason == MODEL_R_STEPS)
 			return;
 		if (model_alone) {
-			r->judged++;
+			add_up(&r->tally, &want);
 			continue;
 		}
 		err = real_run(real, p, &got);
@@ -396,10 +483,10 @@ static void judge_all(const struct test *t, struct real *real, struct pf_ruleset
 			tell(r->text, sizeof(r->text), m, &want, real, &got);
 		if (r->outcome)
 			return;
-		r->judged++;
-		r->by_state += want.use == MODEL_STATE_USED;
-		r->by_rule += want.rule != NULL;
-		logs += want.nlogs;
+		add_up(&r->tally, &want);
+		/* pf logs a match rule at once; we do when the walk has ended */
+		if (!gave_up(&want))
+			logs += want.nlogs;
 	}
 	r->packet = t->packets.n;
 	if (model_alone)
@@ -450,6 +537,8 @@ static struct result run_test(const struct test *t, struct real *real)
 	}
 	model_auto m;
 	model_init(&m, rs);
+	if (!model_alone && !is_optimized(t) && real_number(real, &m))
+		abort();
 	judge_all(t, real, rs, &m, &r);
 	return r;
 }
@@ -627,13 +716,14 @@ static void show(const struct test *t, const struct result *r, uint64_t seed)
 
 struct run {
 	struct real real;
-	uint32_t features[PF_EMITTER_MAX];
+	uint32_t features;
 	uint64_t seed;
 	uint64_t rulesets, packets;
 	double until;
 	bool go_on;
 	/* what has been */
-	uint64_t ndone, npackets, nby_state, nby_rule, nbad;
+	uint64_t ndone, nbad;
+	struct tally tally;
 	double began, told;
 };
 
@@ -667,6 +757,17 @@ static void report(struct run *run, struct test *t, struct result *r, uint64_t s
 	show(t, &small, seed);
 }
 
+static void add_tally(struct tally *to, const struct tally *t)
+{
+	to->judged += t->judged;
+	to->by_rule += t->by_rule;
+	to->by_state += t->by_state;
+	to->by_match += t->by_match;
+	to->by_anchor += t->by_anchor;
+	to->tagged += t->tagged;
+	to->drew += t->drew;
+}
+
 static void one_ruleset(struct run *run, uint64_t seed)
 {
 	struct rnd r = {.s = seed};
@@ -679,14 +780,11 @@ static void one_ruleset(struct run *run, uint64_t seed)
 		t.optimize = rnd_percent(&r, 50) ? PF_OPTIMIZE_BASIC : PF_OPTIMIZE_PROFILE;
 	t.emitter = rnd_percent(&r, 50) ? PF_EMITTER_LINEAR : PF_EMITTER_TREE;
 	n = both ? 1 + rnd_below(&r, 15) : ruleset_size(&r);
-	gen_ruleset(&r, &t.rules, n,
-		    run->features[PF_EMITTER_LINEAR] & run->features[PF_EMITTER_TREE]);
+	gen_ruleset(&r, &t.rules, n, run->features);
 	make_packets(&r, &t.rules, &t.packets, run->packets);
 	for (int i = 0; i <= both; i++) {
 		res = run_test(&t, &run->real);
-		run->npackets += res.judged;
-		run->nby_state += res.by_state;
-		run->nby_rule += res.by_rule;
+		add_tally(&run->tally, &res.tally);
 		if (res.outcome) {
 			report(run, &t, &res, seed);
 			break;
@@ -708,8 +806,8 @@ static void tell_progress(struct run *run)
 		return;
 	run->told = t;
 	fprintf(stderr, "%llu packets over %llu rulesets, %.0f packets a second\n",
-		(unsigned long long)run->npackets, (unsigned long long)run->ndone,
-		(double)run->npackets / (t - run->began));
+		(unsigned long long)run->tally.judged, (unsigned long long)run->ndone,
+		(double)run->tally.judged / (t - run->began));
 }
 
 static void run_all(struct run *run)
@@ -725,24 +823,30 @@ static void run_all(struct run *run)
 	}
 }
 
+/* Is it enforced?  What is too much for A alone is, too. */
+static bool loads(struct run *run, const char *text, enum pf_emitter emitter)
+{
+	pf_ruleset_auto rs = NULL;
+	text_auto said = NULL;
+	struct pf_error_text e;
+	int err = parse(text, PF_OPTIMIZE_NONE, 0, &rs, &said);
+
+	if (err)
+		return false;
+	err = real_load(&run->real, rs, emitter, &e);
+	return !err || (err == -E2BIG && emitter == PF_EMITTER_LINEAR);
+}
+
 /* What this version does not enforce is left out of the rulesets, and said. */
 static void probe(struct run *run)
 {
-	for (int e = PF_EMITTER_LINEAR; e < PF_EMITTER_MAX; e++) {
-		if (model_alone)
-			run->features[e] = (1U << GEN_FEATURES) - 1;
-		for (int i = 0; i < GEN_FEATURES && !model_alone; i++) {
-			pf_ruleset_auto rs = NULL;
-			text_auto said = NULL;
-			struct pf_error_text err;
-
-			if (parse(gen_probes[i].text, PF_OPTIMIZE_NONE, 0, &rs, &said) == 0 &&
-			    real_load(&run->real, rs, (enum pf_emitter)e, &err) == 0)
-				run->features[e] |= 1U << i;
-			else
-				printf("not there yet (%s): %s\n", pf_emitter_names[e],
-				       gen_probes[i].name);
-		}
+	run->features = (1U << GEN_FEATURES) - 1;
+	for (int i = 0; i < GEN_FEATURES && !model_alone; i++) {
+		if (loads(run, gen_probes[i].text, PF_EMITTER_LINEAR) &&
+		    loads(run, gen_probes[i].text, PF_EMITTER_TREE))
+			continue;
+		run->features &= ~(1U << i);
+		printf("not there yet: %s\n", gen_probes[i].name);
 	}
 	fflush(stdout);
 }
@@ -753,6 +857,15 @@ static void stop(int sig)
 {
 	(void)sig;
 	stopped++;
+}
+
+static void tell_tally(const struct tally *t, double seconds)
+{
+	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; %llu met "
+	       "match rules, %llu had tags, %llu drew numbers\n",
+	       seconds, (unsigned long long)t->by_rule, (unsigned long long)t->by_anchor,
+	       (unsigned long long)t->by_state, (unsigned long long)t->by_match,
+	       (unsigned long long)t->tagged, (unsigned long long)t->drew);
 }
 
 static void usage(void)
@@ -816,11 +929,9 @@ int main(int argc, char **argv)
 		fflush(stdout);
 		run.until = seconds > 0 ? now() + seconds : 0;
 		run_all(&run);
-		printf("%llu packets, %llu of them judged by rules, %llu by states, in %.1f s\n",
-		       (unsigned long long)run.npackets, (unsigned long long)run.nby_rule,
-		       (unsigned long long)run.nby_state, now() - run.began);
+		tell_tally(&run.tally, now() - run.began);
 		printf("%llu packets over %llu rulesets, %llu disagreements\n",
-		       (unsigned long long)run.npackets, (unsigned long long)run.ndone,
+		       (unsigned long long)run.tally.judged, (unsigned long long)run.ndone,
 		       (unsigned long long)run.nbad);
 	} else {
 		fprintf(stderr, "diff: %s\n", e.text);

@@ -507,7 +507,7 @@ static bool name_taken(const struct gen_rules *l, const char *action)
 	return false;
 }
 
-static const char *const names[] = {"a", "b", "c", "ab", "Z"};
+static const char *const names[] = {"a", "a", "a", "b", "b", "c", "ab", "Z"};
 
 /* What the call means, with its star. */
 static void resolve(const char *from, const char *call, char *out, size_t size)
@@ -549,26 +549,34 @@ static bool goes_left(const char *from, const char *to)
 	}
 }
 
+static const char *gen_path(struct rnd *r, struct gen_ruleset *g, unsigned int depth)
+{
+	static const char *const fronts[] = {"", "", "", "/", "/", "/a/", "/b/"}, *const ups[] = {
+											  "../",
+											  "../",
+											  "../a/",
+											  "../../"};
+	static const char *const ends[] = {"", "", "", "/a", "/b"};
+	const bool star = has(g, GEN_ANCHOR_STAR) && rnd_percent(r, 30);
+	const char *front = rnd_pick(r, fronts);
+
+	if (depth && rnd_percent(r, 40))
+		front = rnd_pick(r, ups);
+	/* there is nothing above the main ruleset */
+	if (strncmp(front, "../../", 6) == 0 && depth < 2)
+		front = "../";
+	if (star && *front && rnd_percent(r, 40))
+		return keep(g, "%s*", front);
+	return keep(g, "%s%s%s", front, rnd_pick(r, names), star ? "/*" : rnd_pick(r, ends));
+}
+
 static const char *gen_call(struct rnd *r, struct gen_ruleset *g, const struct gen_place *at)
 {
-	static const char *const forms[][2] = {{"", ""},    {"", ""},	 {"/", ""},
-					       {"/", ""},   {"", "/b"},	 {"/", "/a"},
-					       {"/a/", ""}, {"../", ""}, {"../", "/a"}};
-	static const char *const stars[] = {"/*", "a/*", "/a/*", "/b/*", "b/*", "../*", "../a/*"};
-	const bool star = has(g, GEN_ANCHOR_STAR) && !g->number_anchors && rnd_percent(r, 30);
-	char path[64], target[128];
+	char target[128];
 
-	for (int tries = 0; tries < 10; tries++) {
-		uint32_t i = rnd_below(r, sizeof(forms) / sizeof(forms[0]));
+	for (int tries = 0; tries < 20; tries++) {
+		const char *path = gen_path(r, g, at->depth);
 
-		if (star)
-			snprintf(path, sizeof(path), "%s", rnd_pick(r, stars));
-		else
-			snprintf(path, sizeof(path), "%s%s%s", forms[i][0], rnd_pick(r, names),
-				 forms[i][1]);
-		/* there is nothing above the main ruleset */
-		if (strncmp(path, "../", 3) == 0 && !at->depth)
-			continue;
 		resolve(at->path, path, target, sizeof(target));
 		if (goes_left(at->path, target))
 			return keep(g, "anchor \"%s\"", path);
@@ -614,15 +622,13 @@ static void gen_anchor(struct rnd *r, struct gen_ruleset *g, const struct gen_pl
 		       size_t left)
 {
 	struct gen_rule *x = add_rule(at->rules);
-	/* nameless ones have numbers, which a star would find */
-	const char *name = rnd_percent(r, 30) && (!at->depth || g->number_anchors)
-				   ? NULL
-				   : rnd_pick(r, names);
+	const char *name = rnd_percent(r, 30) ? NULL : rnd_pick(r, names);
 
-	gen_criteria(r, g, x);
-	if (rnd_percent(r, 60)) /* much would never be entered */
-		x->part[GEN_FROM] = x->part[GEN_TO] = x->part[GEN_FROM_PORT] =
-			x->part[GEN_TO_PORT] = NULL;
+	/* most ask for nothing: what is in them would never be met */
+	if (rnd_percent(r, 35))
+		gen_criteria(r, g, x);
+	else if (rnd_percent(r, g->quick))
+		x->part[GEN_QUICK] = "quick";
 	if (has(g, GEN_ANCHOR_CALL) && rnd_percent(r, 40)) {
 		x->part[GEN_ACTION] = gen_call(r, g, at);
 		if (!x->part[GEN_ACTION])
@@ -636,6 +642,35 @@ static void gen_anchor(struct rnd *r, struct gen_ruleset *g, const struct gen_pl
 		return;
 	}
 	gen_inside(r, g, at, name, left);
+}
+
+/*
+ * Anchors that call each other, as deep as may be and deeper.  They are not entered
+ * where they stand.
+ */
+static void gen_chain(struct rnd *r, struct gen_ruleset *g)
+{
+	uint32_t n = 60 + rnd_below(r, 8);
+	struct gen_rule *x;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct gen_rules body = {0};
+
+		if (rnd_percent(r, 20))
+			add_rule(&body)->part[GEN_ACTION] = rnd_percent(r, 50) ? "pass" : "block";
+		if (i + 1 < n)
+			add_rule(&body)->part[GEN_ACTION] = keep(g, "anchor \"../k%u\"", i + 1);
+		else
+			gen_filter_rule(r, g, add_rule(&body));
+		x = add_rule(&g->rules);
+		x->part[GEN_ACTION] = keep(g, "anchor \"k%u\"", i);
+		x->part[GEN_IFACE] = "on nosuch0";
+		x->braces = true;
+		x->body = body;
+	}
+	x = add_rule(&g->rules);
+	gen_criteria(r, g, x);
+	x->part[GEN_ACTION] = "anchor \"/k0\"";
 }
 
 /* A rule again with another address or port: tables and skip steps come from these. */
@@ -676,7 +711,7 @@ static void gen_rules(struct rnd *r, struct gen_ruleset *g, const struct gen_pla
 void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t features)
 {
 	static const uint32_t matches[] = {0, 0, 5, 15, 30, 60}, quicks[] = {0, 5, 10, 30},
-			      anchors[] = {0, 0, 8, 15, 30}, wides[] = {20, 45, 70, 85},
+			      anchors[] = {0, 0, 8, 20, 40}, wides[] = {20, 45, 70, 85},
 			      tables[] = {0, 0, 1, 1, 2, 4};
 	static const char *const table_names[GEN_TABLES] = {"ta", "tb", "tc", "td"};
 
@@ -690,7 +725,6 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	g->log = rnd_percent(r, 30) ? 30 : 3;
 	g->state = rnd_below(r, 100);
 	g->any_flags = rnd_below(r, 100);
-	g->number_anchors = rnd_percent(r, 30);
 	g->head = rnd_percent(r, 15) ? "set block-policy return\n" : "";
 	g->ntables = rnd_pick(r, tables);
 	g->many_ifaces = rnd_percent(r, 8);
@@ -699,6 +733,8 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 		g->table[i].name = table_names[i];
 		gen_table(r, g, &g->table[i]);
 	}
+	if (has(g, GEN_ANCHOR_CALL) && rnd_percent(r, 2))
+		gen_chain(r, g);
 	gen_rules(r, g, &(struct gen_place){.rules = &g->rules}, n);
 }
 
@@ -905,7 +941,7 @@ struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g)
 	static const uint8_t protos[] = {6, 6, 17, 17, 1, 47, 50};
 	const struct gen_rule *x = rnd_percent(r, 85) ? any_rule(r, &g->rules) : NULL;
 	const struct gen_hint *h = x ? &x->hint : NULL;
-	struct model_packet p = {.ttl = 64, .seed = (uint32_t)rnd_next(r)};
+	struct model_packet p = {.ttl = 64, .seed = (uint32_t)rnd_next(r) | 1};
 
 	p.dir = rnd_percent(r, 50) ? PF_RULE_IN : PF_RULE_OUT;
 	if (h && h->dir && rnd_percent(r, 90))
@@ -1023,7 +1059,7 @@ struct model_packet gen_follow(struct rnd *r, const struct model_packet *last)
 	struct model_packet p = *last;
 	bool back = rnd_percent(r, 65);
 
-	p.seed = (uint32_t)rnd_next(r);
+	p.seed = (uint32_t)rnd_next(r) | 1;
 	if (rnd_percent(r, 20)) /* once more */
 		return p;
 	if (back)

@@ -119,10 +119,9 @@ struct gen_ruleset {
 	size_t nip4, nip6;
 	/* moods */
 	uint32_t match, quick, block, anchor, wide, log, state, any_flags;
-	bool many_ifaces;    /* more names than one word has bits */
-	bool changes;	     /* of tables, while packets come */
-	bool endless;	     /* an anchor calls itself */
-	bool number_anchors; /* nameless ones in others, and no stars */
+	bool many_ifaces; /* more names than one word has bits */
+	bool changes;	  /* of tables, while packets come */
+	bool endless;	  /* an anchor calls itself */
 };
 
 extern const char *const gen_ifaces[];

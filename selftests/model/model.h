@@ -16,6 +16,7 @@
 
 #define MODEL_ANCHOR_DEPTH 64
 #define MODEL_STEPS_MOST   1000000
+#define MODEL_MATCHES_MOST 128 /* pf-linux's limit; pf has none */
 
 enum model_frag { MODEL_WHOLE, MODEL_FRAG_FIRST, MODEL_FRAG_LATER };
 
@@ -64,8 +65,9 @@ enum model_reason {
 	MODEL_R_NORM,
 	MODEL_R_IPOPTION,
 	MODEL_R_BADSTATE,
-	MODEL_R_DEPTH, /* anchors in anchors without end */
-	MODEL_R_STEPS, /* given up: no answer at all */
+	MODEL_R_DEPTH,	 /* anchors in anchors without end */
+	MODEL_R_MATCHES, /* more of them than we take */
+	MODEL_R_STEPS,	 /* given up: no answer at all */
 };
 
 enum model_use { MODEL_NO_STATE, MODEL_STATE_MADE, MODEL_STATE_USED };
@@ -92,7 +94,9 @@ struct model_state {
 	struct model_key key;
 	uint8_t dir;
 	bool allow_opts, dead;
-	const struct pf_rule *rule;
+	const struct pf_rule *rule, *anchor;
+	const struct pf_rule **matches; /* it counts for them, too */
+	size_t nmatches;
 	const char *tag;
 	struct model_peer peer[2]; /* [0] made it */
 };
@@ -127,16 +131,17 @@ struct model_count {
 struct model_ruleset {
 	char *path;
 	const struct pf_block *block;
+	size_t first; /* number of its first rule */
 };
 
 struct model {
 	const struct pf_ruleset *rs;
 	struct model_ruleset *rulesets;
 	size_t nrulesets, rulesets_capacity;
-	unsigned int braces;
+	size_t nrules; /* of all */
 	struct model_state *states;
 	size_t nstates, states_capacity;
-	struct model_count *counts; /* of the main ruleset's rules */
+	struct model_count *counts; /* nrules */
 	/* of the packet at hand */
 	const struct pf_rule **matches;
 	size_t matches_capacity;
@@ -182,8 +187,11 @@ bool model_walk(struct model *m, const struct model_packet *p, struct model_answ
 void model_log_packet(struct model *m, struct model_answer *a, const struct pf_rule *r,
 		      enum model_verdict verdict, bool match);
 
-/* One more packet for the rule, which may be NULL. */
-void model_count(struct model *m, const struct pf_rule *r, uint8_t dir);
+/* One more packet for the rule, the anchor that led to it, and match rules. */
+void model_count(struct model *m, const struct pf_rule *r, const struct pf_rule *anchor,
+		 const struct pf_rule *const *matches, size_t nmatches, uint8_t dir);
+/* Rules of all rulesets are numbered: a ruleset's own, then those in its first braces, ... */
+size_t model_rule_nr(const struct model *m, const struct pf_rule *r);
 
 enum model_role { MODEL_QUERY, MODEL_REPLY, MODEL_ERROR };
 enum model_role model_icmp_role(uint8_t af, uint8_t type);

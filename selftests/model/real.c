@@ -152,6 +152,7 @@ void real_close(struct real *r)
 	char dir[sizeof(r->dp.pin_dir)];
 
 	memcpy(dir, r->dp.pin_dir, sizeof(dir));
+	free(r->nr_of);
 	pf_generation_destroy(&r->gens, r->active);
 	pf_generations_close(&r->gens);
 	pf_tables_close(&r->tables);
@@ -178,6 +179,43 @@ static int copy_ruleset(const struct pf_ruleset *rs, struct pf_ruleset **out,
 	return err ? pf_fail(e, err, "decoding: %s", why) : 0;
 }
 
+static const struct model_ruleset *ruleset_at(const struct model *m, const char *path)
+{
+	for (size_t i = 0; i < m->nrulesets; i++)
+		if (strcmp(m->rulesets[i].path, path) == 0)
+			return &m->rulesets[i];
+	return NULL;
+}
+
+/* Both know a ruleset by its path, and its rules in their order. */
+int real_number(struct real *r, const struct model *m)
+{
+	const struct pf_policy *p = r->active->policy;
+
+	free(r->nr_of);
+	r->nr_of = calloc(p->nrules + 1, sizeof(*r->nr_of));
+	if (!r->nr_of)
+		return -ENOMEM;
+	for (size_t s = 0; s < p->nsets; s++) {
+		const struct model_ruleset *in = ruleset_at(m, p->sets[s].path);
+
+		for (uint32_t i = 0; i < p->sets[s].n; i++)
+			r->nr_of[p->sets[s].first + i] = in ? (uint32_t)in->first + i
+							    : REAL_UNKNOWN;
+	}
+	return 0;
+}
+
+uint32_t real_rule(const struct real *r, uint32_t id)
+{
+	uint32_t i;
+
+	if (id == PF_RULE_DEFAULT)
+		return REAL_NONE;
+	i = pf_generation_rule(r->active, id);
+	return i == UINT32_MAX || !r->nr_of ? REAL_UNKNOWN : r->nr_of[i];
+}
+
 int real_load(struct real *r, const struct pf_ruleset *rs, enum pf_emitter emitter,
 	      struct pf_error_text *e)
 {
@@ -188,7 +226,7 @@ int real_load(struct real *r, const struct pf_ruleset *rs, enum pf_emitter emitt
 	if (err)
 		return err;
 	r->gens.emitter = emitter;
-	err = pf_generation_make(&r->gens, copy, NULL, &gen, e);
+	err = pf_generation_make(&r->gens, "", copy, NULL, &gen, e);
 	if (err)
 		return err;
 	err = pf_generation_switch(&r->gens, gen, e);
@@ -198,6 +236,9 @@ int real_load(struct real *r, const struct pf_ruleset *rs, enum pf_emitter emitt
 	}
 	pf_generation_destroy(&r->gens, r->active);
 	r->active = gen;
+	/* until real_number() */
+	free(r->nr_of);
+	r->nr_of = NULL;
 	return 0;
 }
 
@@ -223,7 +264,7 @@ void real_flush(struct real *r)
 
 struct pf_rule_stats *real_stats(struct real *r, uint64_t **evaluations)
 {
-	size_t n = pf_filter(r->active->rs)->n;
+	size_t n = r->active->policy->nrules;
 	struct pf_rule_stats *stats = calloc(n + 1, sizeof(*stats));
 	uint64_t *evals = calloc(n + 1, sizeof(*evals));
 
@@ -276,6 +317,7 @@ int real_run(struct real *r, const struct model_packet *p, struct real_answer *a
 	ctx.ifindex = (uint32_t)r->ifindex[nr];
 	ctx.ingress_ifindex = received < 0 ? 0 : (uint32_t)r->ifindex[received];
 	o.data_size_in = (uint32_t)frame_build(p, in ? r->mac[nr] : gateway, frame);
+	r->dp.config->random_seed = p->seed;
 	err = bpf_map_update_elem(r->scratch, &zero, r->before, BPF_ANY);
 	if (!err)
 		err = bpf_prog_test_run_opts(
@@ -288,6 +330,12 @@ int real_run(struct real *r, const struct model_packet *p, struct real_answer *a
 	a->verdict = verdict_of((int)o.retval, pkt, strcmp(p->ifname, "lo") == 0);
 	a->icmp = a->verdict == MODEL_ICMP ? pkt->answer_icmp : 0;
 	a->from_rules = pkt->rule.id != NO_RULE;
-	a->rule_id = pkt->rule.id;
+	a->rule = real_rule(r, pkt->rule.id);
+	a->anchor = real_rule(r, pkt->rule.anchor);
+	a->nmatches = pkt->nmatched < PF_MATCH_MOST ? pkt->nmatched : PF_MATCH_MOST;
+	for (uint32_t i = 0; i < a->nmatches; i++)
+		a->match[i] = real_rule(r, pkt->matched[i].id);
+	a->tag = pf_tag_name(&r->gens.tags, pkt->tag);
+	a->draws = pkt->draws;
 	return 0;
 }

@@ -7,6 +7,9 @@
 #include "../../loader/generation.h"
 #include "gen.h"
 
+#define REAL_NONE    UINT32_MAX /* no rule, the default one */
+#define REAL_UNKNOWN (UINT32_MAX - 1)
+
 struct real {
 	struct pf_loop loop;
 	struct pf_datapath dp;
@@ -14,6 +17,7 @@ struct real {
 	struct pf_tables tables;
 	struct pf_generations gens;
 	struct pf_generation *active;
+	uint32_t *nr_of; /* by the policy's index: number as in the model */
 	int ifindex[GEN_IFACES];
 	uint8_t mac[GEN_IFACES][6];
 	int cpu, scratch;
@@ -25,7 +29,12 @@ struct real_answer {
 	enum model_verdict verdict;
 	uint16_t icmp;
 	bool from_rules;
-	uint32_t rule_id;
+	/* numbers as in the model, or REAL_NONE */
+	uint32_t rule, anchor;
+	uint32_t match[PF_MATCH_MOST];
+	uint32_t nmatches;
+	const char *tag;
+	uint32_t draws;
 };
 
 /* The caller's namespace is left; interfaces are made. */
@@ -42,7 +51,12 @@ int real_change(struct real *r, const char *table, const struct pf_table_entry *
 void real_flush(struct real *r);
 /* 0, or a negative errno. */
 int real_run(struct real *r, const struct model_packet *p, struct real_answer *a);
-/* Numbers of all rules, those of live states among them; the caller frees both. */
+/* Finds the model's rules among its own. */
+int real_number(struct real *r, const struct model *m);
+/* The rule of that id as the model numbers it. */
+uint32_t real_rule(const struct real *r, uint32_t id);
+/* Numbers of all rules, those of live states among them, in the policy's order; the caller frees
+ * both. */
 struct pf_rule_stats *real_stats(struct real *r, uint64_t **evaluations);
 uint64_t real_logged(const struct real *r);
 

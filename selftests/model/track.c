@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Packets that have a state. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "model.h"
@@ -105,7 +106,8 @@ static uint8_t other_way(uint8_t dir)
 static bool pass(struct model *m, struct model_state *s, unsigned int from, struct model_answer *a)
 {
 	s->peer[from].packets++;
-	model_count(m, s->rule, from == 0 ? s->dir : other_way(s->dir));
+	model_count(m, s->rule, s->anchor, s->matches, s->nmatches,
+		    from == 0 ? s->dir : other_way(s->dir));
 	a->verdict = MODEL_PASS;
 	a->use = MODEL_STATE_USED;
 	a->state = (size_t)(s - m->states);
@@ -225,8 +227,15 @@ void model_make_state(struct model *m, const struct model_packet *p, struct mode
 	*s = (struct model_state){.key = key_of(p),
 				  .dir = p->dir,
 				  .rule = a->rule,
+				  .anchor = a->anchor,
+				  .nmatches = a->nmatches,
 				  .tag = a->tag,
 				  .allow_opts = a->rule->allow_opts};
+	s->matches = calloc(a->nmatches + 1, sizeof(*s->matches));
+	if (!s->matches)
+		abort();
+	for (size_t i = 0; i < a->nmatches; i++)
+		s->matches[i] = a->matches[i];
 	s->peer[0].packets = 1;
 	if (p->proto == MODEL_P_TCP)
 		model_tcp_begin(s, p);

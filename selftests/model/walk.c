@@ -33,18 +33,20 @@ static char *join_path(const char *path, const char *name)
 static void add_ruleset(struct model *m, char *path, const struct pf_block *b)
 {
 	const struct pf_rule_list *l = &b->list[PF_LIST_FILTER];
+	unsigned int braces = 0;
 
 	m->rulesets = model_grow(m->rulesets, m->nrulesets, &m->rulesets_capacity,
 				 sizeof(*m->rulesets));
-	m->rulesets[m->nrulesets++] = (struct model_ruleset){path, b};
+	m->rulesets[m->nrulesets++] = (struct model_ruleset){path, b, m->nrules};
+	m->nrules += l->n;
 	for (size_t i = 0; i < l->n; i++) {
 		const struct pf_anchor *a = pf_rule_ext_of(&l->v[i])->anchor;
 		char name[32];
 
 		if (!a || !a->block)
 			continue;
-		/* those without a name are numbered, as they are opened */
-		snprintf(name, sizeof(name), "_%u", m->braces++);
+		if (!a->path) /* those without a name are numbered */
+			snprintf(name, sizeof(name), "_%u", ++braces);
 		add_ruleset(m, join_path(path, a->path ? a->path : name), a->block);
 	}
 }
@@ -72,14 +74,47 @@ static char *call_path(const char *from, const char *path)
 
 /* --- counters --- */
 
+size_t model_rule_nr(const struct model *m, const struct pf_rule *r)
+{
+	for (size_t i = 0; i < m->nrulesets; i++) {
+		const struct pf_rule_list *l = &m->rulesets[i].block->list[PF_LIST_FILTER];
+
+		if (l->n && r >= l->v && r < l->v + l->n)
+			return m->rulesets[i].first + (size_t)(r - l->v);
+	}
+	abort();
+}
+
 static struct model_count *count_of(struct model *m, const struct pf_rule *r)
 {
-	const struct pf_rule_list *l = pf_filter(m->rs);
+	return &m->counts[model_rule_nr(m, r)];
+}
 
-	/* those in braces are not among them */
-	if (!r || r < l->v || r >= l->v + l->n)
-		return NULL;
-	return &m->counts[r - l->v];
+void model_count(struct model *m, const struct pf_rule *r, const struct pf_rule *anchor,
+		 const struct pf_rule *const *matches, size_t nmatches, uint8_t dir)
+{
+	const int out = dir == PF_RULE_OUT;
+
+	if (r)
+		count_of(m, r)->packets[out]++;
+	if (anchor)
+		count_of(m, anchor)->packets[out]++;
+	for (size_t i = 0; i < nmatches; i++)
+		count_of(m, matches[i])->packets[out]++;
+}
+
+static void count_packet(struct model *m, const struct model_answer *a, uint8_t dir)
+{
+	model_count(m, a->rule, a->anchor, a->matches, a->nmatches, dir);
+}
+
+static void count_state(struct model *m, const struct model_answer *a)
+{
+	count_of(m, a->rule)->states++;
+	if (a->anchor)
+		count_of(m, a->anchor)->states++;
+	for (size_t i = 0; i < a->nmatches; i++)
+		count_of(m, a->matches[i])->states++;
 }
 
 /* --- the walk --- */
@@ -238,7 +273,6 @@ static enum step walk_ruleset(struct walk *w, const struct model_ruleset *in,
 	for (size_t i = 0; i < l->n && s == GO_ON; i++) {
 		const struct pf_rule *r = &l->v[i];
 		bool skipped = missed && model_same_question(why, missed, r);
-		struct model_count *c = count_of(w->m, r);
 		enum model_miss miss;
 
 		if (++w->a->steps > MODEL_STEPS_MOST)
@@ -250,8 +284,7 @@ static enum step walk_ruleset(struct walk *w, const struct model_ruleset *in,
 			continue;
 		missed = miss < MODEL_MISS ? r : NULL;
 		why = miss;
-		if (c)
-			c->evaluations++;
+		w->m->counts[in->first + i].evaluations++;
 		if (miss == MODEL_HIT)
 			s = enter_rule(w, in, r, call, depth);
 	}
@@ -267,14 +300,6 @@ bool model_walk(struct model *m, const struct model_packet *p, struct model_answ
 }
 
 /* --- after the walk --- */
-
-void model_count(struct model *m, const struct pf_rule *r, uint8_t dir)
-{
-	struct model_count *c = count_of(m, r);
-
-	if (c)
-		c->packets[dir == PF_RULE_OUT]++;
-}
 
 /* RFC 1122 section 3.2.2: nobody is answered by fragments, nor groups and broadcasts. */
 static bool may_be_answered(const struct model_packet *p)
@@ -332,10 +357,15 @@ static void judge(struct model *m, const struct model_packet *p, struct model_an
 		a->reason = a->steps > MODEL_STEPS_MOST ? MODEL_R_STEPS : MODEL_R_DEPTH;
 		return;
 	}
+	if (a->nmatches > MODEL_MATCHES_MOST) {
+		a->verdict = MODEL_DROP;
+		a->reason = MODEL_R_MATCHES;
+		return;
+	}
 	r = a->rule;
 	if (r && r->action == PF_RULE_ACTION_BLOCK) {
 		block(p, a);
-		model_count(m, r, p->dir);
+		count_packet(m, a, p->dir);
 		if (r->log)
 			model_log_packet(m, a, r, MODEL_DROP, false);
 		return;
@@ -347,14 +377,13 @@ static void judge(struct model *m, const struct model_packet *p, struct model_an
 		return;
 	}
 	a->verdict = MODEL_PASS;
-	model_count(m, r, p->dir);
+	count_packet(m, a, p->dir);
 	if (r && r->log)
 		model_log_packet(m, a, r, MODEL_PASS, false);
 	if (!keeps_state(r, p))
 		return;
 	model_make_state(m, p, a);
-	if (count_of(m, r))
-		count_of(m, r)->states++;
+	count_state(m, a);
 }
 
 /* --- around it --- */
@@ -394,10 +423,10 @@ void model_init(struct model *m, const struct pf_ruleset *rs)
 {
 	memset(m, 0, sizeof(*m));
 	m->rs = rs;
-	m->counts = calloc(pf_filter(rs)->n + 1, sizeof(*m->counts));
+	add_ruleset(m, join_path("", ""), &rs->main);
+	m->counts = calloc(m->nrules + 1, sizeof(*m->counts));
 	if (!m->counts)
 		abort();
-	add_ruleset(m, join_path("", ""), &rs->main);
 }
 
 void model_free(struct model *m)
@@ -405,6 +434,8 @@ void model_free(struct model *m)
 	for (size_t i = 0; i < m->nrulesets; i++)
 		free(m->rulesets[i].path);
 	free(m->rulesets);
+	for (size_t i = 0; i < m->nstates; i++)
+		free(m->states[i].matches);
 	free(m->states);
 	free(m->counts);
 	free(m->matches);
