@@ -70,7 +70,8 @@ static void free_text(char **s)
 }
 #define text_auto __attribute__((cleanup(free_text))) char *
 
-static char *print_ruleset(const struct gen_ruleset *g)
+static char *print_ruleset(const struct gen_ruleset *g,
+			   void (*print)(FILE *f, const struct gen_ruleset *g))
 {
 	char *text = NULL;
 	size_t n = 0;
@@ -78,7 +79,7 @@ static char *print_ruleset(const struct gen_ruleset *g)
 
 	if (!f)
 		abort();
-	gen_print(f, g);
+	print(f, g);
 	fclose(f);
 	return text;
 }
@@ -507,39 +508,67 @@ static void judge_all(const struct test *t, struct real *real, struct pf_ruleset
 	}
 }
 
-static struct result run_test(const struct test *t, struct real *real)
+/* What the text says, as it is and as the real programs get it: the same, or optimised. */
+struct loaded {
+	struct pf_ruleset *plain, *other;
+};
+
+static void loaded_free(struct loaded *l)
 {
-	struct result r = {.outcome = NOT_LOADED};
-	pf_ruleset_auto rs = NULL;
-	pf_ruleset_auto optimized = NULL;
-	text_auto text = print_ruleset(&t->rules);
+	pf_ruleset_free(l->plain);
+	pf_ruleset_free(l->other);
+}
+#define loaded_auto __attribute__((cleanup(loaded_free))) struct loaded
+
+static int load(const struct test *t, struct real *real, const char *path, const char *text,
+		struct loaded *l, struct result *r)
+{
 	text_auto said = NULL;
 	text_auto said_too = NULL;
 	struct pf_error_text e;
+	struct pf_ruleset *rs;
 	int err;
 
-	if (parse(text, PF_OPTIMIZE_NONE, 0, &rs, &said)) {
-		snprintf(r.text, sizeof(r.text), "  not parsed: %s\n", said);
-		return r;
+	if (parse(text, PF_OPTIMIZE_NONE, 0, &l->plain, &said)) {
+		snprintf(r->text, sizeof(r->text), "  not parsed: %s\n", said);
+		return -1;
 	}
-	if (is_optimized(t) && parse(text, t->optimize, t->weights, &optimized, &said_too)) {
-		snprintf(r.text, sizeof(r.text), "  not optimized: %s\n", said_too);
-		return r;
+	if (is_optimized(t) && parse(text, t->optimize, t->weights, &l->other, &said_too)) {
+		snprintf(r->text, sizeof(r->text), "  not optimized: %s\n", said_too);
+		return -1;
 	}
+	if (model_alone)
+		return 0;
+	rs = is_optimized(t) ? l->other : l->plain;
+	err = real_load(real, path, rs, t->emitter, &e);
+	if (err == -E2BIG && t->emitter == PF_EMITTER_LINEAR)
+		err = real_load(real, path, rs, PF_EMITTER_TREE, &e);
+	if (err)
+		snprintf(r->text, sizeof(r->text), "  not loaded: %s\n", e.text);
+	return err;
+}
+
+static struct result run_test(const struct test *t, struct real *real)
+{
+	struct result r = {.outcome = NOT_LOADED};
+	text_auto text = print_ruleset(&t->rules, gen_print);
+	text_auto late_text = print_ruleset(&t->rules, gen_print_late);
+	loaded_auto first = {0};
+	loaded_auto late = {0};
+	model_auto m = {0};
+
 	if (!model_alone)
 		real_flush(real);
-	err = model_alone ? 0 : real_load(real, is_optimized(t) ? optimized : rs, t->emitter, &e);
-	if (err == -E2BIG && t->emitter == PF_EMITTER_LINEAR)
-		err = real_load(real, is_optimized(t) ? optimized : rs, PF_EMITTER_TREE, &e);
-	if (err) {
-		snprintf(r.text, sizeof(r.text), "  not loaded: %s\n", e.text);
+	if (load(t, real, "", text, &first, &r))
 		return r;
-	}
-	model_auto m;
-	model_init(&m, rs);
+	if (t->rules.late_path && load(t, real, t->rules.late_path, late_text, &late, &r))
+		return r;
+	model_init(&m, first.plain);
+	if (t->rules.late_path)
+		model_load_anchor(&m, t->rules.late_path, late.plain);
 	if (!model_alone && !is_optimized(t) && real_number(real, &m))
 		abort();
-	judge_all(t, real, rs, &m, &r);
+	judge_all(t, real, first.plain, &m, &r);
 	return r;
 }
 
@@ -668,6 +697,19 @@ static void shrink_changes(struct shrinker *s)
 	}
 }
 
+static void shrink_late(struct shrinker *s)
+{
+	const char *was = s->t->rules.late_path;
+
+	if (!was)
+		return;
+	s->t->rules.late_path = NULL;
+	if (still(s))
+		return;
+	s->t->rules.late_path = was;
+	shrink_rules(s, &s->t->rules.late);
+}
+
 static struct result shrink(struct test *t, struct real *real, const struct result *first)
 {
 	struct shrinker s = {.t = t, .real = real, .last = *first, .until = now() + SHRINK_SECONDS};
@@ -676,9 +718,11 @@ static struct result shrink(struct test *t, struct real *real, const struct resu
 		s.smaller = false;
 		shrink_packets(&s);
 		shrink_rules(&s, &t->rules.rules);
+		shrink_late(&s);
 		shrink_tables(&s);
 		shrink_changes(&s);
 		shrink_parts(&s, &t->rules.rules);
+		shrink_parts(&s, &t->rules.late);
 	} while (s.smaller && now() < s.until);
 	return s.last;
 }
@@ -696,11 +740,14 @@ static void show_change(const struct gen_change *c)
 
 static void show(const struct test *t, const struct result *r, uint64_t seed)
 {
-	text_auto text = print_ruleset(&t->rules);
+	text_auto text = print_ruleset(&t->rules, gen_print);
+	text_auto late = print_ruleset(&t->rules, gen_print_late);
 	char line[1024];
 
 	printf("--- disagreement, -s %llu -n 1, emitter %s%s\n%s", (unsigned long long)seed,
 	       pf_emitter_names[t->emitter], is_optimized(t) ? ", optimised" : "", text);
+	if (t->rules.late_path)
+		printf("then at %s:\n%s", t->rules.late_path, late);
 	for (size_t i = 0; i < t->packets.n && i <= r->packet && r->outcome != NOT_LOADED; i++) {
 		if (t->packets.off[i])
 			continue;
@@ -833,7 +880,7 @@ static bool loads(struct run *run, const char *text, enum pf_emitter emitter)
 
 	if (err)
 		return false;
-	err = real_load(&run->real, rs, emitter, &e);
+	err = real_load(&run->real, "", rs, emitter, &e);
 	return !err || (err == -E2BIG && emitter == PF_EMITTER_LINEAR);
 }
 

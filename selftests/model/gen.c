@@ -16,6 +16,7 @@ const struct gen_probe gen_probes[GEN_FEATURES] = {
 	[GEN_ANCHOR] = {"anchor", "anchor \"a\" {\n pass\n anchor in {\n block\n}\n}\n"},
 	[GEN_ANCHOR_CALL] = {"anchor call", "anchor \"a\" {\n pass\n}\nanchor \"/a\"\n"},
 	[GEN_ANCHOR_STAR] = {"anchor star", "anchor \"a\" {\n pass\n}\nanchor \"/*\"\n"},
+	[GEN_ANCHOR_LOAD] = {"anchors loaded alone", "anchor \"a\" {\n pass\n}\n"},
 	[GEN_ANCHOR_TABLE] = {"anchor table", "anchor \"a\" {\n table <t> { 10.0.0.1 }\n"
 					      " pass from <t>\n}\n"},
 	[GEN_ENDLESS] = {"endless anchors", "anchor \"a\" {\n anchor \"/a\"\n}\n"},
@@ -708,6 +709,20 @@ static void gen_rules(struct rnd *r, struct gen_ruleset *g, const struct gen_pla
 
 /* --- rulesets --- */
 
+/* Rules for one of the paths, loaded when the others are in force.  They have no tables. */
+static void gen_late(struct rnd *r, struct gen_ruleset *g)
+{
+	static const char *const paths[] = {"a", "b", "a/a", "a/b", "b/a", "ab", "new"};
+	const uint32_t ntables = g->ntables;
+	struct gen_place at = {.rules = &g->late, .depth = 1};
+
+	g->late_path = rnd_pick(r, paths);
+	snprintf(at.path, sizeof(at.path), "%s", g->late_path);
+	g->ntables = 0;
+	gen_rules(r, g, &at, rnd_below(r, 10));
+	g->ntables = ntables;
+}
+
 void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t features)
 {
 	static const uint32_t matches[] = {0, 0, 5, 15, 30, 60}, quicks[] = {0, 5, 10, 30},
@@ -736,6 +751,8 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	if (has(g, GEN_ANCHOR_CALL) && rnd_percent(r, 2))
 		gen_chain(r, g);
 	gen_rules(r, g, &(struct gen_place){.rules = &g->rules}, n);
+	if (has(g, GEN_ANCHOR_LOAD) && g->anchor && rnd_percent(r, 30))
+		gen_late(r, g);
 }
 
 static void free_rules(struct gen_rules *l)
@@ -748,6 +765,7 @@ static void free_rules(struct gen_rules *l)
 void gen_free(struct gen_ruleset *g)
 {
 	free_rules(&g->rules);
+	free_rules(&g->late);
 	pf_arena_free(&g->arena);
 }
 
@@ -788,6 +806,11 @@ void gen_print(FILE *f, const struct gen_ruleset *g)
 	for (size_t i = 0; i < g->ntables; i++)
 		print_table(f, &g->table[i]);
 	print_rules(f, &g->rules, 0);
+}
+
+void gen_print_late(FILE *f, const struct gen_ruleset *g)
+{
+	print_rules(f, &g->late, 0);
 }
 
 struct gen_change gen_change(struct rnd *r, const struct gen_ruleset *g)
@@ -939,7 +962,9 @@ static void gen_transport(struct rnd *r, const struct gen_ruleset *g, const stru
 struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g)
 {
 	static const uint8_t protos[] = {6, 6, 17, 17, 1, 47, 50};
-	const struct gen_rule *x = rnd_percent(r, 85) ? any_rule(r, &g->rules) : NULL;
+	const struct gen_rule *x = rnd_percent(r, 15)		     ? NULL
+				   : g->late.n && rnd_percent(r, 25) ? any_rule(r, &g->late)
+								     : any_rule(r, &g->rules);
 	const struct gen_hint *h = x ? &x->hint : NULL;
 	struct model_packet p = {.ttl = 64, .seed = (uint32_t)rnd_next(r) | 1};
 

@@ -29,6 +29,7 @@ enum gen_feature {
 	GEN_ANCHOR,
 	GEN_ANCHOR_CALL,
 	GEN_ANCHOR_STAR,
+	GEN_ANCHOR_LOAD,
 	GEN_ANCHOR_TABLE,
 	GEN_ENDLESS,
 	GEN_FEATURES,
@@ -114,6 +115,8 @@ struct gen_ruleset {
 	struct gen_table table[GEN_TABLES];
 	uint32_t ntables; /* few: each costs the kernel two RCU periods */
 	struct gen_rules rules;
+	const char *late_path; /* where `late` is loaded afterwards; NULL: it is not */
+	struct gen_rules late;
 	/* addresses that are worth a try */
 	struct pf_ip ip4[GEN_POOL], ip6[GEN_POOL];
 	size_t nip4, nip6;
@@ -131,6 +134,7 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 void gen_free(struct gen_ruleset *g);
 /* All but what is off. */
 void gen_print(FILE *f, const struct gen_ruleset *g);
+void gen_print_late(FILE *f, const struct gen_ruleset *g);
 
 /* In front of a packet: the entry is taken out of the table, or put in if it is not there. */
 struct gen_change {

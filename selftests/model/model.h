@@ -151,6 +151,11 @@ struct model {
 
 /* rs must outlive the model.  Memory that is short ends the program. */
 void model_init(struct model *m, const struct pf_ruleset *rs);
+/*
+ * Another ruleset, loaded at an anchor's path before the first packet: rulesets of
+ * the same paths give way to it and to those in its braces.
+ */
+void model_load_anchor(struct model *m, const char *path, const struct pf_ruleset *rs);
 void model_free(struct model *m);
 #define model_auto __attribute__((cleanup(model_free))) struct model
 

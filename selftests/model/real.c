@@ -216,8 +216,8 @@ uint32_t real_rule(const struct real *r, uint32_t id)
 	return i == UINT32_MAX || !r->nr_of ? REAL_UNKNOWN : r->nr_of[i];
 }
 
-int real_load(struct real *r, const struct pf_ruleset *rs, enum pf_emitter emitter,
-	      struct pf_error_text *e)
+int real_load(struct real *r, const char *path, const struct pf_ruleset *rs,
+	      enum pf_emitter emitter, struct pf_error_text *e)
 {
 	struct pf_generation *gen = NULL;
 	struct pf_ruleset *copy = NULL;
@@ -226,7 +226,7 @@ int real_load(struct real *r, const struct pf_ruleset *rs, enum pf_emitter emitt
 	if (err)
 		return err;
 	r->gens.emitter = emitter;
-	err = pf_generation_make(&r->gens, "", copy, NULL, &gen, e);
+	err = pf_generation_make(&r->gens, path, copy, *path ? r->active : NULL, &gen, e);
 	if (err)
 		return err;
 	err = pf_generation_switch(&r->gens, gen, e);

@@ -41,9 +41,9 @@ struct real_answer {
 int real_open(struct real *r, const char *pin_dir, struct pf_error_text *e);
 void real_close(struct real *r);
 
-/* Puts a copy of rs in force. */
-int real_load(struct real *r, const struct pf_ruleset *rs, enum pf_emitter emitter,
-	      struct pf_error_text *e);
+/* Puts a copy of rs in force, as the main ruleset ("") or at an anchor's path. */
+int real_load(struct real *r, const char *path, const struct pf_ruleset *rs,
+	      enum pf_emitter emitter, struct pf_error_text *e);
 /* An entry of a table in or out; tables that no rule has are not there. */
 int real_change(struct real *r, const char *table, const struct pf_table_entry *entry, bool add,
 		struct pf_error_text *e);

@@ -209,9 +209,10 @@ static enum step walk_anchor(struct walk *w, const struct model_ruleset *from,
 
 	if (depth == MODEL_ANCHOR_DEPTH)
 		return TOO_DEEP;
-	if (!anchor->block)
+	/* braces with a name are called by it: others may stand there by now */
+	if (anchor->path)
 		s = walk_called(w, from, call, anchor, depth + 1);
-	for (size_t i = 0; anchor->block && i < w->m->nrulesets; i++) {
+	for (size_t i = 0; !anchor->path && i < w->m->nrulesets; i++) {
 		if (w->m->rulesets[i].block == anchor->block) {
 			s = walk_ruleset(w, &w->m->rulesets[i], call, depth + 1);
 			break;
@@ -419,14 +420,59 @@ void model_packet(struct model *m, const struct model_packet *given, struct mode
 		judge(m, &p, a);
 }
 
+static void make_counts(struct model *m)
+{
+	free(m->counts);
+	m->counts = calloc(m->nrules + 1, sizeof(*m->counts));
+	if (!m->counts)
+		abort();
+}
+
 void model_init(struct model *m, const struct pf_ruleset *rs)
 {
 	memset(m, 0, sizeof(*m));
 	m->rs = rs;
 	add_ruleset(m, join_path("", ""), &rs->main);
-	m->counts = calloc(m->nrules + 1, sizeof(*m->counts));
-	if (!m->counts)
-		abort();
+	make_counts(m);
+}
+
+/* Is it in braces without a name, right below the path or in such ones? */
+static bool is_nameless_in(const char *path, const char *parent)
+{
+	size_t n = strlen(parent);
+
+	if (strncmp(path, parent, n) != 0)
+		return false;
+	if (n && path[n++] != '/')
+		return false;
+	return path[n] == '_';
+}
+
+static bool gives_way(const struct model *m, const char *path, size_t fresh)
+{
+	for (size_t i = fresh; i < m->nrulesets; i++)
+		if (strcmp(path, m->rulesets[i].path) == 0 ||
+		    is_nameless_in(path, m->rulesets[i].path))
+			return true;
+	return false;
+}
+
+void model_load_anchor(struct model *m, const char *path, const struct pf_ruleset *rs)
+{
+	size_t fresh = m->nrulesets, kept = 0;
+
+	add_ruleset(m, join_path("", path), &rs->main);
+	for (size_t i = 0; i < m->nrulesets; i++) {
+		if (i < fresh && gives_way(m, m->rulesets[i].path, fresh)) {
+			free(m->rulesets[i].path);
+			m->rulesets[i].path = NULL;
+		}
+	}
+	for (size_t i = 0; i < m->nrulesets; i++)
+		if (m->rulesets[i].path)
+			m->rulesets[kept++] = m->rulesets[i];
+	m->nrulesets = kept;
+	make_counts(m);
 }
 
 void model_free(struct model *m)
