@@ -153,6 +153,29 @@ static void endless_anchors_drop(void **state)
 	judged_udp("anchor \"a\" {\npass quick\nanchor \"/a\"\n}\n", 53, "2");
 }
 
+/* What is loaded at a path takes the place of the braces that had it, where they stood. */
+static void anchors_are_loaded_alone(void **state)
+{
+	pf_ruleset_auto rs = parse_ok("anchor \"a\" {\nblock\nanchor \"b\" {\nmatch\n}\n}\n"
+				      "match\nanchor \"a/b\"\n");
+	pf_ruleset_auto late = parse_ok("\n\n\n\n\n\n\n\n\n\npass\n");
+	struct model_packet p = udp(53);
+	struct model_answer a;
+	model_auto m;
+
+	(void)state;
+	model_init(&m, rs);
+	model_load_anchor(&m, "a", late);
+	model_packet(&m, &p, &a);
+	assert_non_null(a.rule);
+	assert_int_equal(a.rule->line, 11);
+	assert_int_equal(a.anchor->line, 1);
+	/* what was in it by name is still there for others */
+	assert_int_equal(a.nmatches, 2);
+	assert_int_equal(a.matches[0]->line, 7);
+	assert_int_equal(a.matches[1]->line, 4);
+}
+
 static void ports_and_their_ends(void **state)
 {
 	static const struct {
@@ -289,6 +312,7 @@ int main(void)
 		cmocka_unit_test(anchors_by_name),
 		cmocka_unit_test(stars_go_by_the_alphabet),
 		cmocka_unit_test(endless_anchors_drop),
+		cmocka_unit_test(anchors_are_loaded_alone),
 		cmocka_unit_test(ports_and_their_ends),
 		cmocka_unit_test(tables_by_the_longest),
 		cmocka_unit_test(later_fragments_have_no_ports),
