@@ -163,6 +163,10 @@ static void tell_want(FILE *f, const struct model *m, const struct model_answer 
 	tell_rule(f, m, number_of(m, a->rule));
 	fputs(" through ", f);
 	tell_rule(f, m, number_of(m, a->anchor));
+	if (a->nlogs) {
+		fputs(", log of ", f);
+		tell_rule(f, m, number_of(m, a->logs[a->nlogs - 1].rule));
+	}
 	fputs(", matches", f);
 	for (size_t i = 0; i < a->nmatches; i++) {
 		fputs(" ", f);
@@ -186,6 +190,10 @@ static void tell_got(FILE *f, const struct model *m, const struct real *real,
 	tell_rule(f, m, a->rule);
 	fputs(" through ", f);
 	tell_rule(f, m, a->anchor);
+	if (a->logged) {
+		fputs(", log of ", f);
+		tell_rule(f, m, a->logged_rule);
+	}
 	fputs(", matches", f);
 	for (size_t i = 0; i < a->nmatches; i++) {
 		fputs(" ", f);
@@ -231,6 +239,15 @@ static bool gave_up(const struct model_answer *a)
 	return a->reason == MODEL_R_DEPTH || a->reason == MODEL_R_MATCHES;
 }
 
+/* Which rule the last record is of, if there is one. */
+static bool logs_agree(const struct model *m, const struct model_answer *want,
+		       const struct real_answer *got)
+{
+	if (want->nlogs == 0 || !got->logged)
+		return want->nlogs == 0 && !got->logged;
+	return number_of(m, want->logs[want->nlogs - 1].rule) == got->logged_rule;
+}
+
 static bool agrees(const struct test *t, const struct model *m, const struct model_answer *want,
 		   const struct real *real, const struct real_answer *got)
 {
@@ -241,9 +258,11 @@ static bool agrees(const struct test *t, const struct model *m, const struct mod
 		return false;
 	if (live_states(m) != real->dp.status->states)
 		return false;
-	if (!want->from_rules || is_optimized(t))
+	if (is_optimized(t) || gave_up(want))
 		return true;
-	if (gave_up(want))
+	if (!logs_agree(m, want, got))
+		return false;
+	if (!want->from_rules)
 		return true;
 	return walks_agree(m, want, got);
 }

@@ -91,8 +91,11 @@ static int open_scratch(struct real *r)
 	r->after = calloc((size_t)r->dp.ncpus, r->scratch_size);
 	if (!r->before || !r->after)
 		return -ENOMEM;
-	for (int i = 0; i < r->dp.ncpus; i++)
-		((struct pf_pkt *)(r->before + (size_t)i * r->scratch_size))->rule.id = NO_RULE;
+	for (int i = 0; i < r->dp.ncpus; i++) {
+		struct pf_pkt *p = (struct pf_pkt *)(r->before + (size_t)i * r->scratch_size);
+
+		p->rule.id = p->logged.id = NO_RULE;
+	}
 	return 0;
 }
 
@@ -331,6 +334,8 @@ int real_run(struct real *r, const struct model_packet *p, struct real_answer *a
 	a->icmp = a->verdict == MODEL_ICMP ? pkt->answer_icmp : 0;
 	a->from_rules = pkt->rule.id != NO_RULE;
 	a->rule = real_rule(r, pkt->rule.id);
+	a->logged = pkt->logged.id != NO_RULE;
+	a->logged_rule = real_rule(r, pkt->logged.id);
 	a->anchor = real_rule(r, pkt->rule.anchor);
 	a->nmatches = pkt->nmatched < PF_MATCH_MOST ? pkt->nmatched : PF_MATCH_MOST;
 	for (uint32_t i = 0; i < a->nmatches; i++)

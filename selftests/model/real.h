@@ -31,6 +31,8 @@ struct real_answer {
 	bool from_rules;
 	/* numbers as in the model, or REAL_NONE */
 	uint32_t rule, anchor;
+	bool logged;
+	uint32_t logged_rule; /* of the last record */
 	uint32_t match[PF_MATCH_MOST];
 	uint32_t nmatches;
 	const char *tag;
