@@ -623,11 +623,11 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 		return VERDICT_DROP;
 	flags = p->rule.flags;
 	count(PF_CNT_MISS);
+	if (p->nmatched)
+		log_matches(skb, p);
 	if (flags & PF_RULE_FAIL)
 		return drop(PFRES_MEMORY);
 	count(PF_CNT_REASON + PFRES_MATCH);
-	if (p->nmatched)
-		log_matches(skb, p);
 	if (flags & PF_RULE_BLOCK) {
 		if (flags & PF_RULE_LOG)
 			log_rule(skb, p, PF_BLOCK, PFRES_MATCH);

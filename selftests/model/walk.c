@@ -232,7 +232,8 @@ static void add_match(struct walk *w, const struct pf_rule *r)
 				sizeof(*m->matches));
 	m->matches[w->a->nmatches++] = r;
 	w->a->matches = m->matches;
-	if (r->log)
+	/* for one too many there is no memory: the walk fails */
+	if (r->log && w->a->nmatches <= MODEL_MATCHES_MOST)
 		model_log_packet(m, w->a, r, MODEL_PASS, true);
 }
 
@@ -240,6 +241,8 @@ static enum step take_rule(struct walk *w, const struct pf_rule *r, const struct
 {
 	if (r->action == PF_RULE_ACTION_MATCH) {
 		add_match(w, r);
+		if (w->a->nmatches > MODEL_MATCHES_MOST)
+			return STOP;
 	} else {
 		w->a->rule = r;
 		w->a->anchor = call;
