@@ -465,6 +465,7 @@ struct pf_options {
 	uint32_t limit_set;
 	bool block_return;
 	bool if_bound; /* set state-policy */
+	bool keep_counters;
 	bool debug_given;
 	uint8_t debug;	  /* syslog's level */
 	uint8_t optimize; /* enum pf_optimize; as set ruleset-optimization says */

@@ -340,7 +340,8 @@ static void set_hostid(struct pf_parser *p, const struct pf_loc *loc)
 
 static void set_keepcounters(struct pf_parser *p, const struct pf_loc *loc)
 {
-	pf_unenforced(p, loc, "set keepcounters");
+	(void)loc;
+	p->rs->options.keep_counters = true;
 	pf_echo(p, "set keepcounters");
 }
 

@@ -168,11 +168,28 @@ static void put_table(struct pf_buf *b, const struct pf_table_def *t)
 	}
 }
 
+void pf_model_encode_rule(const struct pf_rule *r, struct pf_buf *b)
+{
+	struct pf_rule rule = *r;
+	struct pf_rule_ext x;
+	struct pf_anchor call;
+
+	rule.line = 0;
+	if (r->x && r->x->anchor) {
+		call = (struct pf_anchor){.path = r->x->anchor->path};
+		memcpy(&x, r->x, sizeof(x));
+		x.anchor = &call;
+		rule.x = &x;
+	}
+	put_rule(b, &rule);
+}
+
 void pf_model_encode(const struct pf_ruleset *rs, struct pf_buf *b)
 {
 	pf_put_u32(b, MODEL_MAGIC);
 	pf_put_u32(b, PF_MODEL_VERSION);
 	pf_put_u8(b, rs->options.block_return);
+	pf_put_u8(b, rs->options.keep_counters);
 	pf_put_u32(b, rs->options.timeout_set);
 	pf_put_u32(b, rs->options.limit_set);
 	for (int i = 0; i < PF_TIMEOUT_MAX; i++)
@@ -530,6 +547,7 @@ static void get_options(struct reader *r)
 	struct pf_options *o = &r->rs->options;
 
 	o->block_return = get_enum(r, 1, "block policy");
+	o->keep_counters = get_enum(r, 1, "keepcounters");
 	o->timeout_set = pf_get_u32(&r->c);
 	o->limit_set = pf_get_u32(&r->c);
 	for (int i = 0; i < PF_TIMEOUT_MAX; i++) {

@@ -21,6 +21,9 @@
  */
 void pf_model_encode(const struct pf_ruleset *rs, struct pf_buf *out);
 
+/* What one rule says, without its line and without what stands in its braces: to compare. */
+void pf_model_encode_rule(const struct pf_rule *r, struct pf_buf *out);
+
 /*
  * Trusts nothing: every value is checked, and every rule by pf_rule_check().
  * 0 and *out, which the caller frees; -EPROTO if it is another version's,

@@ -354,8 +354,10 @@ static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset
 	/* and those that came between the look at the sockets and the switch */
 	if (first)
 		out->adopted += adopt_connections(g);
-	if (old)
+	if (old) {
 		write_last_logs(g, old);
+		pf_generation_carry(&g->gens, gen, old);
+	}
 	retire(g, old, confirm);
 	if (confirm)
 		expect_confirm(g, confirm);

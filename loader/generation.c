@@ -15,6 +15,7 @@
 #include "../lib/model.h"
 #include "../lib/wire.h"
 #include "btf.h"
+#include "keep.h"
 #include "pin.h"
 
 #define RECORD_MAGIC   0x70664732 /* "pfG2" */
@@ -75,13 +76,33 @@ uint32_t pf_generation_rule(const struct pf_generation *gen, uint32_t id)
 	return gen->id_rules[id - gen->id_first];
 }
 
-static int take_ids(struct pf_generations *g, struct pf_generation *gen, struct pf_error_text *e)
+/* The ids of rules that are as they were go on, and with them their counters. */
+static int keep_ids(struct pf_generation *gen, const struct pf_generation *old, uint32_t *ids)
+{
+	uint32_t n = gen->policy->nrules;
+	int err;
+
+	gen->kept = calloc((size_t)n + 1, sizeof(*gen->kept));
+	gen->kept_evals = calloc((size_t)n + 1, sizeof(*gen->kept_evals));
+	if (!gen->kept || !gen->kept_evals)
+		return -ENOMEM;
+	err = pf_keep_rules(old->policy, gen->policy, gen->kept);
+	for (uint32_t i = 0; i < n && !err; i++)
+		if (gen->kept[i] != PF_POLICY_NONE)
+			ids[i] = old->rule_ids[gen->kept[i]];
+	return err;
+}
+
+static int take_ids(struct pf_generations *g, struct pf_generation *gen,
+		    const struct pf_generation *old, struct pf_error_text *e)
 {
 	size_t n = gen->policy->nrules;
 	uint32_t *ids = calloc(n + 1, sizeof(*ids));
-	int err = ids ? pf_rulestats_take(&g->stats, ids, n, e)
-		      : pf_fail(e, -ENOMEM, "out of memory");
+	int err = ids ? 0 : -ENOMEM;
 
+	if (!err && old && gen->rs->options.keep_counters)
+		err = keep_ids(gen, old, ids);
+	err = err ? pf_fail(e, err, "out of memory") : pf_rulestats_take(&g->stats, ids, n, e);
 	if (err) {
 		free(ids);
 		return err;
@@ -464,6 +485,21 @@ static int take_anchors(struct pf_generation *gen)
 	return pf_anchors_policy(&gen->anchors, &gen->policy);
 }
 
+/* What the kernel does not take as a program it takes as data. */
+static int load(struct pf_generations *g, struct pf_generation *gen, struct pf_error_text *e)
+{
+	int err = pf_program_load(&gen->program, g->dp, gen->code, g->ifs, e);
+
+	if (!err || g->emitter != PF_EMITTER_AUTO || gen->code->emitter != PF_EMITTER_LINEAR)
+		return err;
+	pf_say(LOG_NOTICE, "%s: they become a decision tree", e->text);
+	pf_program_close(&gen->program);
+	pf_compiled_free(gen->code);
+	gen->code = NULL;
+	err = compile(g, gen, PF_EMITTER_TREE, e);
+	return err ? err : pf_program_load(&gen->program, g->dp, gen->code, g->ifs, e);
+}
+
 int pf_generation_make(struct pf_generations *g, const char *path, struct pf_ruleset *rs,
 		       const struct pf_generation *old, struct pf_generation **out,
 		       struct pf_error_text *e)
@@ -486,11 +522,11 @@ int pf_generation_make(struct pf_generations *g, const char *path, struct pf_rul
 	if (!err)
 		err = bind_tables(g, gen, old, e);
 	if (!err)
-		err = take_ids(g, gen, e);
+		err = take_ids(g, gen, old, e);
 	if (!err)
 		err = compile(g, gen, g->emitter, e);
 	if (!err)
-		err = pf_program_load(&gen->program, g->dp, gen->code, g->ifs, e);
+		err = load(g, gen, e);
 	if (!err)
 		err = make_bound(g, gen, e);
 	if (!err)
@@ -529,6 +565,8 @@ void pf_generation_release(struct pf_generation *gen)
 	free(gen->id_rules);
 	free(gen->base);
 	free(gen->base_evals);
+	free(gen->kept);
+	free(gen->kept_evals);
 	pf_compiled_free(gen->code);
 	pf_policy_free(gen->policy);
 	pf_anchors_free(&gen->anchors);
@@ -761,7 +799,31 @@ int pf_generation_stats(const struct pf_generations *g, const struct pf_generati
 {
 	int err = pf_program_evaluations(&gen->program, g->dp, gen->code, evaluations);
 
+	for (uint32_t i = 0; i < gen->policy->nrules && gen->kept_evals && !err; i++)
+		evaluations[i] += gen->kept_evals[i];
 	if (!err)
 		err = pf_rulestats_read(&g->stats, gen->rule_ids, gen->policy->nrules, stats);
 	return err;
+}
+
+void pf_generation_carry(struct pf_generations *g, struct pf_generation *gen,
+			 const struct pf_generation *old)
+{
+	size_t n = (size_t)old->policy->nrules + 1;
+	struct pf_rule_stats *stats = calloc(n, sizeof(*stats));
+	uint64_t *evals = calloc(n, sizeof(*evals));
+
+	if (gen->kept && stats && evals && !pf_generation_stats(g, old, stats, evals)) {
+		for (uint32_t i = 0; i < gen->policy->nrules; i++) {
+			uint32_t was = gen->kept[i];
+
+			if (was == PF_POLICY_NONE)
+				continue;
+			gen->kept_evals[i] = evals[was];
+			gen->base[i] = old->base[was];
+			gen->base_evals[i] = old->base_evals[was];
+		}
+	}
+	free(stats);
+	free(evals);
 }

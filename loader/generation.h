@@ -46,6 +46,9 @@ struct pf_generation {
 	/* what the counters were when they were last cleared */
 	struct pf_rule_stats *base;
 	uint64_t *base_evals;
+	/* set keepcounters; NULL: nothing is kept */
+	uint32_t *kept;	      /* the rules of the generation before that go on here */
+	uint64_t *kept_evals; /* their evaluations until then */
 };
 
 /* What makes and keeps generations. */
@@ -85,6 +88,10 @@ int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generati
 /* Puts it in force. */
 int pf_generation_switch(const struct pf_generations *g, const struct pf_generation *gen,
 			 struct pf_error_text *err);
+
+/* It is in force instead of `old`: what its rules keep of that one's counters. */
+void pf_generation_carry(struct pf_generations *g, struct pf_generation *gen,
+			 const struct pf_generation *old);
 
 /* Takes its pins, tables and rule ids away: it is not in force, nor will be. */
 void pf_generation_destroy(struct pf_generations *g, struct pf_generation *gen);

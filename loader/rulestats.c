@@ -230,10 +230,11 @@ int pf_rulestats_take(struct pf_rulestats *s, uint32_t *ids, size_t n, struct pf
 	int err = r ? 0 : pf_fail(e, -ENOMEM, "out of memory");
 
 	for (; taken < n && !err; taken++) {
-		err = next_id(s, r, &ids[taken], e);
+		if (ids[taken] == PF_RULE_DEFAULT)
+			err = next_id(s, r, &ids[taken], e);
 		if (err)
 			break;
-		s->used[ids[taken]] = 1;
+		s->used[ids[taken]]++;
 	}
 	if (r)
 		free_reader(r);
@@ -248,12 +249,12 @@ int pf_rulestats_adopt(struct pf_rulestats *s, const uint32_t *ids, size_t n)
 		if (ids[i] == PF_RULE_DEFAULT || ids[i] / PF_STATS_CHUNK >= s->nchunks)
 			return -EINVAL;
 	for (size_t i = 0; i < n; i++)
-		s->used[ids[i]] = 1;
+		s->used[ids[i]]++;
 	return 0;
 }
 
 void pf_rulestats_release(struct pf_rulestats *s, const uint32_t *ids, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		s->used[ids[i]] = 0;
+		s->used[ids[i]]--;
 }

@@ -15,7 +15,7 @@
 
 struct pf_rulestats {
 	const struct pf_datapath *dp;
-	uint8_t *used; /* PF_MAX_RULE_IDS: a generation has it */
+	uint8_t *used; /* PF_MAX_RULE_IDS: how many generations have it */
 	uint32_t next;
 	uint32_t nchunks;
 	int chunk[PF_STATS_CHUNKS];
@@ -26,7 +26,7 @@ int pf_rulestats_open(struct pf_rulestats *s, const struct pf_datapath *dp,
 		      struct pf_error_text *err);
 void pf_rulestats_close(struct pf_rulestats *s);
 
-/* n ids, their counters 0; all or none. */
+/* Ids for those that are 0, their counters 0; the others are shared. All or none. */
 int pf_rulestats_take(struct pf_rulestats *s, uint32_t *ids, size_t n, struct pf_error_text *err);
 /* These were taken by an earlier pfd; -EINVAL if there can be no such one. */
 int pf_rulestats_adopt(struct pf_rulestats *s, const uint32_t *ids, size_t n);

@@ -556,7 +556,7 @@ NOT_ENFORCED = [
     ("", "pass keep state (max 5)", "keep state with options"),
     ("set state-defaults pflow", "pass", "set state-defaults"),
     ("", "set state-policy if-bound", "set state-policy if-bound"),
-    ("", "set reassemble yes", "set reassemble yes"), ("", "set keepcounters", "set keepcounters"),
+    ("", "set reassemble yes", "set reassemble yes"),
     ("", "set loginterface em0", "set loginterface"), ("", "set syncookies always", "syncookies"),
     ("", "set timeout sctp.first 5", "sctp.first"), ("", "pass on egress", "a group of interfaces"),
     ("", 'nat-anchor "a"', "an anchor of the old dialect"),

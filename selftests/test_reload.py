@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Rules replaced by others: what packets see of it, what stays, what is left behind."""
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+from pft import proto
+from pft.check import cases, eq, timeout
+from pft.lab import DST, MAC, Lab
+from pft.netns import wait_for
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import raw
+
+SWAPS = 1000
+SO_RCVBUFFORCE = 33
+FILL = 53  # an odd number of rules, by which the test knows its own maps
+MAIN = struct.pack("=I", 0)
+
+
+def frame(pkt):
+    return raw(Ether(dst=MAC["ext"], src="02:00:00:00:00:99") / pkt)
+
+
+def udp(dport=53):
+    return IP(src="192.0.2.1", dst="198.51.100.1") / UDP(sport=1024, dport=dport)
+
+
+def tcp():
+    return IP(src="192.0.2.1", dst="198.51.100.1") / TCP(sport=1024, dport=80, flags="S")
+
+
+def model(lab, text):
+    """The bytes of a ruleset, as pfd has it: loaded, and fetched."""
+    lab.pf.load(text)
+    with proto.Control(lab.pf) as c:
+        c.send(proto.frame(proto.RULES, MAIN))
+        data = b""
+        while True:
+            kind, p = c.answer()
+            eq(kind, proto.DATA)
+            if not p:
+                break
+            data += p
+        while kind == proto.DATA:
+            kind, p = c.answer()
+    return data
+
+
+def shown(what):
+    return json.loads(subprocess.run(["bpftool", "-j", what, "show"], capture_output=True,
+                                     text=True, check=True).stdout)
+
+
+def left(ninfos):
+    """
+    How many generations' maps and programs the kernel holds, of all that have so many rules:
+    other tests run at the same time.
+    """
+    infos = {m["id"] for m in shown("map")
+             if m.get("name") == "pf_infos" and m["max_entries"] == ninfos}
+    progs = [p for p in shown("prog") if infos & set(p.get("map_ids", []))]
+    return len(infos), len(progs)
+
+
+class Flood:
+    """Datagrams from src through fw to dst, as many as there can be, each with its number."""
+
+    def __init__(self, lab):
+        self.out = lab.src.udp()
+        self.inn = lab.dst.udp(9000)
+        self.inn.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        self.inn.settimeout(2)
+        self.sent = self.received = 0
+        self.stop = False
+        self.threads = [threading.Thread(target=t) for t in (self._send, self._receive)]
+        for t in self.threads:
+            t.start()
+
+    def _send(self):
+        while not self.stop:
+            self.out.sendto(b"x", (DST, 9000))
+            self.sent += 1
+            if not self.sent % 64:
+                time.sleep(0.002)  # the receiver is on the same two CPUs
+
+    def _receive(self):
+        try:
+            while True:
+                self.inn.recv(16)
+                self.received += 1
+        except TimeoutError:
+            pass
+
+    def end(self):
+        self.stop = True
+        for t in self.threads:
+            t.join()
+
+
+@timeout(400)
+@cases(("linear", "linear"), ("tree", "tree"))
+def test_swaps_under_load(_name, emitter):
+    """
+    Each ruleset passes only what it has tagged itself: a packet that was judged by two of them,
+    or by none, does not arrive.
+    """
+    def rules(k):
+        return (f"match tag G{k}\nblock log\nanchor a\npass tagged G{k} no state\n" +
+                f"block proto udp to port {k + 1} tagged G{1 - k}\n" * FILL)
+
+    swaps = SWAPS if emitter == "linear" else SWAPS // 5
+    with Lab(v6=False, pfd_args=("--emitter", emitter)) as lab:
+        models = [model(lab, rules(k)) for k in (0, 1)]
+        with proto.Control(lab.pf) as c:
+            def swap(k):
+                t = c.ask(proto.LOAD_BEGIN)
+                c.ask(proto.LOAD_DATA, t + models[k])
+                c.ask(proto.LOAD_COMMIT, t + struct.pack("=I", 0) + MAIN)
+            swap(0)
+            flood = Flood(lab)
+            for i in range(swaps):
+                swap(i & 1)
+            flood.end()
+        eq(flood.received, flood.sent, "every packet arrived")
+        eq(flood.sent > swaps, True, f"{flood.sent} packets over {swaps} swaps")
+        # rules, the default one and failure; with the linear emitter also the anchor's end
+        ninfos = 4 + FILL + 2 + (emitter == "linear")
+        wait_for("what was replaced to go", lambda: left(ninfos) == (1, 1), 10)
+        eq(len(os.listdir(lab.pin + "/gen")), 1)
+
+
+RULES = """
+set keepcounters
+pass in proto udp label u
+anchor a {
+    match proto udp
+}
+block in proto tcp
+block in proto tcp
+"""
+
+
+def counted(lab, *path):
+    out = []
+    for line in lab.pf.ctl(*path, "-vsr").stdout.splitlines():
+        m = re.match(r"\s*\[ Evaluations: (\d+) +Packets: (\d+) +Bytes: \d+ +States: (\d+) *\]", line)
+        if m:
+            out.append(tuple(int(x) for x in m.groups()))
+    return out
+
+
+@cases(("linear", "linear"), ("tree", "tree"))
+def test_keepcounters(_name, emitter):
+    with Lab(hosts=2, v6=False, rules=RULES, pfd_args=("--emitter", emitter)) as lab:
+        for _ in range(3):
+            lab.pf.run("ext", "in", frame(udp()))
+        lab.pf.run("ext", "in", frame(tcp()))
+        was = counted(lab)
+        eq([(p, s) for _, p, s in was], [(3, 1), (0, 0), (0, 0), (1, 0)])
+        lab.pf.load(RULES)
+        eq(counted(lab), was)
+        eq(counted(lab, "-a", "a")[0][1:], (3, 1))
+        # others come and go; the state counts on for its rules
+        lab.pf.load(RULES.replace("pass in", "block in proto icmp\npass in").replace(
+            "block in proto tcp\nblock in proto tcp\n", "block in proto tcp\n"))
+        lab.pf.run("ext", "in", frame(udp()))
+        eq([(p, s) for _, p, s in counted(lab)], [(0, 0), (4, 1), (0, 0), (0, 0)])
+        lab.pf.ctl("-F", "states")
+        eq([(p, s) for _, p, s in counted(lab)], [(0, 0), (4, 0), (0, 0), (0, 0)])
+        # also when they were cleared in between
+        lab.pf.ctl("-z")
+        lab.pf.load(RULES)
+        eq([(p, s) for _, p, s in counted(lab)], [(0, 0), (0, 0), (0, 0), (0, 0)])
+        lab.pf.run("ext", "in", frame(tcp()))
+        lab.pf.load(RULES.replace("set keepcounters\n", ""))
+        eq({(p, s) for _, p, s in counted(lab)}, {(0, 0)})
+
+
+def test_counters_are_not_kept_unasked():
+    with Lab(hosts=2, v6=False, rules="pass no state\n") as lab:
+        lab.pf.run("ext", "in", frame(udp()))
+        eq(counted(lab), [(1, 1, 0)])
+        lab.pf.load("pass no state\n")
+        eq(counted(lab), [(0, 0, 0)])
