@@ -9,6 +9,7 @@
 #include "../grammar/check.h"
 #include "../grammar/names.h"
 #include "compiler.h"
+#include "cost.h"
 #include "linear.h"
 #include "tree.h"
 
@@ -22,7 +23,7 @@ static_assert((int)PF_TIMEOUT_TCP_FIRST == (int)PFTM_TCP_FIRST_PACKET &&
 	      "timeouts are numbered alike");
 
 #define MAX_IFACES   (PF_IFMASK_WORDS * 32)
-#define LINEAR_RULES 128
+#define LINEAR_RULES 32 /* so few are faster as a program, whatever they say */
 
 const char *const pf_emitter_names[PF_EMITTER_MAX] = {
 	[PF_EMITTER_AUTO] = "auto",
@@ -209,38 +210,13 @@ int pf_infos_new(struct pf_compiled *c, size_t n)
 	return 0;
 }
 
-/*
- * A is faster as long as a packet meets few rules: its cost grows with their number,
- * B's hardly (bench/run shows where they meet).
- */
-static bool tree_is_faster(const struct pf_policy *p)
-{
-	return p->nrules > LINEAR_RULES;
-}
-
-static int emit(const struct pf_policy *p, const struct pf_compile_env *env, struct pf_compiled *c,
-		struct pf_compile_error *err)
-{
-	int r = -E2BIG;
-
-	if (env->emitter == PF_EMITTER_LINEAR)
-		return pf_emit_linear(p, env, c, err);
-	if (env->emitter == PF_EMITTER_AUTO && !tree_is_faster(p))
-		r = pf_emit_linear(p, env, c, err);
-	/* few rules can still be more than A takes */
-	return r == -E2BIG ? pf_emit_tree(p, env, c, err) : r;
-}
-
-int pf_policy_compile(const struct pf_policy *p, const struct pf_compile_env *env,
-		      struct pf_compiled **out, struct pf_compile_error *err)
+static int compile_by(const struct pf_policy *p, const struct pf_compile_env *env,
+		      enum pf_emitter emitter, struct pf_compiled **out,
+		      struct pf_compile_error *err)
 {
 	pf_compiled_auto c = calloc(1, sizeof(*c));
 	int r;
 
-	memset(err, 0, sizeof(*err));
-	r = refuse_unbuilt(p, err);
-	if (r)
-		return r;
 	if (!c)
 		return -ENOMEM;
 	c->nrules = p->nrules;
@@ -253,12 +229,55 @@ int pf_policy_compile(const struct pf_policy *p, const struct pf_compile_env *en
 				 c->skips + p->sets[s].first);
 	r = collect_needs(p, c, err);
 	if (!r)
-		r = emit(p, env, c, err);
+		r = emitter == PF_EMITTER_LINEAR ? pf_emit_linear(p, env, c, err)
+						 : pf_emit_tree(p, env, c, err);
 	if (r)
 		return r;
 	*out = c;
 	c = NULL;
 	return 0;
+}
+
+/* Whichever is cheaper for packets like those that the rules speak of. */
+static int compile_cheaper(const struct pf_policy *p, const struct pf_compile_env *env,
+			   struct pf_compiled **out, struct pf_compile_error *err)
+{
+	pf_compiled_auto linear = NULL;
+	pf_compiled_auto tree = NULL;
+	struct pf_costs costs;
+	int r = compile_by(p, env, PF_EMITTER_LINEAR, &linear, err);
+
+	/* few rules can still be more than A takes */
+	if (r == -E2BIG)
+		return compile_by(p, env, PF_EMITTER_TREE, out, err);
+	if (!r && p->nrules > LINEAR_RULES)
+		r = compile_by(p, env, PF_EMITTER_TREE, &tree, err);
+	if (!r && tree)
+		r = pf_costs_of(p, tree, &costs);
+	if (r)
+		return r;
+	if (tree && costs.tree < costs.linear) {
+		*out = tree;
+		tree = NULL;
+	} else {
+		*out = linear;
+		linear = NULL;
+	}
+	return 0;
+}
+
+int pf_policy_compile(const struct pf_policy *p, const struct pf_compile_env *env,
+		      struct pf_compiled **out, struct pf_compile_error *err)
+{
+	int r;
+
+	memset(err, 0, sizeof(*err));
+	r = refuse_unbuilt(p, err);
+	if (r)
+		return r;
+	if (env->emitter == PF_EMITTER_AUTO)
+		return compile_cheaper(p, env, out, err);
+	return compile_by(p, env, env->emitter, out, err);
 }
 
 int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env *env,

@@ -293,6 +293,40 @@ static void no_rules(void **state)
 			assert_int_equal(c->tree.sets[0].root[family][group], PF_TREE_NONE);
 }
 
+/* As many hosts: a packet meets each rule of A's, and hardly any of B's. */
+static void the_cheaper_emitter_is_chosen(void **state)
+{
+	static const struct {
+		uint32_t rules;
+		bool hosts; /* or: all is said with the first, which is quick */
+		enum pf_emitter want;
+	} cases[] = {{60, true, PF_EMITTER_LINEAR},
+		     {480, true, PF_EMITTER_TREE},
+		     {480, false, PF_EMITTER_LINEAR}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		pf_ruleset_auto rs = pf_ruleset_new();
+		pf_compiled_auto c = NULL;
+
+		for (uint32_t k = 0; k < cases[i].rules; k++) {
+			struct pf_rule *r = pf_ruleset_add_rule(rs);
+
+			r->quick = !cases[i].hosts;
+			if (!cases[i].hosts)
+				continue;
+			r->af = PF_FAMILY_INET;
+			r->dst = (struct pf_rule_host){
+				.type = PF_HOST_PREFIX, .af = PF_FAMILY_INET, .bits = 32};
+			r->dst.ip.b[0] = 10;
+			r->dst.ip.b[2] = (uint8_t)(k >> 8);
+			r->dst.ip.b[3] = (uint8_t)k;
+		}
+		c = naive_compile_by(rs, PF_EMITTER_AUTO);
+		assert_int_equal(c->emitter, cases[i].want);
+	}
+}
+
 /* Few rules are A's, many are B's, and few that A cannot hold are, too. */
 static void emitters_are_chosen(void **state)
 {
@@ -316,10 +350,14 @@ static void emitters_are_chosen(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(single_rules),	       cmocka_unit_test(small_rulesets),
-		cmocka_unit_test(middling_rulesets),   cmocka_unit_test(large_rulesets),
-		cmocka_unit_test(copies_are_bounded),  cmocka_unit_test(no_rules),
+		cmocka_unit_test(single_rules),
+		cmocka_unit_test(small_rulesets),
+		cmocka_unit_test(middling_rulesets),
+		cmocka_unit_test(large_rulesets),
+		cmocka_unit_test(copies_are_bounded),
+		cmocka_unit_test(no_rules),
 		cmocka_unit_test(emitters_are_chosen),
+		cmocka_unit_test(the_cheaper_emitter_is_chosen),
 	};
 
 	return unit_run(tests);
