@@ -154,8 +154,8 @@ struct pf_node_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct pf_node_chunk);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct pf_node_chunk));
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
@@ -165,7 +165,7 @@ struct {
 } pf_table_nodes SEC(".maps");
 
 /* What the array of a table's entries holds: its type is wanted, for bpftool. */
-struct pf_table_item *pf_type_of_entries;
+struct pf_table_item type_of_entries;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -17,6 +17,7 @@
 
 #include "../bpf/abi.h"
 #include "../grammar/rule.h"
+#include "code_maps.h"
 
 enum pf_emitter {
 	PF_EMITTER_AUTO,   /* whichever is faster for the ruleset */
@@ -25,19 +26,6 @@ enum pf_emitter {
 	PF_EMITTER_MAX,
 };
 extern const char *const pf_emitter_names[PF_EMITTER_MAX];
-
-/* Maps that a program refers to; the loader puts their descriptors in. */
-enum pf_code_map {
-	PF_CODE_SCRATCH,
-	PF_CODE_COUNTERS,
-	PF_CODE_TABLES,
-	PF_CODE_INFOS,	    /* ARRAY of struct pf_rule_info, the default rule last */
-	PF_CODE_EVALS,	    /* PERCPU_ARRAY, one value of nevals u64 */
-	PF_CODE_IFACES,	    /* ARRAY of struct pf_ifmask, by ifindex below PF_IFACE_DIRECT */
-	PF_CODE_IFACES_FAR, /* HASH of the same, by any other ifindex */
-	PF_CODE_JUMP,	    /* the generation's PROG_ARRAY */
-	PF_CODE_MAP_MAX,
-};
 
 #define PF_IFACE_DIRECT 1024
 
@@ -89,6 +77,7 @@ struct pf_compiled {
 	size_t ninsns;
 	struct pf_reloc *relocs;
 	size_t nrelocs;
+	size_t in_table; /* where the function that looks tables up begins; 0: there is none */
 	size_t nrules;
 	struct pf_rule_info *infos; /* nrules + 1 */
 	struct pf_skips *skips;	    /* nrules */

@@ -61,7 +61,8 @@ struct linear {
 	uint32_t nr, met; /* the rule at hand, and how many of its criteria are met here */
 	size_t edges_capacity;
 	size_t ifmask_words;
-	bool far; /* a jump did not fit */
+	bool far;    /* a jump did not fit */
+	bool tables; /* are looked up */
 };
 
 /* --- jumps --- */
@@ -239,34 +240,20 @@ static int test_table(struct linear *l, const struct pf_rule *r, const struct pf
 {
 	struct pf_code *c = &l->code;
 	int slot = l->env->table_slot(l->env->ctx, h->table);
-	size_t out[3];
 
 	if (slot < 0) {
 		l->err->line = r->line;
 		snprintf(l->err->text, sizeof(l->err->text), "table <%s> has no place", h->table);
 		return -EINVAL;
 	}
-	pf_code_store_imm(c, BPF_W, BPF_REG_10, -4, slot);
-	pf_code_alu(c, BPF_MOV, BPF_REG_2, BPF_REG_10);
-	pf_code_alu_imm(c, BPF_ADD, BPF_REG_2, -4);
-	pf_code_map(c, BPF_REG_1, PF_CODE_TABLES);
-	pf_code_call(c, BPF_FUNC_map_lookup_elem);
-	out[0] = pf_code_jump(c, BPF_JEQ, BPF_REG_0, 0);
-	pf_code_alu(c, BPF_MOV, BPF_REG_1, BPF_REG_0);
-	pf_code_alu(c, BPF_MOV, BPF_REG_2, R_PKT);
-	pf_code_alu_imm(c, BPF_ADD, BPF_REG_2, (int32_t)key);
-	pf_code_call(c, BPF_FUNC_map_lookup_elem);
-	out[1] = pf_code_jump(c, BPF_JEQ, BPF_REG_0, 0);
-	pf_code_load(c, BPF_W, BPF_REG_1, BPF_REG_0, offsetof(struct pf_table_value, flags));
-	out[2] = pf_code_jump32(c, BPF_JSET, BPF_REG_1, PF_TABLE_ENTRY_NOT);
-	if (h->neg)
-		miss(l, pf_code_goto(c), to);
-	for (int i = 0; i < 3; i++) {
-		if (h->neg)
-			land_here(l, out[i]);
-		else
-			miss(l, out[i], to);
-	}
+	key += offsetof(struct pf_table_key, addr);
+	pf_code_alu_imm(c, BPF_MOV, BPF_REG_1, slot);
+	pf_code_load(c, BPF_B, BPF_REG_2, R_PKT, PKT(af));
+	pf_code_load(c, BPF_DW, BPF_REG_3, R_PKT, key);
+	pf_code_load(c, BPF_DW, BPF_REG_4, R_PKT, key + sizeof(uint64_t));
+	pf_code_call_function(c);
+	l->tables = true;
+	miss(l, pf_code_jump32(c, h->neg ? BPF_JNE : BPF_JEQ, BPF_REG_0, 0), to);
 	return 0;
 }
 
@@ -690,6 +677,19 @@ static int too_big(struct linear *l, const char *what, size_t have, size_t most)
 	return -E2BIG;
 }
 
+/* The look-up of tables, from bpf/ranges.bpf.c: see the Makefile. */
+static const uint64_t in_table_code[] = {
+#include "bpf/ranges.insns.h"
+};
+
+static void put_in_table(struct linear *l)
+{
+	if (!l->tables)
+		return;
+	l->out->in_table = l->code.n;
+	pf_code_function(&l->code, in_table_code, sizeof(in_table_code) / sizeof(in_table_code[0]));
+}
+
 static int put_all(struct linear *l)
 {
 	bool runs_on = true;
@@ -714,7 +714,9 @@ static int put_all(struct linear *l)
 	insns = l->code.n + l->code.calls * CALL_GROWTH;
 	if (l->far || insns > MAX_INSNS)
 		return too_big(l, "instructions", insns, MAX_INSNS);
-	return 0;
+	/* behind all that jumps have to reach */
+	put_in_table(l);
+	return l->code.failed ? -ENOMEM : 0;
 }
 
 int pf_emit_linear(const struct pf_ruleset *rs, const struct pf_compile_env *env,
