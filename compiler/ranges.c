@@ -231,42 +231,51 @@ static void end_run(struct builder *b, struct pf_range_split *s, struct run *r, 
 	}
 }
 
+/* Slot i, which begins as `in` says, with changes from..to: one of a run, if they fit. */
+/* NOLINTNEXTLINE(misc-no-recursion): as build() */
+static void fill_slot(struct builder *b, struct pf_range_split *s, uint32_t i, struct run *r,
+		      const pf_u128 *v, size_t from, size_t to, bool in)
+{
+	const size_t most = leaf_most(b->width);
+
+	if (from == to) {
+		s->slot[i] = same(in);
+		return;
+	}
+	if (to - from > most) {
+		end_run(b, s, r, v);
+		s->slot[i] = build(b, v + from, to - from, in);
+		return;
+	}
+	if (!r->open || to - r->from > most) {
+		end_run(b, s, r, v);
+		*r = (struct run){.first = i, .from = from, .in = in, .open = true};
+	}
+	s->slot[i] = OF_RUN;
+	r->last = i;
+	r->to = to;
+}
+
 /*
  * Slots first to last from the changes in them.  With a change at its very first
  * address a slot begins as it says: so it does not depend on what is before it.
  */
+/* NOLINTNEXTLINE(misc-no-recursion): as build() */
 static void fill_slots(struct builder *b, struct pf_range_split *s, uint32_t first, uint32_t last,
 		       const pf_u128 *v, size_t n, bool in)
 {
-	const size_t most = leaf_most(b->width);
 	struct run run = {.open = false};
 	size_t to = 0;
 
 	for (uint32_t i = first; i <= last && !b->nodes->error; i++) {
 		const pf_u128 end = i < s->last ? slot_begin(s, i + 1) : 0;
 		size_t from = to;
-		bool begins;
 
 		while (to < n && (i == last || v[to] < end))
 			to++;
 		if (i && from < to && v[from] == slot_begin(s, i))
 			from++;
-		begins = in ^ (from & 1);
-		if (from == to) {
-			s->slot[i] = same(begins);
-		} else if (to - from > most) {
-			end_run(b, s, &run, v);
-			s->slot[i] = build(b, v + from, to - from, begins);
-		} else {
-			if (!run.open || to - run.from > most) {
-				end_run(b, s, &run, v);
-				run = (struct run){
-					.first = i, .from = from, .in = begins, .open = true};
-			}
-			s->slot[i] = OF_RUN;
-			run.last = i;
-			run.to = to;
-		}
+		fill_slot(b, s, i, &run, v, from, to, in ^ (from & 1));
 	}
 	end_run(b, s, &run, v);
 }
@@ -281,6 +290,7 @@ static unsigned int bit_length(pf_u128 x)
 }
 
 /* A node for the smallest aligned block that has all the changes in it. */
+/* NOLINTNEXTLINE(misc-no-recursion): as build() */
 static uint32_t make_split(struct builder *b, const pf_u128 *v, size_t n, bool in)
 {
 	const unsigned int all = bit_length(v[0] ^ v[n - 1]);

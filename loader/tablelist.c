@@ -67,8 +67,7 @@ static void merge(const struct pf_table *table, int f, const struct pf_content *
 
 		while (add && more < add->n[f] && before(&add->key[f][more], &k))
 			out->key[f][out->n[f]++] = add->key[f][more++];
-		if (without && less < without->n[f] &&
-		    pf_prefix_same(&without->key[f][less], &k))
+		if (without && less < without->n[f] && pf_prefix_same(&without->key[f][less], &k))
 			less++;
 		else
 			out->key[f][out->n[f]++] = k;
@@ -343,8 +342,7 @@ void pf_tablelist_drop(struct pf_tables *t, struct pf_table *table)
 static int update(struct pf_tables *t, struct pf_table *table, int f, const struct pf_prefix *p)
 {
 	uint32_t *root = &t->store.roots[table->slot].word[f];
-	struct pf_ranges_change c =
-		pf_ranges_update(&t->store.nodes, &table->set[f], *root, p);
+	struct pf_ranges_change c = pf_ranges_update(&t->store.nodes, &table->set[f], *root, p);
 
 	if (t->store.nodes.error)
 		return pf_nodes_abort(&t->store.nodes);

@@ -10,15 +10,22 @@
  * That many entries at once, and a part of the table that is not small, and it is
  * made anew in one step: that takes less time than one after the other.
  */
-#define MANY	 256
+#define MANY	  256
 #define MANY_PART 32
 
-static int full(const struct pf_tables *t, struct pf_error_text *e)
+/* Are there too many, once the table has so many more, or `less` of it have gone? */
+static int check_room(const struct pf_tables *t, const struct pf_table *table, size_t more,
+		      size_t less, struct pf_error_text *e)
 {
-	return pf_fail(e, -ENOSPC,
-		       "table entries would be more than the limit of %u "
-		       "(set limit table-entries)",
-		       t->limit_entries);
+	if (more && t->nentries - less + more > t->limit_entries)
+		return pf_fail(e, -ENOSPC,
+			       "table entries would be more than the limit of %u "
+			       "(set limit table-entries)",
+			       t->limit_entries);
+	if (more && table->entries - less + more > PF_TABLE_ENTRIES_MOST)
+		return pf_fail(e, -ENOSPC, "table <%s> would have more than %u entries",
+			       table->name, PF_TABLE_ENTRIES_MOST);
+	return 0;
 }
 
 static void counted(struct pf_tables *t, struct pf_table *table, int64_t change)
@@ -32,8 +39,7 @@ static int failed(const struct pf_table *table, int rc, struct pf_error_text *er
 	return pf_fail(err, rc, "table <%s>: %s", table->name, strerror(-rc));
 }
 
-static void feed(struct pf_table_result *r, const struct pf_prefix_key *k,
-		 enum pf_table_feedback f)
+static void feed(struct pf_table_result *r, const struct pf_prefix_key *k, enum pf_table_feedback f)
 {
 	if (r->feedback)
 		r->feedback[k->at] = (uint8_t)f;
@@ -46,9 +52,8 @@ static void feed(struct pf_table_result *r, const struct pf_prefix_key *k,
 
 static struct pf_wire_entry wire_of(int f, const struct pf_prefix *p)
 {
-	struct pf_prefix_key k = {.hi = (uint64_t)(p->addr >> 64),
-				  .lo = (uint64_t)p->addr,
-				  .bits = p->bits};
+	struct pf_prefix_key k = {
+		.hi = (uint64_t)(p->addr >> 64), .lo = (uint64_t)p->addr, .bits = p->bits};
 	struct pf_wire_entry e = {.af = pf_content_af(f), .bits = p->bits, .neg = p->neg};
 	struct pf_table_item item;
 
@@ -76,8 +81,8 @@ static int sort_request(const struct pf_wire_entry *e, size_t n, struct pf_conte
 	for (size_t i = 0; i < n && !err; i++) {
 		int f = e[i].af == PF_FAMILY_INET6;
 
-		out->key[f][out->n[f]++] = pf_prefix_key_of(pf_content_af(f), e[i].addr,
-							    e[i].bits, e[i].neg, (uint32_t)i);
+		out->key[f][out->n[f]++] = pf_prefix_key_of(pf_content_af(f), e[i].addr, e[i].bits,
+							    e[i].neg, (uint32_t)i);
 	}
 	return err ? err : sorted(out);
 }
@@ -136,8 +141,7 @@ static bool add_group(const struct group *g, struct pf_table_result *r)
 		enum pf_table_feedback f = PF_FEEDBACK_DUPLICATE;
 
 		if (g->have)
-			f = g->have->neg == g->key[i].neg ? PF_FEEDBACK_NONE
-							  : PF_FEEDBACK_CONFLICT;
+			f = g->have->neg == g->key[i].neg ? PF_FEEDBACK_NONE : PF_FEEDBACK_CONFLICT;
 		else if (i == 0)
 			f = PF_FEEDBACK_ADDED;
 		feed(r, &g->key[i], f);
@@ -189,10 +193,9 @@ int pf_table_add(struct pf_tables *t, struct pf_table *table, const struct pf_wi
 	if (rc)
 		return failed(table, rc, err);
 	each_group(table, &c, add_group, r);
-	if (pf_content_size(&c) && t->nentries + pf_content_size(&c) > t->limit_entries)
-		return full(t, err);
-	if (dry)
-		return 0;
+	rc = check_room(t, table, pf_content_size(&c), 0, err);
+	if (rc || dry)
+		return rc;
 	rc = many(table, &c) ? replace_by(t, table, &c, NULL) : add_each(t, table, &c);
 	return rc ? failed(table, rc, err) : 0;
 }
@@ -335,8 +338,9 @@ int pf_table_replace(struct pf_tables *t, struct pf_table *table, const struct p
 		return failed(table, rc, err);
 	each_group(table, &c, replace_group, r);
 	count = pf_content_size(&c);
-	if (count && t->nentries - table->entries + count > t->limit_entries)
-		return full(t, err);
+	rc = check_room(t, table, count, table->entries, err);
+	if (rc)
+		return rc;
 	/* what is not new was there before; all else of the old ones goes */
 	r->deleted = (uint32_t)(table->entries - (count - r->added));
 	rc = r->details ? deleted(table, &c, r) : 0;
@@ -370,8 +374,9 @@ int pf_table_fill(struct pf_tables *t, struct pf_table *table, const struct pf_t
 		return failed(table, rc, err);
 	/* the first of each counts, as in pf */
 	each_group(table, &c, replace_group, &ignored);
-	if (pf_content_size(&c) && t->nentries + pf_content_size(&c) > t->limit_entries)
-		return full(t, err);
+	rc = check_room(t, table, pf_content_size(&c), 0, err);
+	if (rc)
+		return rc;
 	rc = pf_tablelist_set(t, table, &c);
 	if (rc)
 		return failed(table, rc, err);

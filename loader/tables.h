@@ -25,6 +25,8 @@
 #include "say.h"
 #include "tablestore.h"
 
+#define PF_TABLE_ENTRIES_MOST (1U << 24) /* of one table; see pf.conf(5), LIMITS */
+
 struct pf_table {
 	char name[PF_TABLE_NAME_SIZE];
 	uint32_t slot;

@@ -71,7 +71,7 @@ static void unmake_chunk(void *ctx, uint32_t at, void *mem)
 	bpf_map_delete_elem(outer(s), &at);
 	munmap(mem, pages(sizeof(struct pf_node_chunk)));
 	close(s->chunk_fd[at]);
-	s->chunk_fd[at] = 0;
+	s->chunk_fd[at] = -1;
 }
 
 /* The kernel does not return from an update of an array of maps before an RCU period is over. */
@@ -80,19 +80,18 @@ static int wait_for_packets(void *ctx)
 	struct pf_tablestore *s = ctx;
 
 	for (uint32_t at = 0; at < PF_NODE_CHUNKS; at++)
-		if (s->chunk_fd[at])
+		if (s->chunk_fd[at] >= 0)
 			return bpf_map_update_elem(outer(s), &at, &s->chunk_fd[at], BPF_ANY);
 	return 0;
 }
 
 int pf_tablestore_open(struct pf_tablestore *s, const struct pf_datapath *dp)
 {
-	const struct pf_nodes_source source = {.make = make_chunk,
-					       .unmake = unmake_chunk,
-					       .grace = wait_for_packets,
-					       .ctx = s};
+	const struct pf_nodes_source source = {
+		.make = make_chunk, .unmake = unmake_chunk, .grace = wait_for_packets, .ctx = s};
 
 	s->dp = dp;
+	memset(s->chunk_fd, 0xff, sizeof(s->chunk_fd));
 	pf_nodes_init(&s->nodes, &source);
 	s->roots = map_shared(pf_datapath_map(dp, "pf_tables"), PF_MAX_TABLES * sizeof(*s->roots));
 	if (!s->roots)
@@ -107,9 +106,11 @@ int pf_tablestore_open(struct pf_tablestore *s, const struct pf_datapath *dp)
 
 void pf_tablestore_close(struct pf_tablestore *s)
 {
+	if (!s->dp)
+		return;
 	/* chunks and what is in them go on: their mappings end with us */
 	for (uint32_t at = 0; at < PF_NODE_CHUNKS; at++)
-		if (s->chunk_fd[at])
+		if (s->chunk_fd[at] >= 0)
 			close(s->chunk_fd[at]);
 	pf_nodes_close(&s->nodes);
 	if (s->roots)

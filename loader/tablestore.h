@@ -16,7 +16,7 @@ struct pf_tablestore {
 	const struct pf_datapath *dp;
 	struct pf_nodes nodes;
 	struct pf_table_roots *roots; /* by slot */
-	int chunk_fd[PF_NODE_CHUNKS]; /* 0: none */
+	int chunk_fd[PF_NODE_CHUNKS]; /* -1: none */
 };
 
 /* Chunks that are there belong to an earlier pfd: packets may look at them. */

@@ -144,7 +144,7 @@ def check_packets(rnd, program, model, n):
                                  + "\n".join(model.lines()))
 
 
-@timeout(240)
+@timeout(400)
 @cases(*[(f"{e} {i}", e, i) for e in ("linear", "tree") for i in range(2)])
 def test_random(_name, emitter, which):
     rnd = seeded()
@@ -193,6 +193,7 @@ def test_random(_name, emitter, which):
             check_packets(rnd, program, model, 100)
 
 
+@timeout(240)
 @EMITTERS
 def test_every_length(_name, emitter):
     """Each length inside the one before, with the sign changing."""
