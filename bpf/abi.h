@@ -383,7 +383,7 @@ struct pf_range_split {
 	__u32 slot[];
 };
 #define PF_SPLIT_BITS_LEAST 8
-#define PF_SPLIT_BITS_MOST  16
+#define PF_SPLIT_BITS_MOST  17
 #define PF_RANGE_DEPTH4	    5 /* words from the root's on, that of the leaf's range too */
 #define PF_RANGE_DEPTH6	    17
 

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOT_TARGET 16 /* changes to a slot, if there may be as many slots */
-#define WIDTH_MOST  128
+#define WIDTH_MOST 128
 
 /*
  * Addresses at which it changes whether they are in the table, ascending; for the
@@ -299,7 +298,8 @@ static uint32_t make_split(struct builder *b, const pf_u128 *v, size_t n, bool i
 	struct pf_range_split *s;
 	uint32_t word;
 
-	while (bits < PF_SPLIT_BITS_MOST && n >> bits > SLOT_TARGET)
+	/* so many slots that a leaf seldom overflows: a node instead takes more memory and time */
+	while (bits < PF_SPLIT_BITS_MOST && n >> bits > leaf_most(b->width) / 2)
 		bits++;
 	if (bits > all)
 		bits = all;
