@@ -3,10 +3,12 @@
 
 #include <assert.h>
 #include <bpf/bpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tablelist.h"
 
@@ -85,12 +87,13 @@ int pf_table_new(struct pf_tables *t, const char *name, struct pf_table **out,
 	if (!table)
 		return pf_fail(e, -ENOMEM, "out of memory");
 	table->refs = 1;
-	err = set_name(t, slot, name);
+	/* the name last: where one stands, a pfd that takes over looks for the list */
+	err = pf_tablelist_set(t, table, &nothing);
 	if (!err)
-		err = pf_tablelist_set(t, table, &nothing);
+		err = set_name(t, slot, name);
 	if (err) {
+		pf_tablelist_drop(t, table);
 		free(table);
-		set_name(t, slot, "");
 		return pf_fail(e, err, "cannot make table <%s>: %s", name, strerror(-err));
 	}
 	t->slot[slot] = table;
@@ -134,6 +137,26 @@ static int adopt_one(struct pf_tables *t, uint32_t slot, const struct pf_table_n
 	return 0;
 }
 
+/* Lists of a pfd that was killed while it made or unmade them. */
+static void remove_strays(const struct pf_tables *t)
+{
+	char path[512];
+	struct dirent *d;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/tables", t->dp->pin_dir);
+	dir = opendir(path);
+	while (dir && (d = readdir(dir))) {
+		char *end;
+		unsigned long slot = strtoul(d->d_name, &end, 10);
+
+		if (d->d_name[0] != '.' && (*end || slot >= PF_MAX_TABLES || !t->slot[slot]))
+			unlinkat(dirfd(dir), d->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 int pf_tables_adopt(struct pf_tables *t, struct pf_error_text *e)
 {
 	int names = pf_datapath_map(t->dp, "pf_table_names"), err;
@@ -144,12 +167,13 @@ int pf_tables_adopt(struct pf_tables *t, struct pf_error_text *e)
 		err = bpf_map_lookup_elem(names, &slot, &name);
 		if (!err && (name.flags & PF_TABLE_USED))
 			err = adopt_one(t, slot, &name);
-		else if (!err) /* of a pfd that was killed while it made or unmade it */
+		else if (!err)
 			pf_tablestore_set(&t->store, slot, (struct pf_table_roots){.word = {0}});
 		if (err)
 			return pf_fail(e, err, "cannot take over the table in slot %u: %s", slot,
 				       strerror(-err));
 	}
+	remove_strays(t);
 	err = pf_tablestore_forget(&t->store);
 	return err ? pf_fail(e, err, "cannot take over the tables: %s", strerror(-err)) : 0;
 }

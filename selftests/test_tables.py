@@ -271,11 +271,14 @@ def test_killed_while_it_changes():
         path = os.path.join(lab.dir, "new")
         with open(path, "w", encoding="ascii") as f:
             f.write("\n".join(new) + "\n")
-        for i in range(12):
+        began = time.monotonic()
+        lab.pf.ctl("-t", "t", "-T", "replace", "-f", path)
+        took = time.monotonic() - began
+        for _ in range(12):
             lab.pf.ctl("-t", "t", "-T", "replace", "-f", "-", input="\n".join(old) + "\n")
             argv = [PFCTL, "-p", lab.pf.socket, "-t", "t", "-T", "replace", "-f", path]
             with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as p:
-                time.sleep(rnd.uniform(0.001, 0.03) * (1 + i % 3))
+                time.sleep(rnd.uniform(0.3, 1.1) * took)
                 lab.pf.stop(signal.SIGKILL)
                 p.wait()
             lab.pf.start()
@@ -304,6 +307,42 @@ def test_killed_while_it_changes():
                 for k in range(1, len(have) + 3):
                     eq(program.drops(f"10.9.{i}.{k}"), k <= len(have), str(k))
     print(f"note: {'both contents' if len(outcomes) == 2 else 'one content'} seen")
+
+
+@timeout(240)
+def test_killed_while_it_loads():
+    """Of tables that were made for rules that never came into force nothing is left."""
+    rnd = random.Random(11)
+    rules = "".join(f"table <t{i}> {{ 10.0.{i // 256}.{i % 256} }}\nblock from <t{i}>\n"
+                    for i in range(400))
+    outcomes = set()
+    with Lab(hosts=2, v6=False, rules="table <t> { 192.0.2.77 }\nblock from <t>\n") as lab:
+        began = time.monotonic()
+        lab.pf.ctl("-o", "none", "-f", "-", input=rules)
+        took = time.monotonic() - began
+        for i in range(10):
+            before = ["t"] if i % 2 else sorted(f"t{k}" for k in range(400))
+            after = sorted(f"t{k}" for k in range(400)) if i % 2 else ["t"]
+            lab.pf.load("table <t> { 192.0.2.77 }\nblock from <t>\n" if i % 2 else rules,
+                        "-o", "none")
+            text = rules if i % 2 else "table <t> { 192.0.2.77 }\nblock from <t>\n"
+            argv = [PFCTL, "-p", lab.pf.socket, "-o", "none", "-f", "-"]
+            with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                  text=True) as p:
+                p.stdin.write(text)
+                p.stdin.close()
+                time.sleep(rnd.uniform(0.05, 1) * took)
+                lab.pf.stop(signal.SIGKILL)
+                p.wait()
+            lab.pf.start()
+            have = sorted(lab.pf.ctl("-sT").stdout.split())
+            eq(have in (before, after), True, f"{len(have)} tables")
+            outcomes.add(have == after)
+            eq(len(os.listdir(lab.pin + "/tables")), len(have))
+            with Program(lab) as program:
+                eq((program.drops("192.0.2.77"), program.drops("10.0.1.1")),
+                   ("t" in have, "t" not in have))
+    print(f"note: {'before and after' if len(outcomes) == 2 else outcomes} seen")
 
 
 @timeout(300)
