@@ -138,7 +138,8 @@ def check_packets(rnd, program, model, n):
                 14 if version == 4 else 255) or not a:
             continue  # no address of a packet
         # the rules block those of which one is in the table
-        want = model.holds(version, a) != model.holds(version, int(ipaddress.ip_address(other(src))))
+        want = (model.holds(version, a) !=
+                model.holds(version, int(ipaddress.ip_address(other(src)))))
         if program.drops(src) != want or program.drops(other(src), src) != want:
             raise AssertionError(f"{src} should{'' if want else ' not'} be blocked\n"
                                  + "\n".join(model.lines()))
@@ -361,7 +362,8 @@ def test_a_million():
 
         def check():
             with Program(lab) as program:
-                for a in rnd.sample(hosts, 300) + [rnd.getrandbits(31) | 1 << 24 for _ in range(50)]:
+                others = [rnd.getrandbits(31) | 1 << 24 for _ in range(50)]
+                for a in rnd.sample(hosts, 300) + others:
                     for x in (a, a + 1):
                         if x >> 24 == 127:
                             continue
@@ -396,9 +398,11 @@ def map_bytes(path):
 @timeout(120)
 def test_thousands_of_tables():
     n = 3000
-    rules = f"set limit {{ tables {n + 10} table-entries 300000 }}\n" + "".join(
-        f"table <t{i}> {{ 10.{i >> 8}.{i & 255}.0/24 !10.{i >> 8}.{i & 255}.77 2001:db8:{i:x}::/48 }}\n"
-        f"block drop in from <t{i}>\n" for i in range(n))
+    rules = f"set limit {{ tables {n + 10} table-entries 300000 }}\n"
+    for i in range(n):
+        net = f"10.{i >> 8}.{i & 255}"
+        rules += (f"table <t{i}> {{ {net}.0/24 !{net}.77 2001:db8:{i:x}::/48 }}\n"
+                  f"block drop in from <t{i}>\n")
     with Lab(hosts=2, v6=False) as lab:
         lab.pf.ctl("-o", "none", "-f", "-", input=rules, timeout=60)
         eq(len(lab.pf.ctl("-sT").stdout.split()), n)
