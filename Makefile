@@ -8,6 +8,7 @@
 #   make bench      figures, as ratios in one run (as root)
 #   make lint       clang-format and clang-tidy; make format mends the former
 #   make fuzz       fuzzes the parser and the control protocol, FUZZ_SECONDS each
+#   make diff-test  random rules and packets against the reference model, for DIFF_SECONDS
 #   make clean
 #
 # SANITIZE=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer.
@@ -61,8 +62,8 @@ LOADER_OBJ := $(call obj,$(LOADER_SRC))
 PFCTL_OBJ := $(call obj,$(PFCTL_SRC))
 
 SKEL := $(patsubst %,$(BUILD)/gen/bpf/%.skel.h,datapath rules states)
-GRAMMAR_LIBS := -lmnl -lm
-LOADER_LIBS := -lbpf -lelf -lz -lmnl -lpcap -lcap-ng -lm
+GRAMMAR_LIBS := -lmnl -lmd -lm
+LOADER_LIBS := -lbpf -lelf -lz -lmnl -lmd -lpcap -lcap-ng -lm
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -120,6 +121,22 @@ $(BUILD)/unit/%: $(BUILD)/obj/selftests/unit/%.o $(LIB_OBJ) $(COMPILER_OBJ) $(GR
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(GRAMMAR_LIBS)
 
+# The reference model, and the test that holds the real programs against it.
+MODEL_OBJ := $(call obj,$(addprefix selftests/model/,match.c tcp.c track.c walk.c))
+DIFF_OBJ := $(call obj,$(wildcard selftests/model/*.c))
+
+$(BUILD)/unit/test_model_rules: $(MODEL_OBJ)
+
+$(BUILD)/model/diff: $(DIFF_OBJ) $(filter-out %/main.o,$(LOADER_OBJ)) $(LIB_OBJ) $(COMPILER_OBJ) \
+		$(GRAMMAR_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LOADER_LIBS)
+
+# Goes on until it is stopped, or for DIFF_SECONDS.
+diff-test: $(BUILD)/model/diff
+	$< $(if $(DIFF_SECONDS),-t $(DIFF_SECONDS))
+
 # Fuzzers: libFuzzer's, so all that they reach is compiled once more, by clang.
 FUZZ := $(patsubst selftests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard selftests/fuzz/fuzz_*.c))
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -147,7 +164,8 @@ fuzz: fuzzers
 # Everything that is tested is built with the sanitizers.
 check:
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)$(MAKE) --no-print-directory SANITIZE=1 WERROR=1 BUILD=$(BUILD)/check all unit fuzzers
+	$(Q)$(MAKE) --no-print-directory SANITIZE=1 WERROR=1 BUILD=$(BUILD)/check all unit fuzzers \
+		$(BUILD)/check/model/diff
 	PF_BUILD=$(BUILD)/check PF_RELEASE=$(BUILD) selftests/run \
 		$(patsubst selftests/unit/%.c,-u $(BUILD)/check/unit/%,$(wildcard selftests/unit/test_*.c))
 
@@ -163,7 +181,7 @@ bench: all $(BUILD)/bench/flood
 	$(Q)PF_BUILD=$(BUILD) bench/run
 
 DEBIAN_BUILD := make gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev \
-	zlib1g-dev libmnl-dev libpcap-dev libcap-ng-dev linux-libc-dev
+	zlib1g-dev libmnl-dev libmd-dev libpcap-dev libcap-ng-dev linux-libc-dev
 DEBIAN_TEST := libcmocka-dev libclang-rt-dev python3 python3-scapy iproute2 iputils-ping procps tcpdump mandoc \
 	ethtool netbase nftables util-linux bsdextrautils
 DEBIAN_LINT := clang-format clang-tidy
@@ -202,4 +220,4 @@ lint: all
 
 -include $(shell find $(BUILD) -name "*.d" 2>/dev/null)
 
-.PHONY: all unit fuzzers check deps install demo bench lint format fuzz clean FORCE
+.PHONY: all unit fuzzers diff-test check deps install demo bench lint format fuzz clean FORCE

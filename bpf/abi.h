@@ -21,7 +21,7 @@
 #include <stddef.h>
 #endif
 
-#define PF_ABI_VERSION 4
+#define PF_ABI_VERSION 5
 
 #if defined(__bpf__) || !defined(__cplusplus)
 #define PF_ABI_ASSERT(expr) _Static_assert(expr, #expr)
@@ -29,7 +29,7 @@
 
 /* OpenBSD's numbers, which pflog and pfctl's users know. */
 enum pf_dir { PF_INOUT = 0, PF_IN = 1, PF_OUT = 2 };
-enum pf_action { PF_PASS = 0, PF_BLOCK = 1 };
+enum pf_action { PF_PASS = 0, PF_BLOCK = 1, PF_MATCH = 12 };
 
 /* Address families by IP version: the host's AF_INET6 differs between systems. */
 enum pf_af { PF_AF_ANY = 0, PF_AF_INET = 4, PF_AF_INET6 = 6 };
@@ -168,7 +168,7 @@ struct pf_state_peer {
 	__u16 pad;
 	__u32 tsval;
 	__u32 tsecr;
-	__u64 reserved[2];
+	__u32 match[4]; /* ids of `match` rules that it counts for: see struct pf_state.nmatch */
 };
 
 enum pf_slot_status {
@@ -182,6 +182,7 @@ enum pf_slot_status {
 #define PF_SF_LOOSE	0x01 /* adopted in mid-stream: sequence windows not yet known */
 #define PF_SF_ALLOWOPTS 0x02 /* its rule lets IP options pass */
 #define PF_SF_SLOPPY	0x04 /* no sequence windows at all */
+#define PF_SF_TAGGED	0x08 /* its packets carry a tag */
 
 /* One state: four cache lines, in an mmapable array. */
 struct pf_state {
@@ -203,10 +204,17 @@ struct pf_state {
 	struct pf_state_key stack; /* the key behind translation */
 	__u64 id;
 	__u64 creation; /* jiffies */
-	__u32 anchor;
+	__u32 anchor;	/* id of the anchor's rule that led to `rule`, 0 none */
 	__u16 tag;
-	__u8 kill; /* userland's wish: the next sweep takes it out */
-	__u8 pad;
+	__u8 kill;   /* userland's wish: the next sweep takes it out */
+	__u8 nmatch; /* of peer[0].match, then peer[1].match, then of struct pf_match_more */
+};
+
+/* The `match` rules of one packet, and of the state that it makes. */
+#define PF_MATCH_INLINE 8   /* that a state has room for */
+#define PF_MATCH_MOST	128 /* a packet that more of them match is dropped */
+struct pf_match_more {
+	__u32 id[PF_MATCH_MOST - PF_MATCH_INLINE];
 };
 
 #define PF_BUCKET_SLOTS 8
@@ -263,6 +271,8 @@ struct pf_config {
 	__u64 netns;	   /* cookie of the network namespace */
 	__u32 loader_uid;  /* whose rules they are */
 	__u32 loader_pid;
+	__u32 random_seed; /* for tests: what `probability` draws from; 0: the kernel's numbers */
+	__u32 pad;
 };
 
 /* What the datapath alone writes, each on a cache line of its own. */
@@ -399,6 +409,12 @@ struct pf_table_name {
 	__u32 generation; /* of the rules that it belongs to; 0: of all that come */
 };
 
+/* Tags: a name's number is given out once, and pinned: packets and states carry it. */
+#define PF_MAX_TAGS 50000
+struct pf_tag_name {
+	char name[64];
+};
+
 /* What `apply` needs to know of the rule that won. */
 #define PF_RULE_BLOCK	    0x01
 #define PF_RULE_LOG	    0x02
@@ -407,6 +423,7 @@ struct pf_table_name {
 #define PF_RULE_RETURN_RST  0x10
 #define PF_RULE_RETURN_ICMP 0x20
 #define PF_RULE_ALLOWOPTS   0x40
+#define PF_RULE_FAIL	    0x80 /* the walk could not be ended: a drop for want of memory */
 struct pf_rule_info {
 	__u32 id;
 	__u32 nr; /* as printed; ~0 for the default rule */
@@ -415,7 +432,18 @@ struct pf_rule_info {
 	__u8 pad[3];
 	__u16 return_icmp; /* type << 8 | code, 0 none */
 	__u16 return_icmp6;
+	/* the anchor's rule that led there: id, 0 none, and number */
+	__u32 anchor;
+	__u32 anchor_nr;
 	__u32 reserved;
+};
+
+/* A `match` rule that has matched. */
+struct pf_matched {
+	__u32 id;
+	__u32 nr;
+	__u32 anchor_nr; /* ~0: in the main ruleset */
+	__u32 flags;	 /* PF_RULE_LOG */
 };
 
 /* Words of the interface mask: one bit for each interface that rules name. */
@@ -468,6 +496,31 @@ struct pf_tree_list {
 	__u32 head, at, left;
 };
 
+/* The trees of one ruleset: the main one, or an anchor's. */
+struct pf_tree_set {
+	__u32 root[2][PF_TREE_GROUPS]; /* by family and group; PF_TREE_NONE: no rules */
+};
+
+/* What an anchor's rule calls: `n` of the callees from `first` on. */
+struct pf_tree_call {
+	__u32 first, n;
+};
+struct pf_tree_callee {
+	__u32 set;
+	__u32 pad;
+};
+
+#define PF_WALK_DEPTH 64 /* anchors in anchors; deeper than that is a drop, as in pf */
+
+/* A ruleset that is walked: the main one at 0, then the anchors that led there. */
+struct pf_walk_frame {
+	struct pf_tree_list list[PF_TREE_GROUPS];
+	__u32 rule;	  /* the anchor's */
+	__u32 at, left;	  /* callees that are not yet walked */
+	__u32 won_before; /* how often a rule had won when it began */
+	__u32 quick;
+};
+
 /* What a rule asks beyond the words that are always compared. */
 enum {
 	PF_TEST_IFACE = 0x0001,	    /* bit ifbit of the mask */
@@ -482,10 +535,21 @@ enum {
 	PF_TEST_DPORT_NOT = 0x0200,
 	PF_TEST_WHOLE = 0x0400, /* no fragment but the first */
 	PF_TEST_FRAGMENT = 0x0800,
-	PF_TEST_KEEP = 0x1000,	/* no packet that keeps no state */
-	PF_TEST_FLAGS = 0x2000, /* TCP's flags, if it is TCP */
-	PF_TEST_NEVER = 0x4000, /* matches no packet: it is in no tree */
+	PF_TEST_KEEP = 0x1000,	    /* no packet that keeps no state */
+	PF_TEST_FLAGS = 0x2000,	    /* TCP's flags, if it is TCP */
+	PF_TEST_NEVER = 0x4000,	    /* matches no packet: it is in no tree */
+	PF_TEST_SRC_RANGE = 0x8000, /* src is the first address, src_mask the last */
+	PF_TEST_DST_RANGE = 0x10000,
+	PF_TEST_TOS = 0x20000,
+	PF_TEST_PROB = 0x40000,
+	PF_TEST_TAG = 0x80000,
+	PF_TEST_TAG_NOT = 0x100000,
+	PF_TEST_RCV = 0x200000, /* bit rcvbit of the receiving interface's mask */
+	PF_TEST_RCV_NOT = 0x400000,
 };
+
+/* What a rule is. */
+enum pf_tree_kind { PF_TREE_VERDICT, PF_TREE_MATCH, PF_TREE_ANCHOR };
 
 /* A rule of the tree.  The first words are as they lie in struct pf_pkt. */
 struct pf_tree_rule {
@@ -495,13 +559,14 @@ struct pf_tree_rule {
 	__u16 sport, sport_span; /* the first one, and how many follow */
 	__u16 dport, dport_span;
 	__u32 tests; /* PF_TEST_* */
-	__u16 ifbit;
-	__u8 quick;
+	__u16 ifbit, rcvbit;
+	__u8 kind_quick;     /* enum pf_tree_kind << 1 | quick */
 	__u8 flags, flagset; /* PF_TEST_FLAGS */
-	__u8 pad[3];
-	__u32 src_table, dst_table; /* slots */
-	__u32 pad2;
-	struct pf_addr src, src_mask, dst, dst_mask;
+	__u8 tos;
+	__u16 tagged, tag;			     /* that it asks for; that it gives, 0 none */
+	__u32 prob;				     /* of 2^32 */
+	__u32 call;				     /* of an anchor's rule */
+	struct pf_addr src, src_mask, dst, dst_mask; /* w[0] of src, dst: a table's slot */
 };
 
 /* TCP, ICMP: what a packet asks of the answer program. */
@@ -543,11 +608,17 @@ struct pf_pkt {
 	__u8 tos;
 	__u8 ttl;
 	__u8 keep_never; /* no rule that keeps state matches it */
-	__u8 pad1[3];
+	__u8 pad1;
+	__u16 tag; /* that it carries, or was given by a rule; 0 none */
 	__u32 ifindex;
-	__u32 rule_index; /* of the generation's rules: the last that matched */
-	__u32 pad2;
+	__u32 rule_index;  /* of the generation's rules, or steps: the last that matched */
+	__u32 rcv_ifindex; /* where it came in; 0: it was made here */
 	struct pf_ifmask ifmask;
+	struct pf_ifmask rcvmask;
+	__u32 seed;	/* what `probability` draws from */
+	__u32 draws;	/* how many numbers were drawn */
+	__u32 nmatched; /* of `matched` */
+	__u32 pad2;
 	struct pf_rule_info rule;
 	struct pf_state_key key;
 	/* offsets from the start of the frame, lengths in bytes */
@@ -573,11 +644,15 @@ struct pf_pkt {
 	__u8 answer_ttl;
 	__u8 pad0;
 	__u32 top_slot; /* 0, but read from memory: see pf_top */
+	__u8 buf[PF_ANSWER_BUF];
 	/* of the tree's program */
 	__u32 field[16]; /* by enum pf_tree_field */
-	struct pf_tree_list list[PF_TREE_GROUPS];
-	__u32 pad4;
-	__u8 buf[PF_ANSWER_BUF];
+	__u32 won;	 /* how often a rule has won */
+	__u32 depth;	 /* of the ruleset that is walked */
+	struct pf_walk_frame frame[PF_WALK_DEPTH + 1];
+	struct pf_matched matched[PF_MATCH_MOST]; /* in the order of the rules */
+	struct pf_matched logged;		  /* the rule that a log record is of */
+	struct pf_match_more more;		  /* for a new state */
 };
 
 /* Slots of the static program array. */
@@ -608,7 +683,7 @@ struct pf_log_rec {
 	__u8 dir;
 	__be16 sport;
 	__be16 dport;
-	__u32 pad;
+	__u32 anchor_nr; /* of the anchor's rule that led to it; ~0: main ruleset */
 };
 
 PF_ABI_ASSERT(sizeof(struct pf_addr) == 16);
@@ -617,7 +692,7 @@ PF_ABI_ASSERT(sizeof(struct pf_state_peer) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_state) == 256);
 PF_ABI_ASSERT(sizeof(struct pf_bucket) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_limbo_entry) == 8);
-PF_ABI_ASSERT(sizeof(struct pf_config) == 216);
+PF_ABI_ASSERT(sizeof(struct pf_config) == 224);
 PF_ABI_ASSERT(sizeof(struct pf_status) == 192);
 PF_ABI_ASSERT(sizeof(struct pf_rule_stats) == 48);
 PF_ABI_ASSERT(sizeof(struct pf_iface) == 40);
@@ -628,12 +703,15 @@ PF_ABI_ASSERT(sizeof(struct pf_range_leaf4) == PF_NODE_UNIT);
 PF_ABI_ASSERT(sizeof(struct pf_range_leaf6) == 2 * PF_NODE_UNIT);
 PF_ABI_ASSERT(sizeof(struct pf_range_split) == 32);
 PF_ABI_ASSERT(sizeof(struct pf_table_name) == 40);
-PF_ABI_ASSERT(sizeof(struct pf_rule_info) == 24);
+PF_ABI_ASSERT(sizeof(struct pf_rule_info) == 32);
+PF_ABI_ASSERT(sizeof(struct pf_matched) == 16);
 PF_ABI_ASSERT(sizeof(struct pf_ifmask) == 72);
 PF_ABI_ASSERT(sizeof(struct pf_tree_node) == 8);
 PF_ABI_ASSERT(sizeof(struct pf_tree_rule) == 128);
 PF_ABI_ASSERT(sizeof(struct pf_log_rec) == 40);
-PF_ABI_ASSERT(sizeof(struct pf_pkt) == 568);
+PF_ABI_ASSERT(sizeof(struct pf_walk_frame) == 56);
+PF_ABI_ASSERT(sizeof(struct pf_pkt) % 8 == 0);
+PF_ABI_ASSERT(__builtin_offsetof(struct pf_pkt, rule) % 8 == 0);
 /* words that rules compare as one: pf_tree_rule.head, .icmp and ports */
 PF_ABI_ASSERT(__builtin_offsetof(struct pf_pkt, af) % 4 == 0 &&
 	      __builtin_offsetof(struct pf_pkt, dir) == __builtin_offsetof(struct pf_pkt, af) + 1 &&

@@ -52,9 +52,26 @@ inline_always int to_slow(struct __sk_buff *skb, __u8 dir, __u32 l2)
 	return to_prog(skb, PF_PROG_SLOW);
 }
 
+/* tc_index carries a tag from the way in to the way out; also our own mark, which stays. */
+noinline_sub int put_tag(struct __sk_buff *skb, __u16 tag)
+{
+	struct pf_config *cfg = config();
+
+	if (cfg && skb->tc_index != cfg->mark16)
+		skb->tc_index = tag;
+	return 0;
+}
+
+/* A packet that came in has the tag of its state, and none that others may have left there. */
+inline_always void carry_tag(struct __sk_buff *skb, const struct pf_state *s, __u8 dir)
+{
+	if (dir == PF_IN && unlikely((s->flags & PF_SF_TAGGED) | skb->tc_index))
+		put_tag(skb, s->flags & PF_SF_TAGGED ? s->tag : 0);
+}
+
 /* A TCP segment of l4len bytes at `th`: 1 if it passes by its state. */
-inline_always int fast_tcp(const struct tcp_hdr *th, struct pf_state_key *k, __u8 dir, __u32 l4len,
-			   __u32 tot_len)
+inline_always int fast_tcp(struct __sk_buff *skb, const struct tcp_hdr *th, struct pf_state_key *k,
+			   __u8 dir, __u32 l4len, __u32 tot_len)
 {
 	__u32 hlen = (th->off_x2 >> 4) * 4, from;
 	struct pf_state *s;
@@ -72,11 +89,12 @@ inline_always int fast_tcp(const struct tcp_hdr *th, struct pf_state_key *k, __u
 		return 0;
 	peer_count(&s->peer[from & 1], tot_len);
 	peer_renew(&s->peer[from & 1]);
+	carry_tag(skb, s, dir);
 	return 1;
 }
 
-inline_always int fast_udp(const struct udp_hdr *uh, struct pf_state_key *k, __u8 dir, __u32 l4len,
-			   __u32 tot_len)
+inline_always int fast_udp(struct __sk_buff *skb, const struct udp_hdr *uh, struct pf_state_key *k,
+			   __u8 dir, __u32 l4len, __u32 tot_len)
 {
 	__u32 len = bpf_ntohs(uh->len), from;
 	struct pf_state *s;
@@ -89,11 +107,12 @@ inline_always int fast_udp(const struct udp_hdr *uh, struct pf_state_key *k, __u
 	from = state_sender(s, dir);
 	peer_count(&s->peer[from & 1], tot_len);
 	peer_renew(&s->peer[from & 1]);
+	carry_tag(skb, s, dir);
 	return 1;
 }
 
-inline_always int fast_l4(void *l4, void *end, struct pf_state_key *k, __u8 dir, __u32 l4len,
-			  __u32 tot_len)
+inline_always int fast_l4(struct __sk_buff *skb, void *l4, void *end, struct pf_state_key *k,
+			  __u8 dir, __u32 l4len, __u32 tot_len)
 {
 	__u32 ports;
 
@@ -107,8 +126,8 @@ inline_always int fast_l4(void *l4, void *end, struct pf_state_key *k, __u8 dir,
 	/* network order: the source port comes first in memory, as port[0] does */
 	*(__u32 *)k->port = dir == PF_IN ? ports : (ports >> 16 | ports << 16);
 	if (k->proto == IPPROTO_TCP)
-		return fast_tcp(l4, k, dir, l4len, tot_len);
-	return fast_udp(l4, k, dir, l4len, tot_len);
+		return fast_tcp(skb, l4, k, dir, l4len, tot_len);
+	return fast_udp(skb, l4, k, dir, l4len, tot_len);
 }
 
 inline_always int fast_ip4(struct __sk_buff *skb, void *l3, void *end, __u8 dir, __u32 l2)
@@ -125,7 +144,7 @@ inline_always int fast_ip4(struct __sk_buff *skb, void *l3, void *end, __u8 dir,
 	k.proto = ip->proto;
 	k.addr[dir != PF_IN].w[0] = ip->saddr;
 	k.addr[dir == PF_IN].w[0] = ip->daddr;
-	return fast_l4(l3 + sizeof(*ip), end, &k, dir, tot_len - sizeof(*ip), tot_len);
+	return fast_l4(skb, l3 + sizeof(*ip), end, &k, dir, tot_len - sizeof(*ip), tot_len);
 }
 
 inline_always int fast_ip6(struct __sk_buff *skb, void *l3, void *end, __u8 dir, __u32 l2)
@@ -142,7 +161,7 @@ inline_always int fast_ip6(struct __sk_buff *skb, void *l3, void *end, __u8 dir,
 	k.proto = ip6->nexthdr;
 	k.addr[dir != PF_IN] = ip6->saddr;
 	k.addr[dir == PF_IN] = ip6->daddr;
-	return fast_l4(l3 + sizeof(*ip6), end, &k, dir, len, len + sizeof(*ip6));
+	return fast_l4(skb, l3 + sizeof(*ip6), end, &k, dir, len, len + sizeof(*ip6));
 }
 
 inline_always int entry(struct __sk_buff *skb, __u8 dir, __u32 l2)
@@ -272,7 +291,7 @@ inline_always int tcp_normalize(struct __sk_buff *skb, struct pf_pkt *p)
 
 inline_always int drop_logged(struct __sk_buff *skb, struct pf_pkt *p, __u32 reason)
 {
-	log_no_rule(p);
+	log_of_none(p);
 	log_packet(skb, p, PF_BLOCK, reason);
 	return drop(reason);
 }
@@ -294,6 +313,15 @@ inline_always int finish_track(struct __sk_buff *skb, struct pf_pkt *p, enum tra
 			return drop_logged(skb, p, p->reason);
 		return drop(p->reason);
 	}
+}
+
+inline_always int track_state(struct __sk_buff *skb, struct pf_state *s, struct pf_pkt *p)
+{
+	enum track_result r = state_track(s, p);
+
+	if (r == TRACK_PASS)
+		carry_tag(skb, s, p->dir);
+	return finish_track(skb, p, r);
 }
 
 inline_always void key_begin(struct pf_pkt *p, __u8 proto)
@@ -350,6 +378,7 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 		return finish_track(skb, p, track_drop(p, PFRES_IPOPTIONS));
 	/* the error counts, but does not keep the state alive */
 	peer_count(&s->peer[state_sender(s, p->dir) & 1], p->tot_len);
+	carry_tag(skb, s, p->dir);
 	return VERDICT_PASS;
 }
 
@@ -383,7 +412,7 @@ SEC("tc") int pf_icmp(struct __sk_buff *skb)
 		return to_rules(skb, p);
 	if (!icmp_direction_ok(s, p->dir, role))
 		return finish_track(skb, p, track_drop(p, PFRES_BADSTATE));
-	return finish_track(skb, p, state_track(s, p));
+	return track_state(skb, s, p);
 }
 
 /* TCP, UDP and what has no ports. */
@@ -402,7 +431,7 @@ SEC("tc") int pf_track(struct __sk_buff *skb)
 	s = state_find(&p->key, key_hash(&p->key));
 	if (!s)
 		return to_rules(skb, p);
-	return finish_track(skb, p, state_track(s, p));
+	return track_state(skb, s, p);
 }
 
 inline_always void pkt_reset(struct __sk_buff *skb, struct pf_pkt *p)
@@ -426,6 +455,11 @@ inline_always void pkt_reset(struct __sk_buff *skb, struct pf_pkt *p)
 	p->reason = 0;
 	p->answer = PF_ANSWER_NONE;
 	p->answer_ttl = 0;
+	p->draws = 0;
+	p->nmatched = 0;
+	/* a tag that a rule gave on the way in; what comes in has none yet */
+	p->tag = p->dir == PF_IN ? 0 : skb->tc_index;
+	p->rcv_ifindex = skb->ingress_ifindex;
 }
 
 SEC("tc") int pf_slow(struct __sk_buff *skb)
@@ -462,26 +496,59 @@ SEC("tc") int pf_slow(struct __sk_buff *skb)
 
 /* --- after the rules --- */
 
-inline_always void rule_count(const struct pf_pkt *p, int made_state)
+noinline_sub int count_one(const struct pf_pkt *p, __u32 rule, int made_state)
 {
-	struct pf_rule_stats *rs = rule_stats(p->rule.id);
+	struct pf_rule_stats *rs = rule_stats(rule);
 
 	if (!rs)
-		return;
+		return 0;
 	if (made_state) { /* packets are in the state until it ends */
 		rs->states++;
-		return;
-	}
-	if (p->dir == PF_IN) {
+	} else if (p->dir == PF_IN) {
 		rs->packets[0]++;
 		rs->bytes[0] += p->tot_len;
 	} else {
 		rs->packets[1]++;
 		rs->bytes[1] += p->tot_len;
 	}
+	return 0;
 }
 
-/* Errors are not answered; nor is a reset, which would only be echoed for ever. */
+noinline_sub int count_matches(const struct pf_pkt *p, int made_state)
+{
+	for (__u32 i = 0; i < PF_MATCH_MOST && i < p->nmatched; i++)
+		count_one(p, p->matched[i].id, made_state);
+	return 0;
+}
+
+/* The rule that has won, the anchor that led to it, and `match` rules. */
+inline_always void rule_count(const struct pf_pkt *p, int made_state)
+{
+	count_one(p, p->rule.id, made_state);
+	if (p->rule.anchor)
+		count_one(p, p->rule.anchor, made_state);
+	if (p->nmatched)
+		count_matches(p, made_state);
+}
+
+/* `match log` has its own records, in front of the one of the rule that has won. */
+noinline_sub int log_matches(struct __sk_buff *skb, struct pf_pkt *p)
+{
+	for (__u32 i = 0; i < PF_MATCH_MOST && i < p->nmatched; i++) {
+		if (!(p->matched[i].flags & PF_RULE_LOG))
+			continue;
+		p->logged = p->matched[i];
+		log_packet(skb, p, PF_MATCH, PFRES_MATCH);
+	}
+	return 0;
+}
+
+inline_always void log_rule(struct __sk_buff *skb, struct pf_pkt *p, __u32 action, __u32 reason)
+{
+	log_of_rule(p);
+	log_packet(skb, p, action, reason);
+}
+
 /* Queries and their answers: pf's ICMP_INFOTYPE.  No others get an ICMP error. */
 inline_always int icmp_info_type(__u32 type)
 {
@@ -534,8 +601,16 @@ inline_always int refuse_state(struct __sk_buff *skb, struct pf_pkt *p, enum cre
 	if (why == CREATE_LIMIT)
 		count(PF_CNT_REASON + PFRES_MAXSTATES);
 	if (p->rule.flags & PF_RULE_LOG)
-		log_packet(skb, p, PF_BLOCK, why == CREATE_LIMIT ? PFRES_MAXSTATES : PFRES_MEMORY);
+		log_rule(skb, p, PF_BLOCK, why == CREATE_LIMIT ? PFRES_MAXSTATES : PFRES_MEMORY);
 	return VERDICT_DROP;
+}
+
+/* The tag that the rules gave goes on with the packet. */
+inline_always int pass(struct __sk_buff *skb, const struct pf_pkt *p)
+{
+	if (unlikely(p->tag != skb->tc_index))
+		put_tag(skb, p->tag);
+	return VERDICT_PASS;
 }
 
 SEC("tc") int pf_apply(struct __sk_buff *skb)
@@ -547,35 +622,39 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 	if (!p)
 		return VERDICT_DROP;
 	flags = p->rule.flags;
-	count(PF_CNT_REASON + PFRES_MATCH);
 	count(PF_CNT_MISS);
+	if (p->nmatched)
+		log_matches(skb, p);
+	if (flags & PF_RULE_FAIL)
+		return drop(PFRES_MEMORY);
+	count(PF_CNT_REASON + PFRES_MATCH);
 	if (flags & PF_RULE_BLOCK) {
 		if (flags & PF_RULE_LOG)
-			log_packet(skb, p, PF_BLOCK, PFRES_MATCH);
+			log_rule(skb, p, PF_BLOCK, PFRES_MATCH);
 		rule_count(p, 0);
 		if (ask_answer(skb, p))
 			return to_prog(skb, PF_PROG_ANSWER);
 		return VERDICT_DROP;
 	}
 	if (p->badopts && !(flags & PF_RULE_ALLOWOPTS)) {
-		log_packet(skb, p, PF_BLOCK, PFRES_IPOPTIONS);
+		log_rule(skb, p, PF_BLOCK, PFRES_IPOPTIONS);
 		return drop(PFRES_IPOPTIONS);
 	}
 	if (!(flags & PF_RULE_KEEP) || p->frag == PF_FRAG_LATER || p->icmp_error) {
 		if (flags & PF_RULE_LOG)
-			log_packet(skb, p, PF_PASS, PFRES_MATCH);
+			log_rule(skb, p, PF_PASS, PFRES_MATCH);
 		rule_count(p, 0);
-		return VERDICT_PASS;
+		return pass(skb, p);
 	}
 	made = state_create(p);
 	if (made == CREATE_LIMIT || made == CREATE_MEMORY)
 		return refuse_state(skb, p, made);
 	if (flags & PF_RULE_LOG)
-		log_packet(skb, p, PF_PASS, PFRES_MATCH);
+		log_rule(skb, p, PF_PASS, PFRES_MATCH);
 	rule_count(p, made == CREATE_OK);
 	if (made == CREATE_OK) /* the look-up counts with the state's first packet */
 		count_n(PF_CNT_MISS, -1ULL);
-	return VERDICT_PASS;
+	return pass(skb, p);
 }
 
 SEC("tc") int pf_answer(struct __sk_buff *skb)

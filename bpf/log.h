@@ -7,14 +7,30 @@
 
 #define PF_NO_RULE (~0U)
 
-/* Rules that ask for no log still do for what pf always logs: malformed packets, IP options. */
+/* Which rule the record is of: the one that has won, ... */
+inline_always void log_of_rule(struct pf_pkt *p)
+{
+	p->logged.id = p->rule.id;
+	p->logged.nr = p->rule.nr;
+	p->logged.anchor_nr = p->rule.anchor_nr;
+}
+
+/* ... or none: pf always logs malformed packets and such. */
+inline_always void log_of_none(struct pf_pkt *p)
+{
+	p->logged.id = PF_RULE_DEFAULT;
+	p->logged.nr = PF_NO_RULE;
+	p->logged.anchor_nr = PF_NO_RULE;
+}
+
 noinline_sub int log_packet(struct __sk_buff *skb, struct pf_pkt *p, __u32 action, __u32 reason)
 {
 	struct pf_log_rec r = {
 		.time = bpf_ktime_get_ns(),
 		.ifindex = skb->ifindex,
-		.rule_nr = p->rule.nr,
-		.rule_id = p->rule.id,
+		.rule_nr = p->logged.nr,
+		.rule_id = p->logged.id,
+		.anchor_nr = p->logged.anchor_nr,
 		.len = p->tot_len,
 		.l3 = p->l3,
 		.af = p->af,
@@ -36,12 +52,6 @@ noinline_sub int log_packet(struct __sk_buff *skb, struct pf_pkt *p, __u32 actio
 	if (bpf_perf_event_output(skb, &pf_log, BPF_F_CURRENT_CPU | (cap << 32), &r, sizeof(r)))
 		count(PF_CNT_LOG_LOST);
 	return 0;
-}
-
-inline_always void log_no_rule(struct pf_pkt *p)
-{
-	p->rule.nr = PF_NO_RULE;
-	p->rule.id = PF_RULE_DEFAULT;
 }
 
 #endif /* PF_BPF_LOG_H */

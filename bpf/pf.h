@@ -174,6 +174,15 @@ struct {
 	__type(value, struct pf_table_name);
 } pf_table_names SEC(".maps");
 
+/* Names of tags, by their number; kept by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PF_MAX_TAGS);
+	__type(key, __u32);
+	__type(value, struct pf_tag_name);
+} pf_tags SEC(".maps");
+
 inline_always struct pf_config *config(void)
 {
 	__u32 zero = 0;

@@ -13,13 +13,10 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* Roots by family and group; PF_TREE_NONE: that group has no rules. */
-const volatile __u32 roots[2][PF_TREE_GROUPS] = {
-	{PF_TREE_NONE, PF_TREE_NONE, PF_TREE_NONE},
-	{PF_TREE_NONE, PF_TREE_NONE, PF_TREE_NONE},
-};
-const volatile __u32 nrules = 0; /* the default rule's place among the infos */
+const volatile __u32 nrules = 0; /* the default rule's place among the infos; then failure */
 const volatile __u32 name_ifaces = 0;
+const volatile __u32 name_received = 0;
+const volatile __u32 random_rules = 0;
 
 #define IFACE_DIRECT 1024
 #define NEAR	     8 /* candidates looked at without a call for each */
@@ -38,6 +35,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } pf_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pf_config);
+} pf_config SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -108,6 +113,30 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
+	__type(value, struct pf_tree_set);
+} pf_sets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pf_tree_call);
+} pf_calls SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pf_tree_callee);
+} pf_callees SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
 	__type(value, struct pf_tree_node);
 } pf_nodes SEC(".maps");
 
@@ -144,36 +173,91 @@ inline_always int words_differ(const struct pf_addr *a, const struct pf_addr *b,
 		((a->w[2] ^ b->w[2]) & mask->w[2]) | ((a->w[3] ^ b->w[3]) & mask->w[3])) != 0;
 }
 
+/* Is it from `lo` to `hi`?  As numbers, in network order. */
+inline_always int in_range(const struct pf_addr *a, const struct pf_addr *lo,
+			   const struct pf_addr *hi)
+{
+	int below = 0, above = 0;
+
+	/* from the last word to the first, which decides */
+	for (int i = 3; i >= 0; i--) {
+		__u32 w = bpf_ntohl(a->w[i]), l = bpf_ntohl(lo->w[i]), h = bpf_ntohl(hi->w[i]);
+
+		below = w < l || (w == l && below);
+		above = w > h || (w == h && above);
+	}
+	return !below && !above;
+}
+
+/* The packet's next number: see test_prob() of compiler/linear_test.c. */
+inline_always __u32 draw(struct pf_pkt *p)
+{
+	__u32 x = p->seed + p->draws * 0x9e3779b9;
+
+	p->draws++;
+	x ^= x >> 16;
+	x *= 0x85ebca6b;
+	x ^= x >> 13;
+	x *= 0xc2b2ae35;
+	return x ^ x >> 16;
+}
+
+inline_always int mask_bit(const struct pf_ifmask *m, __u32 bit)
+{
+	return m->w[bit / 32 % PF_IFMASK_WORDS] >> bit % 32 & 1;
+}
+
+inline_always int denied(__u32 tests, __u32 which)
+{
+	return (tests & which) != 0;
+}
+
+inline_always int rare_hosts(const struct pf_tree_rule *r, const struct pf_pkt *p, __u32 tests)
+{
+	int src_not = denied(tests, PF_TEST_SRC_NOT), dst_not = denied(tests, PF_TEST_DST_NOT);
+
+	if (tests & PF_TEST_SRC && words_differ(&p->src.addr, &r->src, &r->src_mask) != src_not)
+		return 0;
+	if (tests & PF_TEST_DST && words_differ(&p->dst.addr, &r->dst, &r->dst_mask) != dst_not)
+		return 0;
+	if (tests & PF_TEST_SRC_RANGE && in_range(&p->src.addr, &r->src, &r->src_mask) == src_not)
+		return 0;
+	if (tests & PF_TEST_DST_RANGE && in_range(&p->dst.addr, &r->dst, &r->dst_mask) == dst_not)
+		return 0;
+	if (tests & PF_TEST_SRC_TABLE && in_table(r->src.w[0], p, &p->src) == src_not)
+		return 0;
+	return !(tests & PF_TEST_DST_TABLE && in_table(r->dst.w[0], p, &p->dst) == dst_not);
+}
+
+/* In this order, for `probability` draws numbers only for who has come so far. */
+inline_always int rare_last(const struct pf_tree_rule *r, struct pf_pkt *p, __u32 tests)
+{
+	if (tests & PF_TEST_TOS && p->tos != r->tos)
+		return 0;
+	if (tests & PF_TEST_PROB && draw(p) >= r->prob)
+		return 0;
+	if (tests & PF_TEST_TAG && (p->tag != r->tagged) != denied(tests, PF_TEST_TAG_NOT))
+		return 0;
+	return !(tests & PF_TEST_RCV &&
+		 mask_bit(&p->rcvmask, r->rcvbit) == denied(tests, PF_TEST_RCV_NOT));
+}
+
 /*
  * What few rules ask: 1 if the packet meets it.  Not static: the verifier looks at
  * it once, and not at each place that calls it.
  */
-__attribute__((noinline)) int rare_tests(const struct pf_tree_rule *r, const struct pf_pkt *p,
+__attribute__((noinline)) int rare_tests(const struct pf_tree_rule *r, struct pf_pkt *p,
 					 __u32 asked)
 {
-	__u32 tests, bit;
+	__u32 tests;
 
 	if (!r || !p)
 		return 0;
 	tests = r->tests;
-	bit = r->ifbit;
-	if (tests & PF_TEST_IFACE) {
-		__u32 set = p->ifmask.w[bit / 32 % PF_IFMASK_WORDS] >> bit % 32 & 1;
-
-		if (set == !!(tests & PF_TEST_IFACE_NOT))
-			return 0;
-	}
-	if (tests & PF_TEST_SRC &&
-	    words_differ(&p->src.addr, &r->src, &r->src_mask) != !!(tests & PF_TEST_SRC_NOT))
+	if (tests & PF_TEST_IFACE &&
+	    mask_bit(&p->ifmask, r->ifbit) == denied(tests, PF_TEST_IFACE_NOT))
 		return 0;
-	if (tests & PF_TEST_DST &&
-	    words_differ(&p->dst.addr, &r->dst, &r->dst_mask) != !!(tests & PF_TEST_DST_NOT))
-		return 0;
-	if (tests & PF_TEST_SRC_TABLE &&
-	    in_table(r->src_table, p, &p->src) == !!(tests & PF_TEST_SRC_NOT))
-		return 0;
-	if (tests & PF_TEST_DST_TABLE &&
-	    in_table(r->dst_table, p, &p->dst) == !!(tests & PF_TEST_DST_NOT))
+	if (!rare_hosts(r, p, tests))
 		return 0;
 	/* asked only of packets that it matters to: see tests_of() */
 	if (tests & asked & (PF_TEST_WHOLE | PF_TEST_FRAGMENT | PF_TEST_KEEP))
@@ -181,14 +265,15 @@ __attribute__((noinline)) int rare_tests(const struct pf_tree_rule *r, const str
 	if (tests & asked & PF_TEST_FLAGS &&
 	    (p->frag == PF_FRAG_LATER || (p->tcp_flags & r->flagset) != r->flags))
 		return 0;
-	return 1;
+	return rare_last(r, p, tests);
 }
 
 /* The tests that this packet can fail. */
 inline_always __u32 tests_of(const struct pf_pkt *p)
 {
 	__u32 tests = PF_TEST_IFACE | PF_TEST_SRC | PF_TEST_DST | PF_TEST_SRC_TABLE |
-		      PF_TEST_DST_TABLE;
+		      PF_TEST_DST_TABLE | PF_TEST_SRC_RANGE | PF_TEST_DST_RANGE | PF_TEST_TOS |
+		      PF_TEST_PROB | PF_TEST_TAG | PF_TEST_RCV;
 
 	if (p->frag == PF_FRAG_LATER)
 		tests |= PF_TEST_WHOLE;
@@ -201,7 +286,7 @@ inline_always __u32 tests_of(const struct pf_pkt *p)
 	return tests;
 }
 
-inline_always int rule_matches(const struct pf_tree_rule *r, const struct pf_pkt *p, __u32 asked)
+inline_always int rule_matches(const struct pf_tree_rule *r, struct pf_pkt *p, __u32 asked)
 {
 	__u32 differ = (*(const __u32 *)&p->af ^ r->head) & r->head_mask, tests = r->tests;
 
@@ -229,6 +314,7 @@ inline_always int rule_matches(const struct pf_tree_rule *r, const struct pf_pkt
 struct walk {
 	struct pf_pkt *p;
 	__u32 won;
+	__u32 via;   /* the anchor's rule that led to it; PF_TREE_NONE none */
 	__u32 asked; /* tests_of() */
 };
 
@@ -252,51 +338,6 @@ inline_always void list_next(struct pf_tree_list *l)
 inline_always __u32 list_rule(const struct pf_tree_list *l)
 {
 	return l->head == PF_TREE_NONE ? PF_TREE_NONE : l->head & ~PF_TREE_SURE;
-}
-
-/* The next candidate of all lists. */
-inline_always __u32 walk_next(struct walk *w)
-{
-	__u32 a = list_rule(&w->p->list[0]), b = list_rule(&w->p->list[1]),
-	      c = list_rule(&w->p->list[2]);
-	__u32 head;
-
-	if (a <= b && a <= c) {
-		head = w->p->list[0].head;
-		list_next(&w->p->list[0]);
-	} else if (b <= c) {
-		head = w->p->list[1].head;
-		list_next(&w->p->list[1]);
-	} else {
-		head = w->p->list[2].head;
-		list_next(&w->p->list[2]);
-	}
-	return head;
-}
-
-/* One candidate; 1 when the walk is over. */
-inline_always int walk_step(struct walk *w)
-{
-	__u32 head = walk_next(w), at = head & ~PF_TREE_SURE;
-	const struct pf_tree_rule *r;
-	__u64 *evals;
-
-	if (head == PF_TREE_NONE)
-		return 1;
-	r = bpf_map_lookup_elem(&pf_rules, &at);
-	evals = bpf_map_lookup_elem(&pf_evals, &at);
-	if (!r || !evals)
-		return 1;
-	++*evals;
-	if (!(head & PF_TREE_SURE) && !rule_matches(r, w->p, w->asked))
-		return 0;
-	w->won = at;
-	return r->quick & 1;
-}
-
-static long walk_on(__u32 i, struct walk *w)
-{
-	return walk_step(w);
 }
 
 /* --- the trees --- */
@@ -348,12 +389,201 @@ inline_always void descend(__u32 root, struct pf_pkt *p, struct pf_tree_list *l)
 	}
 }
 
+/* The next candidate of all lists. */
+inline_always __u32 walk_next(struct pf_walk_frame *f)
+{
+	__u32 a = list_rule(&f->list[0]), b = list_rule(&f->list[1]), c = list_rule(&f->list[2]);
+	__u32 head;
+
+	if (a <= b && a <= c) {
+		head = f->list[0].head;
+		list_next(&f->list[0]);
+	} else if (b <= c) {
+		head = f->list[1].head;
+		list_next(&f->list[1]);
+	} else {
+		head = f->list[2].head;
+		list_next(&f->list[2]);
+	}
+	return head;
+}
+
+/* Begins with the rules of a set. */
+inline_always int begin_set(struct pf_pkt *p, struct pf_walk_frame *f, __u32 set)
+{
+	struct pf_tree_set *s = bpf_map_lookup_elem(&pf_sets, &set);
+	__u32 six = p->af == PF_AF_INET6;
+
+	if (!s)
+		return 0;
+	for (int i = 0; i < PF_TREE_GROUPS; i++)
+		descend(s->root[six][i], p, &f->list[i]);
+	return 1;
+}
+
+/* --- anchors --- */
+
+/* What the walk comes to; a global function returns a number. */
+enum walked { WALK_ON, WALK_OVER, WALK_FAILED };
+
+/*
+ * A list has ended: on to the next ruleset that the anchor calls, or back to the one
+ * that the anchor's rule is in.  If that is quick, and something in it has won, the
+ * walk is over.
+ */
+__attribute__((noinline)) int end_of_list(struct pf_pkt *p)
+{
+	struct pf_walk_frame *f;
+	struct pf_tree_callee *c;
+	__u32 depth, at;
+
+	if (!p)
+		return WALK_FAILED;
+	depth = p->depth;
+	if (!depth)
+		return WALK_OVER;
+	if (depth > PF_WALK_DEPTH)
+		return WALK_FAILED;
+	f = &p->frame[depth];
+	if (f->left) {
+		at = f->at;
+		c = bpf_map_lookup_elem(&pf_callees, &at);
+		if (!c)
+			return WALK_FAILED;
+		f->at++;
+		f->left--;
+		return begin_set(p, f, c->set) ? WALK_ON : WALK_FAILED;
+	}
+	if (f->quick && f->won_before != p->won)
+		return WALK_OVER;
+	p->depth = depth - 1;
+	return WALK_ON;
+}
+
+/* An anchor's rule has matched: down into what it calls. */
+__attribute__((noinline)) int enter_anchor(struct pf_pkt *p, __u32 rule, __u32 call, __u32 quick)
+{
+	struct pf_tree_call *c = bpf_map_lookup_elem(&pf_calls, &call);
+	struct pf_walk_frame *f;
+	__u32 depth;
+
+	if (!p || !c)
+		return WALK_FAILED;
+	depth = p->depth;
+	if (depth >= PF_WALK_DEPTH)
+		return WALK_FAILED;
+	depth++;
+	f = &p->frame[depth];
+	f->rule = rule;
+	f->at = c->first;
+	f->left = c->n;
+	f->quick = quick;
+	f->won_before = p->won;
+	/* no rules yet: the next step looks for those of the first callee */
+	for (int i = 0; i < PF_TREE_GROUPS; i++) {
+		f->list[i].head = PF_TREE_NONE;
+		f->list[i].left = 0;
+	}
+	p->depth = depth;
+	return WALK_ON;
+}
+
+/* A `match` rule has matched; a packet with too many of them fails. */
+__attribute__((noinline)) int add_match(struct pf_pkt *p, __u32 rule, __u32 via)
+{
+	struct pf_rule_info *info = bpf_map_lookup_elem(&pf_infos, &rule), *anchor;
+	struct pf_matched *m;
+	__u32 n;
+
+	if (!p || !info)
+		return WALK_FAILED;
+	n = p->nmatched;
+	if (n >= PF_MATCH_MOST)
+		return WALK_FAILED;
+	m = &p->matched[n];
+	m->id = info->id;
+	m->nr = info->nr;
+	m->flags = info->flags & PF_RULE_LOG;
+	m->anchor_nr = ~0U;
+	anchor = bpf_map_lookup_elem(&pf_infos, &via);
+	if (via != PF_TREE_NONE && anchor)
+		m->anchor_nr = anchor->nr;
+	p->nmatched = n + 1;
+	return WALK_ON;
+}
+
+/* --- the walk --- */
+
+inline_always int fail(struct walk *w)
+{
+	w->won = nrules + 1;
+	return 1;
+}
+
+inline_always int walk_end(struct walk *w, int what)
+{
+	if (what == WALK_FAILED)
+		return fail(w);
+	return what == WALK_OVER;
+}
+
+/* A rule matches; 1 when the walk is over. */
+inline_always int rule_hit(struct walk *w, struct pf_walk_frame *f, const struct pf_tree_rule *r,
+			   __u32 at)
+{
+	__u32 kind_quick = r->kind_quick;
+
+	if (r->tag)
+		w->p->tag = r->tag;
+	if (likely(kind_quick >> 1 == PF_TREE_VERDICT)) {
+		w->won = at;
+		w->via = f->rule;
+		w->p->won++;
+		return kind_quick & 1;
+	}
+	if (kind_quick >> 1 == PF_TREE_MATCH) {
+		if (add_match(w->p, at, f->rule) == WALK_FAILED)
+			return fail(w);
+		return kind_quick & 1;
+	}
+	return walk_end(w, enter_anchor(w->p, at, r->call, kind_quick & 1));
+}
+
+/* One candidate; 1 when the walk is over. */
+inline_always int walk_step(struct walk *w)
+{
+	__u32 depth = w->p->depth, head, at;
+	const struct pf_tree_rule *r;
+	struct pf_walk_frame *f;
+	__u64 *evals;
+
+	if (depth > PF_WALK_DEPTH)
+		return fail(w);
+	f = &w->p->frame[depth];
+	head = walk_next(f);
+	if (head == PF_TREE_NONE)
+		return depth ? walk_end(w, end_of_list(w->p)) : 1;
+	at = head & ~PF_TREE_SURE;
+	r = bpf_map_lookup_elem(&pf_rules, &at);
+	evals = bpf_map_lookup_elem(&pf_evals, &at);
+	if (!r || !evals)
+		return fail(w);
+	++*evals;
+	if (!(head & PF_TREE_SURE) && !rule_matches(r, w->p, w->asked))
+		return 0;
+	return rule_hit(w, f, r, at);
+}
+
+static long walk_on(__u32 i, struct walk *w)
+{
+	return walk_step(w);
+}
+
 /* --- around it --- */
 
 /* Which of the interfaces that rules name this is. */
-inline_always void fill_ifmask(struct pf_pkt *p)
+inline_always void fill_ifmask(__u32 ifindex, struct pf_ifmask *to)
 {
-	__u32 ifindex = p->ifindex;
 	struct pf_ifmask *m;
 
 	if (ifindex < IFACE_DIRECT)
@@ -361,9 +591,20 @@ inline_always void fill_ifmask(struct pf_pkt *p)
 	else
 		m = bpf_map_lookup_elem(&pf_ifaces_far, &ifindex);
 	if (m)
-		p->ifmask = *m;
+		*to = *m;
 	else
-		__builtin_memset(&p->ifmask, 0, sizeof(p->ifmask));
+		__builtin_memset(to, 0, sizeof(*to));
+}
+
+/* What the packet's numbers begin with: the kernel's, or the tests'. */
+inline_always void fill_seed(struct pf_pkt *p)
+{
+	__u32 zero = 0;
+	struct pf_config *cfg = bpf_map_lookup_elem(&pf_config, &zero);
+
+	p->seed = cfg ? cfg->random_seed : 0;
+	if (!p->seed)
+		p->seed = bpf_get_prandom_u32();
 }
 
 inline_always int unjudged(void)
@@ -376,39 +617,62 @@ inline_always int unjudged(void)
 	return VERDICT_DROP;
 }
 
+#define STEPS_MOST (1 << 23)
+
 inline_always void walk_rules(struct walk *w)
 {
 	for (int i = 0; i < NEAR; i++)
 		if (walk_step(w))
 			return;
-	bpf_loop(1 << 23, walk_on, w, 0);
+	if (bpf_loop(STEPS_MOST, walk_on, w, 0) == STEPS_MOST)
+		fail(w);
+}
+
+/* The information of the rule that has won, and of the anchor that led to it. */
+inline_always int take_info(struct walk *w)
+{
+	struct pf_rule_info *info = bpf_map_lookup_elem(&pf_infos, &w->won), *anchor;
+	struct pf_pkt *p = w->p;
+
+	if (!info)
+		return 0;
+	p->rule_index = w->won;
+	p->rule = *info;
+	if (w->via == PF_TREE_NONE || w->won >= nrules)
+		return 1;
+	anchor = bpf_map_lookup_elem(&pf_infos, &w->via);
+	if (!anchor)
+		return 0;
+	p->rule.anchor = anchor->id;
+	p->rule.anchor_nr = anchor->nr;
+	return 1;
 }
 
 SEC("tc") int pf_rules_tree(struct __sk_buff *skb)
 {
-	__u32 zero = 0;
-	struct walk w = {.won = nrules + unknown_zero()};
-	struct pf_rule_info *info;
+	__u32 zero = 0, unknown = unknown_zero();
+	struct walk w = {.won = nrules + unknown, .via = PF_TREE_NONE + unknown};
 	struct pf_pkt *p = bpf_map_lookup_elem(&pf_scratch, &zero);
-	__u32 six;
 
 	if (!p)
 		return VERDICT_DROP;
 	w.p = p;
 	w.asked = tests_of(p);
 	if (name_ifaces)
-		fill_ifmask(p);
+		fill_ifmask(p->ifindex, &p->ifmask);
+	if (name_received)
+		fill_ifmask(p->rcv_ifindex, &p->rcvmask);
+	if (random_rules)
+		fill_seed(p);
 	fill_fields(p);
-	six = p->af == PF_AF_INET6;
-	descend(roots[six][0], p, &p->list[0]);
-	descend(roots[six][1], p, &p->list[1]);
-	descend(roots[six][2], p, &p->list[2]);
-	walk_rules(&w);
-	info = bpf_map_lookup_elem(&pf_infos, &w.won);
-	if (!info)
+	p->won = 0;
+	p->depth = 0;
+	p->frame[0].rule = PF_TREE_NONE;
+	if (!begin_set(p, &p->frame[0], 0))
 		return unjudged();
-	p->rule_index = w.won;
-	p->rule = *info;
+	walk_rules(&w);
+	if (!take_info(&w))
+		return unjudged();
 	bpf_tail_call(skb, &pf_jump, PF_GEN_APPLY);
 	return unjudged();
 }

@@ -126,6 +126,7 @@ inline_always void state_fill(struct pf_state *s, const struct pf_state_key *key
 	s->log = 0;
 	s->anchor = 0;
 	s->tag = 0;
+	s->nmatch = 0;
 	s->kill = 0;
 	s->creation = bpf_jiffies64();
 	s->id = st ? __sync_fetch_and_add(&st->next_id, 1) : 0;
@@ -175,6 +176,38 @@ inline_always struct pf_state *state_alloc(struct pf_status *st, enum create_res
 	return s;
 }
 
+/* The `match` rules that the packet has met go with its state; -1: no memory. */
+noinline_sub int state_take_matches(struct pf_state *s, struct pf_pkt *p)
+{
+	__u32 n = p->nmatched;
+	__u64 key = s->id;
+
+	for (__u32 i = 0; i < 4; i++) {
+		s->peer[0].match[i] = p->matched[i].id;
+		s->peer[1].match[i] = p->matched[i + 4].id;
+	}
+	if (n > PF_MATCH_INLINE) {
+		for (__u32 i = 0; i < PF_MATCH_MOST - PF_MATCH_INLINE; i++)
+			p->more.id[i] = p->matched[i + PF_MATCH_INLINE].id;
+		if (bpf_map_update_elem(&pf_match_more, &key, &p->more, BPF_ANY))
+			return -1;
+	}
+	s->nmatch = n;
+	return 0;
+}
+
+/* What the rules that matched leave in the state. */
+inline_always int state_take_rules(struct pf_state *s, struct pf_pkt *p)
+{
+	s->anchor = p->rule.anchor;
+	s->tag = p->tag;
+	if (p->tag)
+		s->flags |= PF_SF_TAGGED;
+	if (p->rule.flags & PF_RULE_ALLOWOPTS)
+		s->flags |= PF_SF_ALLOWOPTS;
+	return p->nmatched ? state_take_matches(s, p) : 0;
+}
+
 inline_always enum create_result state_create(struct pf_pkt *p)
 {
 	struct pf_status *st = status();
@@ -187,8 +220,11 @@ inline_always enum create_result state_create(struct pf_pkt *p)
 	if (!s)
 		return why;
 	state_fill(s, &p->key, p->rule.id, p->ifindex, p->dir);
-	if (p->rule.flags & PF_RULE_ALLOWOPTS)
-		s->flags |= PF_SF_ALLOWOPTS;
+	if (state_take_rules(s, p)) {
+		slot_offer(s);
+		__sync_fetch_and_add(&st->states, -1);
+		return CREATE_MEMORY;
+	}
 	switch (p->proto) {
 	case IPPROTO_TCP:
 		tcp_begin(s, p);

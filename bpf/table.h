@@ -349,27 +349,65 @@ noinline_sub struct pf_state *slot_take(__u32 grace)
 	return s;
 }
 
-/* Adds what a state has counted to the totals of its rule and of the firewall. */
+/* The ids of `match` rules that a state has no room for, by the state's id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, struct pf_match_more);
+} pf_match_more SEC(".maps");
+
+/* Adds what a state has counted to the totals of a rule. */
+noinline_sub int state_credit(const struct pf_state *s, __u32 rule)
+{
+	struct pf_rule_stats *rs = rule_stats(rule);
+
+	if (!rs)
+		return 0;
+	rs->states_gone++;
+	/* constant indexes: 6.1 loses the bounds of variable ones */
+	if (s->dir == PF_OUT) {
+		rs->packets[1] += s->peer[0].packets;
+		rs->bytes[1] += s->peer[0].bytes;
+		rs->packets[0] += s->peer[1].packets;
+		rs->bytes[0] += s->peer[1].bytes;
+	} else {
+		rs->packets[0] += s->peer[0].packets;
+		rs->bytes[0] += s->peer[0].bytes;
+		rs->packets[1] += s->peer[1].packets;
+		rs->bytes[1] += s->peer[1].bytes;
+	}
+	return 0;
+}
+
+noinline_sub int state_credit_matches(const struct pf_state *s)
+{
+	__u32 n = s->nmatch;
+	__u64 key = s->id;
+	struct pf_match_more *more;
+
+	for (__u32 i = 0; i < PF_MATCH_INLINE && i < n; i++)
+		state_credit(s, i < 4 ? s->peer[0].match[i & 3] : s->peer[1].match[i & 3]);
+	if (n <= PF_MATCH_INLINE)
+		return 0;
+	more = bpf_map_lookup_elem(&pf_match_more, &key);
+	if (!more)
+		return 0;
+	for (__u32 i = 0; i < PF_MATCH_MOST - PF_MATCH_INLINE && i + PF_MATCH_INLINE < n; i++)
+		state_credit(s, more->id[i]);
+	bpf_map_delete_elem(&pf_match_more, &key);
+	return 0;
+}
+
+/* What a state has counted goes to the totals of its rules and of the firewall. */
 inline_always void state_retire(struct pf_state *s)
 {
-	struct pf_rule_stats *rs = rule_stats(s->rule);
-	int fwd = s->dir == PF_OUT;
-
-	if (rs) {
-		rs->states_gone++;
-		/* constant indexes: 6.1 loses the bounds of variable ones */
-		if (fwd) {
-			rs->packets[1] += s->peer[0].packets;
-			rs->bytes[1] += s->peer[0].bytes;
-			rs->packets[0] += s->peer[1].packets;
-			rs->bytes[0] += s->peer[1].bytes;
-		} else {
-			rs->packets[0] += s->peer[0].packets;
-			rs->bytes[0] += s->peer[0].bytes;
-			rs->packets[1] += s->peer[1].packets;
-			rs->bytes[1] += s->peer[1].bytes;
-		}
-	}
+	state_credit(s, s->rule);
+	if (s->anchor)
+		state_credit(s, s->anchor);
+	if (s->nmatch)
+		state_credit_matches(s);
 	count_n(PF_CNT_HITS_RETIRED, s->peer[0].packets + s->peer[1].packets);
 	count(PF_CNT_REMOVALS);
 }

@@ -96,6 +96,11 @@ size_t pf_code_alu32_imm(struct pf_code *c, int op, int dst, int32_t imm)
 	return put(c, BPF_ALU | op | BPF_K, dst, 0, 0, imm);
 }
 
+size_t pf_code_host_order32(struct pf_code *c, int reg)
+{
+	return put(c, BPF_ALU | BPF_END | BPF_TO_BE, reg, 0, 0, 32);
+}
+
 size_t pf_code_jump32(struct pf_code *c, int op, int reg, int32_t imm)
 {
 	c->branches++;

@@ -36,6 +36,8 @@ size_t pf_code_alu(struct pf_code *c, int op, int dst, int src);
 size_t pf_code_alu_imm(struct pf_code *c, int op, int dst, int32_t imm);
 size_t pf_code_alu32(struct pf_code *c, int op, int dst, int src);
 size_t pf_code_alu32_imm(struct pf_code *c, int op, int dst, int32_t imm);
+/* dst from network to host order */
+size_t pf_code_host_order32(struct pf_code *c, int reg);
 /* if (dst op imm) goto: 32-bit, and 64-bit for pointers; pf_code_land() says where. */
 size_t pf_code_jump32(struct pf_code *c, int op, int reg, int32_t imm);
 size_t pf_code_jump(struct pf_code *c, int op, int reg, int32_t imm);

@@ -8,7 +8,8 @@ enum pf_code_map {
 	PF_CODE_COUNTERS,
 	PF_CODE_TABLES,
 	PF_CODE_TABLE_NODES,
-	PF_CODE_INFOS,	    /* ARRAY of struct pf_rule_info, the default rule last */
+	PF_CODE_CONFIG,
+	PF_CODE_INFOS,	    /* ARRAY of struct pf_rule_info, see struct pf_compiled */
 	PF_CODE_EVALS,	    /* PERCPU_ARRAY, one value of nevals u64 */
 	PF_CODE_IFACES,	    /* ARRAY of struct pf_ifmask, by ifindex below PF_IFACE_DIRECT */
 	PF_CODE_IFACES_FAR, /* HASH of the same, by any other ifindex */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../grammar/check.h"
 #include "../grammar/names.h"
 #include "compiler.h"
 #include "linear.h"
@@ -39,6 +40,10 @@ void pf_compiled_free(struct pf_compiled *c)
 	free(c->skips);
 	free(c->reachable);
 	free(c->edges);
+	free(c->step_rules);
+	free(c->tree.sets);
+	free(c->tree.calls);
+	free(c->tree.callees);
 	free(c->tree.nodes);
 	free(c->tree.entries);
 	free(c->tree.rules);
@@ -52,12 +57,12 @@ void pf_compiled_freep(struct pf_compiled **c)
 	*c = NULL;
 }
 
-static bool has_iface(const struct pf_compiled *c, const char *name)
+int pf_iface_bit(const struct pf_compiled *c, const char *name)
 {
 	for (size_t i = 0; i < c->nifaces; i++)
 		if (strcmp(c->ifaces[i], name) == 0)
-			return true;
-	return false;
+			return (int)i;
+	return -ENOENT;
 }
 
 bool pf_iface_own_name(const char *name)
@@ -67,56 +72,74 @@ bool pf_iface_own_name(const char *name)
 
 static bool host_built(const struct pf_rule_host *h)
 {
-	return h->type == PF_HOST_ANY || h->type == PF_HOST_PREFIX || h->type == PF_HOST_TABLE;
+	return h->type <= PF_HOST_RANGE;
+}
+
+static bool rule_built(const struct pf_rule *r)
+{
+	if (r->proto == PF_PROTO_SCTP && (r->sport.op || r->dport.op))
+		return false; /* its ports are not looked at */
+	return r->action <= PF_RULE_ACTION_MATCH && r->keep_state <= PF_STATE_KEEP &&
+	       pf_rule_ext_enforced(r) && host_built(&r->src) && host_built(&r->dst);
 }
 
 /* What the language knows and this version does not enforce: nothing of it is let through. */
-static int refuse_unbuilt(const struct pf_ruleset *rs, struct pf_compile_error *err)
+static int refuse_unbuilt(const struct pf_policy *p, struct pf_compile_error *err)
 {
-	for (size_t kind = 0; kind < PF_LIST_FILTER; kind++) {
-		if (!rs->main.list[kind].n)
-			continue;
-		err->line = rs->main.list[kind].v[0].line;
-		snprintf(err->text, sizeof(err->text),
-			 "the old dialect's rules are not enforced yet");
-		return -EOPNOTSUPP;
+	for (size_t s = 0; s < p->nsets; s++) {
+		for (size_t kind = 0; kind < PF_LIST_FILTER; kind++) {
+			if (!p->sets[s].block->list[kind].n)
+				continue;
+			err->line = p->sets[s].block->list[kind].v[0].line;
+			snprintf(err->text, sizeof(err->text),
+				 "the old dialect's rules are not enforced yet");
+			return -EOPNOTSUPP;
+		}
 	}
-	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
-		const struct pf_rule *r = &pf_filter(rs)->v[i];
-
-		if (r->proto == PF_PROTO_SCTP && (r->sport.op || r->dport.op))
-			; /* its ports are not looked at */
-		else if (r->action <= PF_RULE_ACTION_BLOCK && r->keep_state <= PF_STATE_KEEP &&
-			 !r->x && host_built(&r->src) && host_built(&r->dst))
+	for (uint32_t i = 0; i < p->nrules; i++) {
+		if (rule_built(p->rules[i]))
 			continue;
-		err->line = r->line;
+		err->line = p->rules[i]->line;
 		snprintf(err->text, sizeof(err->text), "this kind of rule is not enforced yet");
 		return -EOPNOTSUPP;
 	}
 	return 0;
 }
 
-/* One bit for each interface that a rule names. */
-static int collect_ifaces(const struct pf_ruleset *rs, struct pf_compiled *c,
-			  struct pf_compile_error *err)
+static int add_iface(struct pf_compiled *c, const char *name, uint32_t line,
+		     struct pf_compile_error *err)
 {
+	if (!name || pf_iface_bit(c, name) >= 0)
+		return 0;
+	if (c->nifaces == MAX_IFACES) {
+		err->line = line;
+		snprintf(err->text, sizeof(err->text), "the rules name more than %d interfaces",
+			 MAX_IFACES);
+		return -E2BIG;
+	}
+	snprintf(c->ifaces[c->nifaces++], sizeof(*c->ifaces), "%s", name);
+	return 0;
+}
+
+/* One bit for each interface that a rule names; and what else the packet must bring. */
+static int collect_needs(const struct pf_policy *p, struct pf_compiled *c,
+			 struct pf_compile_error *err)
+{
+	int r = 0;
+
 	c->ifaces = calloc(MAX_IFACES, sizeof(*c->ifaces));
 	if (!c->ifaces)
 		return -ENOMEM;
-	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
-		const char *name = pf_filter(rs)->v[i].ifname;
+	for (uint32_t i = 0; i < p->nrules && !r; i++) {
+		const struct pf_rule_ext *x = pf_rule_ext_of(p->rules[i]);
 
-		if (!name || has_iface(c, name))
-			continue;
-		if (c->nifaces == MAX_IFACES) {
-			err->line = pf_filter(rs)->v[i].line;
-			snprintf(err->text, sizeof(err->text),
-				 "the rules name more than %d interfaces", MAX_IFACES);
-			return -E2BIG;
-		}
-		snprintf(c->ifaces[c->nifaces++], sizeof(*c->ifaces), "%s", name);
+		r = add_iface(c, p->rules[i]->ifname, p->rules[i]->line, err);
+		if (!r)
+			r = add_iface(c, x->received_on, p->rules[i]->line, err);
+		c->random |= x->prob != 0;
+		c->received |= x->received_on != NULL;
 	}
-	return 0;
+	return r;
 }
 
 static uint32_t info_flags(const struct pf_rule *r)
@@ -141,26 +164,48 @@ static uint32_t info_flags(const struct pf_rule *r)
 	return flags;
 }
 
-static int fill_infos(const struct pf_ruleset *rs, const struct pf_compile_env *env,
-		      struct pf_compiled *c)
+struct pf_rule_info pf_rule_info_of(const struct pf_policy *p, const struct pf_compile_env *env,
+				    uint32_t rule)
 {
-	c->infos = calloc(pf_filter(rs)->n + 1, sizeof(*c->infos));
+	const struct pf_rule *r = p->rules[rule];
+
+	return (struct pf_rule_info){
+		.id = env->rule_ids[rule],
+		.nr = rule - p->sets[p->set_of[rule]].first,
+		.flags = info_flags(r),
+		.return_ttl = r->return_ttl,
+		.return_icmp = r->return_icmp,
+		.return_icmp6 = r->return_icmp6,
+		.anchor_nr = UINT32_MAX,
+	};
+}
+
+int pf_compile_tag(const struct pf_compile_env *env, const char *name, const struct pf_rule *r,
+		   struct pf_compile_error *err)
+{
+	int id = env->tag_id(env->ctx, name);
+
+	if (id < 0) {
+		err->line = r->line;
+		snprintf(err->text, sizeof(err->text), "no room for tag \"%s\": at most %d fit",
+			 name, PF_MAX_TAGS);
+	}
+	return id;
+}
+
+int pf_infos_new(struct pf_compiled *c, size_t n)
+{
+	c->infos = calloc(n + PF_INFOS_EXTRA, sizeof(*c->infos));
 	if (!c->infos)
 		return -ENOMEM;
-	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
-		const struct pf_rule *r = &pf_filter(rs)->v[i];
-
-		c->infos[i] = (struct pf_rule_info){
-			.id = env->rule_ids[i],
-			.nr = (uint32_t)i,
-			.flags = info_flags(r),
-			.return_ttl = r->return_ttl,
-			.return_icmp = r->return_icmp,
-			.return_icmp6 = r->return_icmp6,
-		};
-	}
+	c->ninfos = n + PF_INFOS_EXTRA;
 	/* pass, without a state */
-	c->infos[pf_filter(rs)->n] = (struct pf_rule_info){.id = PF_RULE_DEFAULT, .nr = UINT32_MAX};
+	c->infos[n] = (struct pf_rule_info){
+		.id = PF_RULE_DEFAULT, .nr = UINT32_MAX, .anchor_nr = UINT32_MAX};
+	c->infos[n + 1] = (struct pf_rule_info){.id = PF_RULE_DEFAULT,
+						.nr = UINT32_MAX,
+						.anchor_nr = UINT32_MAX,
+						.flags = PF_RULE_BLOCK | PF_RULE_FAIL};
 	return 0;
 }
 
@@ -168,52 +213,63 @@ static int fill_infos(const struct pf_ruleset *rs, const struct pf_compile_env *
  * A is faster as long as a packet meets few rules: its cost grows with their number,
  * B's hardly (bench/run shows where they meet).
  */
-static bool tree_is_faster(const struct pf_ruleset *rs)
+static bool tree_is_faster(const struct pf_policy *p)
 {
-	return pf_filter(rs)->n > LINEAR_RULES;
+	return p->nrules > LINEAR_RULES;
 }
 
-static int emit(const struct pf_ruleset *rs, const struct pf_compile_env *env,
-		struct pf_compiled *c, struct pf_compile_error *err)
+static int emit(const struct pf_policy *p, const struct pf_compile_env *env, struct pf_compiled *c,
+		struct pf_compile_error *err)
 {
 	int r = -E2BIG;
 
 	if (env->emitter == PF_EMITTER_LINEAR)
-		return pf_emit_linear(rs, env, c, err);
-	if (env->emitter == PF_EMITTER_AUTO && !tree_is_faster(rs))
-		r = pf_emit_linear(rs, env, c, err);
+		return pf_emit_linear(p, env, c, err);
+	if (env->emitter == PF_EMITTER_AUTO && !tree_is_faster(p))
+		r = pf_emit_linear(p, env, c, err);
 	/* few rules can still be more than A takes */
-	return r == -E2BIG ? pf_emit_tree(rs, env, c, err) : r;
+	return r == -E2BIG ? pf_emit_tree(p, env, c, err) : r;
 }
 
-int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env *env,
-		       struct pf_compiled **out, struct pf_compile_error *err)
+int pf_policy_compile(const struct pf_policy *p, const struct pf_compile_env *env,
+		      struct pf_compiled **out, struct pf_compile_error *err)
 {
 	pf_compiled_auto c = calloc(1, sizeof(*c));
 	int r;
 
 	memset(err, 0, sizeof(*err));
-	r = refuse_unbuilt(rs, err);
+	r = refuse_unbuilt(p, err);
 	if (r)
 		return r;
 	if (!c)
 		return -ENOMEM;
-	c->nrules = pf_filter(rs)->n;
-	c->skips = calloc(pf_filter(rs)->n + 1, sizeof(*c->skips));
-	c->reachable = calloc(pf_filter(rs)->n + 1, sizeof(*c->reachable));
+	c->nrules = p->nrules;
+	c->skips = calloc(c->nrules + 1, sizeof(*c->skips));
+	c->reachable = calloc(c->nrules + 1, sizeof(*c->reachable));
 	if (!c->skips || !c->reachable)
 		return -ENOMEM;
-	pf_skips_compute(rs, c->skips);
-	r = collect_ifaces(rs, c, err);
+	for (size_t s = 0; s < p->nsets; s++)
+		pf_skips_compute(&p->sets[s].block->list[PF_LIST_FILTER],
+				 c->skips + p->sets[s].first);
+	r = collect_needs(p, c, err);
 	if (!r)
-		r = fill_infos(rs, env, c);
-	if (!r)
-		r = emit(rs, env, c, err);
+		r = emit(p, env, c, err);
 	if (r)
 		return r;
 	*out = c;
 	c = NULL;
 	return 0;
+}
+
+int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env *env,
+		       struct pf_compiled **out, struct pf_compile_error *err)
+{
+	pf_policy_auto p = NULL;
+	int r;
+
+	memset(err, 0, sizeof(*err));
+	r = pf_policy_of(rs, &p);
+	return r ? r : pf_policy_compile(p, env, out, err);
 }
 
 size_t pf_compiled_nevals(const struct pf_compiled *c)
@@ -222,30 +278,46 @@ size_t pf_compiled_nevals(const struct pf_compiled *c)
 }
 
 /*
- * All packets come to rule 0.  From a rule they go on to the next one, but for
+ * All packets come to step 0.  From a step they go on to the next one, but for
  * those that an edge takes away; these come back where the edge ends.
  */
-void pf_compiled_evaluations(const struct pf_compiled *c, const uint64_t *evals, uint64_t *out)
+static void step_evaluations(const struct pf_compiled *c, const uint64_t *evals, uint64_t *steps)
 {
 	uint64_t here = evals[0];
 
-	if (c->emitter == PF_EMITTER_TREE) {
-		memcpy(out, evals, c->nrules * sizeof(*out));
-		return;
-	}
-	memset(out, 0, c->nrules * sizeof(*out));
-	/* first what arrives at each rule, less what leaves the one before it */
+	/* first what arrives at each step, less what leaves the one before it */
 	for (size_t i = 0; i < c->nedges; i++) {
 		const struct pf_edge *e = &c->edges[i];
 
-		if (e->from + 1 < c->nrules)
-			out[e->from + 1] -= evals[i + 1];
-		if (e->to < c->nrules)
-			out[e->to] += evals[i + 1];
+		if (e->from + 1 < c->nsteps)
+			steps[e->from + 1] -= evals[i + 1];
+		if (e->to < c->nsteps)
+			steps[e->to] += evals[i + 1];
 	}
-	for (size_t i = 0; i < c->nrules; i++) {
-		here += out[i];
+	for (size_t i = 0; i < c->nsteps; i++) {
+		here += steps[i];
 		/* counters of other CPUs move while we read them */
-		out[i] = (int64_t)here < 0 ? 0 : here;
+		steps[i] = (int64_t)here < 0 ? 0 : here;
 	}
+}
+
+int pf_compiled_evaluations(const struct pf_compiled *c, const uint64_t *evals, uint64_t *out)
+{
+	uint64_t *steps;
+
+	if (c->emitter == PF_EMITTER_TREE) {
+		memcpy(out, evals, c->nrules * sizeof(*out));
+		return 0;
+	}
+	steps = calloc(c->nsteps + 1, sizeof(*steps));
+	if (!steps)
+		return -ENOMEM;
+	step_evaluations(c, evals, steps);
+	memset(out, 0, c->nrules * sizeof(*out));
+	/* a rule of an anchor that is called twice has two steps */
+	for (size_t i = 0; i < c->nsteps; i++)
+		if (c->step_rules[i] != PF_POLICY_NONE)
+			out[c->step_rules[i]] += steps[i];
+	free(steps);
+	return 0;
 }

@@ -5,7 +5,8 @@
  *
  * What every emitter keeps to: the program starts with struct pf_pkt filled in
  * scratch memory; it leaves there the information of the last matching rule (or
- * of the default one) and jumps to PF_GEN_APPLY of its generation.
+ * of the default one), the `match` rules that matched and the tag, and jumps to
+ * PF_GEN_APPLY of its generation.
  */
 #ifndef PF_COMPILER_H
 #define PF_COMPILER_H
@@ -18,6 +19,7 @@
 #include "../bpf/abi.h"
 #include "../grammar/rule.h"
 #include "code_maps.h"
+#include "policy.h"
 
 enum pf_emitter {
 	PF_EMITTER_AUTO,   /* whichever is faster for the ruleset */
@@ -65,7 +67,12 @@ struct pf_tree {
 	uint32_t *entries;
 	size_t nentries;
 	struct pf_tree_rule *rules; /* nrules */
-	uint32_t roots[2][PF_TREE_GROUPS];
+	struct pf_tree_set *sets;   /* of the policy */
+	size_t nsets;
+	struct pf_tree_call *calls; /* of the policy */
+	size_t ncalls;
+	struct pf_tree_callee *callees;
+	size_t ncallees;
 	/* for people */
 	size_t nleaves, longest, depth;
 };
@@ -78,21 +85,30 @@ struct pf_compiled {
 	struct pf_reloc *relocs;
 	size_t nrelocs;
 	size_t in_table; /* where the function that looks tables up begins; 0: there is none */
-	size_t nrules;
-	struct pf_rule_info *infos; /* nrules + 1 */
-	struct pf_skips *skips;	    /* nrules */
-	bool *reachable;	    /* nrules: the others can never be evaluated */
-	struct pf_edge *edges;
+	size_t nrules;	 /* of the policy */
+	/* of each step with A, of each rule with B; then the default rule, then failure */
+	struct pf_rule_info *infos;
+	size_t ninfos;
+	struct pf_skips *skips; /* nrules; numbers in the rule's own ruleset */
+	bool *reachable;	/* nrules: the others can never be evaluated */
+	struct pf_edge *edges;	/* from step to step */
 	size_t nedges;
+	uint32_t *step_rules; /* nsteps: the rule of each; PF_POLICY_NONE: the end of an anchor */
+	size_t nsteps;
 	struct pf_tree tree;		/* B's */
 	char (*ifaces)[PF_IFNAME_SIZE]; /* bit i of an interface's mask: it is ifaces[i] */
 	size_t nifaces;
+	bool random;   /* rules ask for probability, ... */
+	bool received; /* ... or where a packet came in */
 };
+#define PF_INFOS_EXTRA 2
 
 /* What the compiler needs to know from its caller. */
 struct pf_compile_env {
 	/* Slot of a table in the array of tables; negative errno if it has none. */
 	int (*table_slot)(void *ctx, const char *name);
+	/* Number of a tag; negative errno if there is no room for more. */
+	int (*tag_id)(void *ctx, const char *name);
 	void *ctx;
 	const uint32_t *rule_ids; /* one for each rule */
 	enum pf_emitter emitter;
@@ -104,10 +120,13 @@ struct pf_compile_error {
 };
 
 /*
- * Compiles rs.  0 and *out, which the caller frees; -E2BIG when the ruleset is
+ * Compiles p.  0 and *out, which the caller frees; -E2BIG when the ruleset is
  * more than the emitter takes, -EINVAL when it names what is not there, both
  * with a message in *err; -ENOMEM.
  */
+int pf_policy_compile(const struct pf_policy *p, const struct pf_compile_env *env,
+		      struct pf_compiled **out, struct pf_compile_error *err);
+/* The policy of rs alone. */
 int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env *env,
 		       struct pf_compiled **out, struct pf_compile_error *err);
 void pf_compiled_free(struct pf_compiled *c);
@@ -120,8 +139,8 @@ bool pf_iface_own_name(const char *name);
 /* Number of u64 in the PF_CODE_EVALS value; with emitter B, of such values. */
 size_t pf_compiled_nevals(const struct pf_compiled *c);
 
-/* evals summed over the CPUs -> how often each of the nrules rules was evaluated. */
-void pf_compiled_evaluations(const struct pf_compiled *c, const uint64_t *evals, uint64_t *out);
+/* evals summed over the CPUs -> how often each of the nrules rules was evaluated; or -ENOMEM. */
+int pf_compiled_evaluations(const struct pf_compiled *c, const uint64_t *evals, uint64_t *out);
 
 /* "i", "d", ... as pfctl -vv prints them. */
 extern const char *const pf_skip_names[PF_SKIP_MAX];
@@ -129,7 +148,17 @@ extern const char *const pf_skip_names[PF_SKIP_MAX];
 /* Do two rules say the same in that criterion? */
 bool pf_skip_agrees(enum pf_skip what, const struct pf_rule *a, const struct pf_rule *b);
 
-/* skips[0 .. nrules - 1] */
-void pf_skips_compute(const struct pf_ruleset *rs, struct pf_skips *skips);
+/* skips[0 .. l->n - 1] */
+void pf_skips_compute(const struct pf_rule_list *l, struct pf_skips *skips);
+
+/* For emitters: room for n infos and the two behind them; and what a rule's says. */
+int pf_infos_new(struct pf_compiled *c, size_t n);
+struct pf_rule_info pf_rule_info_of(const struct pf_policy *p, const struct pf_compile_env *env,
+				    uint32_t rule);
+/* Number of a tag that a rule names; or a negative errno, with a message. */
+int pf_compile_tag(const struct pf_compile_env *env, const char *name, const struct pf_rule *r,
+		   struct pf_compile_error *err);
+/* Bit of an interface that a rule names; -ENOENT. */
+int pf_iface_bit(const struct pf_compiled *c, const char *name);
 
 #endif /* PF_COMPILER_H */

@@ -21,53 +21,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "code.h"
 #include "linear.h"
+#include "linear_int.h"
 
 /* What the verifier and 16-bit jumps leave us; see pf.conf(5), LIMITS. */
 #define MAX_RULES    512
+#define MAX_STEPS    1024 /* with those of anchors, each time they are called */
 #define MAX_BRANCHES 8000
 #define MAX_EVALS    4096  /* a per-CPU value is at most 32 KB */
 #define MAX_INSNS    32000 /* a jump reaches 32767, ... */
 #define CALL_GROWTH  12 /* ... and the kernel writes map look-ups out, as up to 11 instructions */
 
-#define R_PKT	     BPF_REG_6
-#define R_EVALS	     BPF_REG_7
-#define R_CTX	     BPF_REG_8
-
-#define PKT(field)   offsetof(struct pf_pkt, field)
-
 #define VERDICT_DROP 2
-
-/* A jump that waits for its target: a rule, entered at one of its criteria. */
-struct pending {
-	size_t insn;
-	uint32_t to;
-	uint32_t entry;
-};
-
-#define MAX_PENDING 48
-
-struct linear {
-	const struct pf_ruleset *rs;
-	const struct pf_compile_env *env;
-	struct pf_compiled *out;
-	struct pf_compile_error *err;
-	struct pf_code code;
-	struct pending *jumps; /* to rules, or to the end (nrules) */
-	size_t njumps, jumps_capacity;
-	struct pending pending[MAX_PENDING]; /* of the rule at hand */
-	size_t npending;
-	uint32_t nr, met; /* the rule at hand, and how many of its criteria are met here */
-	size_t edges_capacity;
-	size_t ifmask_words;
-	bool far;    /* a jump did not fit */
-	bool tables; /* are looked up */
-};
 
 /* --- jumps --- */
 
-static void jump_to(struct linear *l, size_t insn, uint32_t rule, uint32_t entry)
+static void jump_to(struct linear *l, size_t insn, uint32_t step, uint32_t entry)
 {
 	if (l->njumps == l->jumps_capacity) {
 		size_t want = l->jumps_capacity ? l->jumps_capacity * 2 : 256;
@@ -80,15 +49,14 @@ static void jump_to(struct linear *l, size_t insn, uint32_t rule, uint32_t entry
 		l->jumps = p;
 		l->jumps_capacity = want;
 	}
-	l->jumps[l->njumps++] = (struct pending){.insn = insn, .to = rule, .entry = entry};
-	if (rule < pf_filter(l->rs)->n)
-		l->out->reachable[rule] = true;
+	l->jumps[l->njumps++] = (struct pending){.insn = insn, .to = step, .entry = entry};
+	if (step < l->steps.n)
+		l->reachable[step] = true;
 }
 
 static uint32_t entry_of(const struct linear *l, uint32_t to);
 
-/* A jump of the rule at hand to where it goes on when it does not match. */
-static void miss(struct linear *l, size_t insn, uint32_t to)
+void pf_linear_miss(struct linear *l, size_t insn, uint32_t to)
 {
 	l->pending[l->npending++] =
 		(struct pending){.insn = insn, .to = to, .entry = entry_of(l, to)};
@@ -100,7 +68,7 @@ static void land(struct linear *l, size_t from, size_t to)
 		l->far = true;
 }
 
-static void land_here(struct linear *l, size_t from)
+void pf_linear_land_here(struct linear *l, size_t from)
 {
 	land(l, from, l->code.n);
 }
@@ -132,345 +100,28 @@ static void count_eval(struct pf_code *c, size_t counter)
 	pf_code_store(c, BPF_DW, R_EVALS, counter * 8, BPF_REG_1);
 }
 
-/* --- tests --- */
-
-static void test_byte(struct linear *l, size_t field, uint8_t value, uint32_t to)
-{
-	pf_code_load(&l->code, BPF_B, BPF_REG_1, R_PKT, field);
-	miss(l, pf_code_jump32(&l->code, BPF_JNE, BPF_REG_1, value), to);
-}
-
-static int iface_bit(struct linear *l, const char *name)
-{
-	struct pf_compiled *o = l->out;
-
-	for (size_t i = 0; i < o->nifaces; i++)
-		if (strcmp(o->ifaces[i], name) == 0)
-			return (int)i;
-	return -ENOENT;
-}
-
-static int test_iface(struct linear *l, const struct pf_rule *r, uint32_t to)
-{
-	int bit;
-
-	if (!r->ifname)
-		return 0;
-	bit = iface_bit(l, r->ifname);
-	if (bit < 0)
-		return bit;
-	pf_code_load(&l->code, BPF_W, BPF_REG_1, R_PKT,
-		     PKT(ifmask) + (size_t)bit / 32 * sizeof(uint32_t));
-	pf_code_alu32_imm(&l->code, BPF_AND, BPF_REG_1, (int32_t)(1U << bit % 32));
-	miss(l, pf_code_jump32(&l->code, r->ifnot ? BPF_JNE : BPF_JEQ, BPF_REG_1, 0), to);
-	return 0;
-}
-
-static int test_dir(struct linear *l, const struct pf_rule *r, uint32_t to)
-{
-	if (r->dir)
-		test_byte(l, PKT(dir), r->dir, to);
-	return 0;
-}
-
-static int test_af(struct linear *l, const struct pf_rule *r, uint32_t to)
-{
-	if (r->af)
-		test_byte(l, PKT(af), r->af, to);
-	return 0;
-}
-
-static int test_proto(struct linear *l, const struct pf_rule *r, uint32_t to)
-{
-	if (r->proto)
-		test_byte(l, PKT(proto), r->proto, to);
-	return 0;
-}
-
-static uint32_t word_of(const struct pf_ip *ip, unsigned int i)
-{
-	uint32_t w;
-
-	memcpy(&w, ip->b + i * sizeof(w), sizeof(w));
-	return w;
-}
-
-/* Bits of word i that a prefix covers, as they lie in memory. */
-static uint32_t mask_of(unsigned int bits, unsigned int i)
-{
-	struct pf_ip all;
-
-	memset(&all, 0xff, sizeof(all));
-	pf_ip_mask(&all, bits);
-	return word_of(&all, i);
-}
-
-/* reg = 0 in those bits of word i that agree */
-static void load_difference(struct linear *l, int reg, size_t field, const struct pf_rule_host *h,
-			    unsigned int i)
-{
-	uint32_t mask = mask_of(h->bits, i);
-
-	pf_code_load(&l->code, BPF_W, reg, R_PKT, field + i * sizeof(uint32_t));
-	pf_code_alu32_imm(&l->code, BPF_XOR, reg, (int32_t)word_of(&h->ip, i));
-	if (mask != UINT32_MAX)
-		pf_code_alu32_imm(&l->code, BPF_AND, reg, (int32_t)mask);
-}
-
-static void test_prefix(struct linear *l, const struct pf_rule_host *h, size_t field, uint32_t to)
-{
-	unsigned int words = (h->bits + 31U) / 32, i = 0;
-
-	/* the first word tells most addresses apart: a branch of its own */
-	if (!h->neg && words > 1) {
-		load_difference(l, BPF_REG_1, field, h, 0);
-		miss(l, pf_code_jump32(&l->code, BPF_JNE, BPF_REG_1, 0), to);
-		i = 1;
-	}
-	load_difference(l, BPF_REG_1, field, h, i);
-	for (i++; i < words; i++) {
-		load_difference(l, BPF_REG_2, field, h, i);
-		pf_code_alu32(&l->code, BPF_OR, BPF_REG_1, BPF_REG_2);
-	}
-	miss(l, pf_code_jump32(&l->code, h->neg ? BPF_JEQ : BPF_JNE, BPF_REG_1, 0), to);
-}
-
-static int test_table(struct linear *l, const struct pf_rule *r, const struct pf_rule_host *h,
-		      size_t key, uint32_t to)
-{
-	struct pf_code *c = &l->code;
-	int slot = l->env->table_slot(l->env->ctx, h->table);
-
-	if (slot < 0) {
-		l->err->line = r->line;
-		snprintf(l->err->text, sizeof(l->err->text), "table <%s> has no place", h->table);
-		return -EINVAL;
-	}
-	key += offsetof(struct pf_table_key, addr);
-	pf_code_alu_imm(c, BPF_MOV, BPF_REG_1, slot);
-	pf_code_load(c, BPF_B, BPF_REG_2, R_PKT, PKT(af));
-	pf_code_load(c, BPF_DW, BPF_REG_3, R_PKT, key);
-	pf_code_load(c, BPF_DW, BPF_REG_4, R_PKT, key + sizeof(uint64_t));
-	pf_code_call_function(c);
-	l->tables = true;
-	miss(l, pf_code_jump32(c, h->neg ? BPF_JNE : BPF_JEQ, BPF_REG_0, 0), to);
-	return 0;
-}
-
-/* What a test returns when no packet gets past it. */
-#define NEVER 1
-
-/* `key` is where the packet's address stands with family and length in front. */
-static int test_host(struct linear *l, const struct pf_rule *r, const struct pf_rule_host *h,
-		     size_t key, uint32_t to)
-{
-	switch (h->type) {
-	case PF_HOST_ANY:
-		if (!h->neg)
-			return 0;
-		miss(l, pf_code_goto(&l->code), to);
-		return NEVER;
-	case PF_HOST_PREFIX:
-		test_prefix(l, h, key + offsetof(struct pf_table_key, addr), to);
-		return 0;
-	case PF_HOST_TABLE:
-		return test_table(l, r, h, key, to);
-	default:
-		return -EINVAL;
-	}
-}
-
-static int test_src(struct linear *l, const struct pf_rule *r, uint32_t to)
-{
-	return test_host(l, r, &r->src, PKT(src), to);
-}
-
-static int test_dst(struct linear *l, const struct pf_rule *r, uint32_t to)
-{
-	return test_host(l, r, &r->dst, PKT(dst), to);
-}
-
-static void test_port(struct linear *l, const struct pf_rule_port *p, size_t field, uint32_t to)
-{
-	struct pf_code *c = &l->code;
-	size_t out;
-
-	if (p->op == PF_PORT_ANY)
-		return;
-	pf_code_load(c, BPF_H, BPF_REG_1, R_PKT, field);
-	switch (p->op) {
-	case PF_PORT_ANY:
-		break;
-	case PF_PORT_EQ:
-		miss(l, pf_code_jump32(c, BPF_JNE, BPF_REG_1, p->lo), to);
-		break;
-	case PF_PORT_NE:
-		miss(l, pf_code_jump32(c, BPF_JEQ, BPF_REG_1, p->lo), to);
-		break;
-	case PF_PORT_LT:
-		miss(l, pf_code_jump32(c, BPF_JGE, BPF_REG_1, p->lo), to);
-		break;
-	case PF_PORT_LE:
-		miss(l, pf_code_jump32(c, BPF_JGT, BPF_REG_1, p->lo), to);
-		break;
-	case PF_PORT_GT:
-		miss(l, pf_code_jump32(c, BPF_JLE, BPF_REG_1, p->lo), to);
-		break;
-	case PF_PORT_GE:
-		miss(l, pf_code_jump32(c, BPF_JLT, BPF_REG_1, p->lo), to);
-		break;
-	case PF_PORT_RANGE:
-		miss(l, pf_code_jump32(c, BPF_JLT, BPF_REG_1, p->lo), to);
-		miss(l, pf_code_jump32(c, BPF_JGT, BPF_REG_1, p->hi), to);
-		break;
-	case PF_PORT_INSIDE:
-		miss(l, pf_code_jump32(c, BPF_JLE, BPF_REG_1, p->lo), to);
-		miss(l, pf_code_jump32(c, BPF_JGE, BPF_REG_1, p->hi), to);
-		break;
-	case PF_PORT_OUTSIDE:
-		out = pf_code_jump32(c, BPF_JLT, BPF_REG_1, p->lo);
-		miss(l, pf_code_jump32(c, BPF_JLE, BPF_REG_1, p->hi), to);
-		land_here(l, out);
-		break;
-	}
-}
-
-static int test_sport(struct linear *l, const struct pf_rule *r, uint32_t to)
-{
-	test_port(l, &r->sport, PKT(sport), to);
-	return 0;
-}
-
-static int test_dport(struct linear *l, const struct pf_rule *r, uint32_t to)
-{
-	test_port(l, &r->dport, PKT(dport), to);
-	return 0;
-}
-
-static bool needs_whole(const struct pf_rule *r)
-{
-	return r->sport.op != PF_PORT_ANY || r->dport.op != PF_PORT_ANY || r->icmp_type ||
-	       (r->flagset && r->proto);
-}
-
-static void not_later_fragment(struct linear *l, uint32_t to)
-{
-	pf_code_load(&l->code, BPF_B, BPF_REG_1, R_PKT, PKT(frag));
-	miss(l, pf_code_jump32(&l->code, BPF_JEQ, BPF_REG_1, PF_FRAG_LATER), to);
-}
-
-/* A fragment that is not the first has no ports, flags or ICMP type to match. */
-static int test_whole(struct linear *l, const struct pf_rule *r, uint32_t to)
-{
-	if (needs_whole(r))
-		not_later_fragment(l, to);
-	return 0;
-}
-
-static bool same_whole(const struct pf_rule *a, const struct pf_rule *b)
-{
-	return needs_whole(a) || !needs_whole(b);
-}
-
-static int test_tcp_flags(struct linear *l, const struct pf_rule *r, uint32_t to)
-{
-	struct pf_code *c = &l->code;
-	size_t out = 0;
-
-	if (!r->flagset)
-		return 0;
-	if (!r->proto) { /* a rule for any protocol: flags are TCP's alone */
-		pf_code_load(c, BPF_B, BPF_REG_1, R_PKT, PKT(proto));
-		out = pf_code_jump32(c, BPF_JNE, BPF_REG_1, 6);
-		not_later_fragment(l, to);
-	}
-	pf_code_load(c, BPF_B, BPF_REG_1, R_PKT, PKT(tcp_flags));
-	pf_code_alu32_imm(c, BPF_AND, BPF_REG_1, r->flagset);
-	miss(l, pf_code_jump32(c, BPF_JNE, BPF_REG_1, r->flags), to);
-	if (!r->proto)
-		land_here(l, out);
-	return 0;
-}
-
-static bool same_tcp_flags(const struct pf_rule *a, const struct pf_rule *b)
-{
-	return a->flags == b->flags && a->flagset == b->flagset && !a->proto == !b->proto;
-}
-
-static int test_icmp(struct linear *l, const struct pf_rule *r, uint32_t to)
-{
-	bool icmp = r->proto == 1 || r->proto == 58;
-
-	if (r->icmp_type)
-		test_byte(l, PKT(icmp_type), (uint8_t)(r->icmp_type - 1), to);
-	if (r->icmp_code)
-		test_byte(l, PKT(icmp_code), (uint8_t)(r->icmp_code - 1), to);
-	if (r->keep_state && (!r->proto || icmp))
-		test_byte(l, PKT(keep_never), 0, to);
-	return 0;
-}
-
-static bool same_icmp(const struct pf_rule *a, const struct pf_rule *b)
-{
-	return a->icmp_type == b->icmp_type && a->icmp_code == b->icmp_code &&
-	       a->keep_state == b->keep_state && a->proto == b->proto;
-}
-
-static int test_fragment(struct linear *l, const struct pf_rule *r, uint32_t to)
-{
-	if (r->fragment) {
-		pf_code_load(&l->code, BPF_B, BPF_REG_1, R_PKT, PKT(frag));
-		miss(l, pf_code_jump32(&l->code, BPF_JEQ, BPF_REG_1, PF_FRAG_NONE), to);
-	}
-	return 0;
-}
-
-static bool same_fragment(const struct pf_rule *a, const struct pf_rule *b)
-{
-	return a->fragment == b->fragment;
-}
-
-/*
- * What a rule is tested for, in the order of pf_match_rule() of OpenBSD.
- * test: 0, NEVER or a negative errno.  Those without a skip step of their own
- * lead to the next rule; `same` tells whether who has met a's has met b's.
- */
-static const struct criterion {
-	int (*test)(struct linear *l, const struct pf_rule *r, uint32_t to);
-	enum pf_skip skip; /* PF_SKIP_MAX: none */
-	bool (*same)(const struct pf_rule *a, const struct pf_rule *b);
-} criteria[] = {
-	{test_iface, PF_SKIP_IFP, NULL},       {test_dir, PF_SKIP_DIR, NULL},
-	{test_af, PF_SKIP_AF, NULL},	       {test_proto, PF_SKIP_PROTO, NULL},
-	{test_src, PF_SKIP_SRC_ADDR, NULL},    {test_dst, PF_SKIP_DST_ADDR, NULL},
-	{test_whole, PF_SKIP_MAX, same_whole}, {test_tcp_flags, PF_SKIP_MAX, same_tcp_flags},
-	{test_sport, PF_SKIP_SRC_PORT, NULL},  {test_dport, PF_SKIP_DST_PORT, NULL},
-	{test_icmp, PF_SKIP_MAX, same_icmp},   {test_fragment, PF_SKIP_MAX, same_fragment},
-};
-#define CRITERIA (sizeof(criteria) / sizeof(criteria[0]))
-
-/* Where rule `to` can be entered by who has met the first l->met criteria of rule l->nr. */
+/* Where step `to` can be entered by who has met the first l->met criteria of step l->nr. */
 static uint32_t entry_of(const struct linear *l, uint32_t to)
 {
-	const struct pf_rule *a = &pf_filter(l->rs)->v[l->nr], *b = &pf_filter(l->rs)->v[to];
+	const struct pf_rule *a = l->steps.v[l->nr].r, *b = l->steps.v[to].r;
 	uint32_t n = 0;
 
-	if (to >= pf_filter(l->rs)->n)
+	if (to >= l->steps.n || !a || !b)
 		return 0;
-	while (n < l->met &&
-	       (criteria[n].same ? criteria[n].same(a, b) : pf_skip_agrees(criteria[n].skip, a, b)))
+	while (n < l->met && (pf_criteria[n].same ? pf_criteria[n].same(a, b)
+						  : pf_skip_agrees(pf_criteria[n].skip, a, b)))
 		n++;
 	return n;
 }
 
-/* Lands the jumps that enter a rule at a criterion: were there any? */
-static bool land_entry(struct linear *l, uint32_t rule, uint32_t entry)
+/* Lands the jumps that enter a step at a criterion: were there any? */
+static bool land_entry(struct linear *l, uint32_t step, uint32_t entry)
 {
 	size_t kept = 0, had = l->njumps;
 
 	for (size_t i = 0; i < l->njumps; i++) {
-		if (l->jumps[i].to == rule && l->jumps[i].entry == entry)
-			land_here(l, l->jumps[i].insn);
+		if (l->jumps[i].to == step && l->jumps[i].entry == entry)
+			pf_linear_land_here(l, l->jumps[i].insn);
 		else
 			l->jumps[kept++] = l->jumps[i];
 	}
@@ -484,19 +135,19 @@ static bool land_entry(struct linear *l, uint32_t rule, uint32_t entry)
  */
 static int test_rule(struct linear *l, uint32_t nr, bool live)
 {
-	const struct pf_rule *r = &pf_filter(l->rs)->v[nr];
+	const struct pf_step *s = &l->steps.v[nr];
 
-	for (uint32_t i = 0; i <= CRITERIA; i++) {
+	for (uint32_t i = 0; i <= PF_CRITERIA; i++) {
 		enum pf_skip skip;
 		int err;
 
 		l->met = i;
 		live |= land_entry(l, nr, i);
-		if (i == CRITERIA || !live)
+		if (i == PF_CRITERIA || !live)
 			continue;
-		skip = criteria[i].skip;
-		err = criteria[i].test(l, r,
-				       skip == PF_SKIP_MAX ? nr + 1 : l->out->skips[nr].to[skip]);
+		skip = pf_criteria[i].skip;
+		err = pf_criteria[i].test(l, s->r,
+					  skip == PF_SKIP_MAX ? s->next : s->skip.to[skip]);
 		if (err)
 			return err;
 	}
@@ -539,38 +190,133 @@ static bool needs_stubs(const struct linear *l, uint32_t nr)
 	return false;
 }
 
-/* *runs_on: the code before runs into this rule, and then into the next. */
+/* The walk is over: to what stands behind all rules. */
+static void put_finish(struct linear *l, uint32_t nr)
+{
+	count_eval(&l->code, edge(l, nr, l->steps.n));
+	jump_to(l, pf_code_goto(&l->code), l->steps.n, 0);
+}
+
+/* Into the list of `match` rules; a packet that has too many fails. */
+static void put_match(struct linear *l, uint32_t nr)
+{
+	const struct pf_step *s = &l->steps.v[nr];
+	const struct pf_rule_info *info = &l->out->infos[nr];
+	const struct {
+		size_t at;
+		uint32_t value;
+	} words[] = {
+		{offsetof(struct pf_matched, id), info->id},
+		{offsetof(struct pf_matched, nr), info->nr},
+		{offsetof(struct pf_matched, anchor_nr), info->anchor_nr},
+		{offsetof(struct pf_matched, flags), s->r->log ? PF_RULE_LOG : 0},
+	};
+	struct pf_code *c = &l->code;
+	size_t room;
+
+	pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(nmatched));
+	room = pf_code_jump32(c, BPF_JLT, BPF_REG_1, PF_MATCH_MOST);
+	pf_code_store_imm(c, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)l->steps.n + 1);
+	put_finish(l, nr);
+	pf_linear_land_here(l, room);
+	pf_code_alu(c, BPF_MOV, BPF_REG_2, BPF_REG_1);
+	pf_code_alu_imm(c, BPF_MUL, BPF_REG_2, sizeof(struct pf_matched));
+	pf_code_alu(c, BPF_ADD, BPF_REG_2, R_PKT);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		pf_code_store_imm(c, BPF_W, BPF_REG_2, (int)(PKT(matched) + words[i].at),
+				  (int32_t)words[i].value);
+	pf_code_alu_imm(c, BPF_ADD, BPF_REG_1, 1);
+	pf_code_store(c, BPF_W, R_PKT, PKT(nmatched), BPF_REG_1);
+}
+
+/* What a rule does that matches. */
+static int put_actions(struct linear *l, uint32_t nr)
+{
+	const struct pf_step *s = &l->steps.v[nr];
+	const char *tag = pf_rule_ext_of(s->r)->tag;
+	int id = tag ? pf_compile_tag(l->env, tag, s->r, l->err) : 0;
+
+	if (id < 0)
+		return id;
+	if (tag)
+		pf_code_store_imm(&l->code, BPF_H, R_PKT, (int)PKT(tag), id);
+	if (s->call)
+		return 0;
+	if (s->r->action == PF_RULE_ACTION_MATCH)
+		put_match(l, nr);
+	else
+		pf_code_store_imm(&l->code, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)nr);
+	return 0;
+}
+
+static void run_on(struct linear *l, uint32_t nr, bool *runs_on)
+{
+	*runs_on = true;
+	if (nr + 1 < l->steps.n)
+		l->reachable[nr + 1] = true;
+}
+
+/* *runs_on: the code before runs into this step, and then into the next. */
 static int put_rule(struct linear *l, uint32_t nr, bool *runs_on)
 {
-	const struct pf_rule *r = &pf_filter(l->rs)->v[nr];
+	const struct pf_step *s = &l->steps.v[nr];
 	uint32_t entry;
-	int err;
+	int err = test_rule(l, nr, *runs_on);
 
-	l->nr = nr;
-	l->npending = 0;
-	if (!l->out->reachable[nr])
-		return 0;
-	err = test_rule(l, nr, *runs_on);
 	*runs_on = false;
-	if (err < 0)
-		return err;
-	if (err == NEVER) {
+	if (err == PF_LINEAR_NEVER) {
 		put_stubs(l, nr);
 		return 0;
 	}
-	pf_code_store_imm(&l->code, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)nr);
+	if (!err)
+		err = put_actions(l, nr);
+	if (err)
+		return err;
 	entry = entry_of(l, nr + 1);
-	if (r->quick) {
-		count_eval(&l->code, edge(l, nr, (uint32_t)pf_filter(l->rs)->n));
-		jump_to(l, pf_code_goto(&l->code), (uint32_t)pf_filter(l->rs)->n, 0);
-	} else if (entry || needs_stubs(l, nr)) {
+	if (s->r->quick && !s->call)
+		put_finish(l, nr);
+	else if (entry || needs_stubs(l, nr))
 		jump_to(l, pf_code_goto(&l->code), nr + 1, entry);
-	} else {
-		*runs_on = true;
-		if (nr + 1 < pf_filter(l->rs)->n)
-			l->out->reachable[nr + 1] = true;
-	}
+	else
+		run_on(l, nr, runs_on);
 	put_stubs(l, nr);
+	return 0;
+}
+
+/*
+ * The end of an anchor: if its rule is quick, and what has won is in it, the walk
+ * is over.  Steps of this call are between the two, and are walked once.
+ */
+static void put_end(struct linear *l, uint32_t nr, bool *runs_on)
+{
+	const struct pf_step *s = &l->steps.v[nr], *begin = &l->steps.v[s->begin];
+	struct pf_code *c = &l->code;
+	size_t before, behind;
+
+	land_entry(l, nr, 0);
+	if (begin->r->quick) {
+		pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(rule_index));
+		before = pf_code_jump32(c, BPF_JLE, BPF_REG_1, (int32_t)s->begin);
+		behind = pf_code_jump32(c, BPF_JGE, BPF_REG_1, (int32_t)nr);
+		put_finish(l, nr);
+		pf_linear_land_here(l, before);
+		pf_linear_land_here(l, behind);
+	}
+	run_on(l, nr, runs_on);
+}
+
+static int put_step(struct linear *l, uint32_t nr, bool *runs_on)
+{
+	const struct pf_step *s = &l->steps.v[nr];
+
+	l->nr = nr;
+	l->npending = 0;
+	if (!l->reachable[nr])
+		return 0;
+	l->out->reachable[s->rule] = true;
+	if (s->r)
+		return put_rule(l, nr, runs_on);
+	put_end(l, nr, runs_on);
 	return 0;
 }
 
@@ -589,18 +335,16 @@ static void lookup_or_drop(struct linear *l, enum pf_code_map map)
 	ok = pf_code_jump(c, BPF_JNE, BPF_REG_0, 0);
 	pf_code_alu_imm(c, BPF_MOV, BPF_REG_0, VERDICT_DROP);
 	pf_code_exit(c);
-	land_here(l, ok);
+	pf_linear_land_here(l, ok);
 }
 
-/* The mask of the packet's interface into the packet; nothing if no rule names one. */
-static void put_ifmask(struct linear *l)
+/* The mask of the interface whose number is at `ifindex` to `mask`, both in the packet. */
+static void put_ifmask(struct linear *l, size_t ifindex, size_t mask)
 {
 	struct pf_code *c = &l->code;
 	size_t far, near, none;
 
-	if (!l->ifmask_words)
-		return;
-	pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(ifindex));
+	pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, ifindex);
 	pf_code_store(c, BPF_W, BPF_REG_10, (size_t)-4, BPF_REG_1);
 	pf_code_alu(c, BPF_MOV, BPF_REG_2, BPF_REG_10);
 	pf_code_alu_imm(c, BPF_ADD, BPF_REG_2, -4);
@@ -608,18 +352,33 @@ static void put_ifmask(struct linear *l)
 	pf_code_map(c, BPF_REG_1, PF_CODE_IFACES);
 	pf_code_call(c, BPF_FUNC_map_lookup_elem);
 	near = pf_code_goto(c);
-	land_here(l, far);
+	pf_linear_land_here(l, far);
 	pf_code_map(c, BPF_REG_1, PF_CODE_IFACES_FAR);
 	pf_code_call(c, BPF_FUNC_map_lookup_elem);
-	land_here(l, near);
+	pf_linear_land_here(l, near);
 	for (size_t i = 0; i < l->ifmask_words; i++)
-		pf_code_store_imm(c, BPF_W, R_PKT, (int)(PKT(ifmask) + i * 4), 0);
+		pf_code_store_imm(c, BPF_W, R_PKT, (int)(mask + i * 4), 0);
 	none = pf_code_jump(c, BPF_JEQ, BPF_REG_0, 0);
 	for (size_t i = 0; i < l->ifmask_words; i++) {
 		pf_code_load(c, BPF_W, BPF_REG_1, BPF_REG_0, i * 4);
-		pf_code_store(c, BPF_W, R_PKT, PKT(ifmask) + i * 4, BPF_REG_1);
+		pf_code_store(c, BPF_W, R_PKT, mask + i * 4, BPF_REG_1);
 	}
-	land_here(l, none);
+	pf_linear_land_here(l, none);
+}
+
+/* What the packet's numbers begin with: the kernel's, or the tests'. */
+static void put_seed(struct linear *l)
+{
+	struct pf_code *c = &l->code;
+	size_t given;
+
+	pf_code_store_imm(c, BPF_W, BPF_REG_10, -4, 0);
+	lookup_or_drop(l, PF_CODE_CONFIG);
+	pf_code_load(c, BPF_W, BPF_REG_0, BPF_REG_0, offsetof(struct pf_config, random_seed));
+	given = pf_code_jump32(c, BPF_JNE, BPF_REG_0, 0);
+	pf_code_call(c, BPF_FUNC_get_prandom_u32);
+	pf_linear_land_here(l, given);
+	pf_code_store(c, BPF_W, R_PKT, PKT(seed), BPF_REG_0);
 }
 
 static void put_prologue(struct linear *l)
@@ -633,8 +392,13 @@ static void put_prologue(struct linear *l)
 	lookup_or_drop(l, PF_CODE_EVALS);
 	pf_code_alu(c, BPF_MOV, R_EVALS, BPF_REG_0);
 	count_eval(c, 0);
-	put_ifmask(l);
-	pf_code_store_imm(c, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)pf_filter(l->rs)->n);
+	if (l->ifmask_words)
+		put_ifmask(l, PKT(ifindex), PKT(ifmask));
+	if (l->out->received)
+		put_ifmask(l, PKT(rcv_ifindex), PKT(rcvmask));
+	if (l->out->random)
+		put_seed(l);
+	pf_code_store_imm(c, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)l->steps.n);
 }
 
 static void put_epilogue(struct linear *l)
@@ -642,7 +406,7 @@ static void put_epilogue(struct linear *l)
 	struct pf_code *c = &l->code;
 	size_t none;
 
-	land_entry(l, (uint32_t)pf_filter(l->rs)->n, 0);
+	land_entry(l, l->steps.n, 0);
 	pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(rule_index));
 	pf_code_store(c, BPF_W, BPF_REG_10, (size_t)-4, BPF_REG_1);
 	lookup_or_drop(l, PF_CODE_INFOS);
@@ -664,7 +428,7 @@ static void put_epilogue(struct linear *l)
 	pf_code_load(c, BPF_DW, BPF_REG_1, BPF_REG_0, 0);
 	pf_code_alu_imm(c, BPF_ADD, BPF_REG_1, 1);
 	pf_code_store(c, BPF_DW, BPF_REG_0, 0, BPF_REG_1);
-	land_here(l, none);
+	pf_linear_land_here(l, none);
 	pf_code_alu_imm(c, BPF_MOV, BPF_REG_0, VERDICT_DROP);
 	pf_code_exit(c);
 }
@@ -697,10 +461,10 @@ static int put_all(struct linear *l)
 	int err;
 
 	put_prologue(l);
-	if (pf_filter(l->rs)->n)
-		l->out->reachable[0] = true;
-	for (uint32_t i = 0; i < pf_filter(l->rs)->n; i++) {
-		err = put_rule(l, i, &runs_on);
+	if (l->steps.n)
+		l->reachable[0] = true;
+	for (uint32_t i = 0; i < l->steps.n; i++) {
+		err = put_step(l, i, &runs_on);
 		if (err)
 			return err;
 	}
@@ -719,19 +483,70 @@ static int put_all(struct linear *l)
 	return l->code.failed ? -ENOMEM : 0;
 }
 
-int pf_emit_linear(const struct pf_ruleset *rs, const struct pf_compile_env *env,
+/* The information of each step, and which rule it is of. */
+static int fill_steps(struct linear *l)
+{
+	struct pf_compiled *o = l->out;
+	uint32_t n = l->steps.n;
+
+	l->reachable = calloc((size_t)n + 1, sizeof(*l->reachable));
+	o->step_rules = calloc((size_t)n + 1, sizeof(*o->step_rules));
+	if (!l->reachable || !o->step_rules || pf_infos_new(o, n))
+		return -ENOMEM;
+	o->nsteps = n;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct pf_step *s = &l->steps.v[i];
+
+		o->step_rules[i] = s->r ? s->rule : PF_POLICY_NONE;
+		o->infos[i] = pf_rule_info_of(l->policy, l->env, s->rule);
+		if (s->anchor == PF_STEP_NONE)
+			continue;
+		/* an anchor's steps come before those in it */
+		o->infos[i].anchor = o->infos[s->anchor].id;
+		o->infos[i].anchor_nr = o->infos[s->anchor].nr;
+	}
+	return 0;
+}
+
+/* What a failed attempt leaves would be taken for emitter B's. */
+static void give_up(struct linear *l)
+{
+	struct pf_compiled *o = l->out;
+
+	pf_code_free(&l->code);
+	free(o->step_rules);
+	free(o->infos);
+	free(o->edges);
+	o->step_rules = NULL;
+	o->infos = NULL;
+	o->edges = NULL;
+	o->nsteps = o->ninfos = o->nedges = 0;
+	memset(o->reachable, 0, o->nrules * sizeof(*o->reachable));
+}
+
+int pf_emit_linear(const struct pf_policy *p, const struct pf_compile_env *env,
 		   struct pf_compiled *out, struct pf_compile_error *err)
 {
-	struct linear l = {.rs = rs, .env = env, .out = out, .err = err};
+	struct linear l = {.policy = p, .env = env, .out = out, .err = err};
 	int r;
 
 	l.ifmask_words = (out->nifaces + 31) / 32;
-	if (pf_filter(rs)->n > MAX_RULES)
-		return too_big(&l, "rules", pf_filter(rs)->n, MAX_RULES);
-	r = put_all(&l);
+	if (p->nrules > MAX_RULES)
+		return too_big(&l, "rules", p->nrules, MAX_RULES);
+	r = pf_steps_make(p, MAX_STEPS, &l.steps);
+	if (r == -E2BIG)
+		snprintf(err->text, sizeof(err->text),
+			 "the anchors call each other too often: more than %d rules to look at",
+			 MAX_STEPS);
+	if (!r)
+		r = fill_steps(&l);
+	if (!r)
+		r = put_all(&l);
 	free(l.jumps);
+	free(l.reachable);
+	pf_steps_free(&l.steps);
 	if (r) {
-		pf_code_free(&l.code);
+		give_up(&l);
 		return r;
 	}
 	out->emitter = PF_EMITTER_LINEAR;

@@ -33,6 +33,8 @@ static bool same_host(const struct pf_rule_host *a, const struct pf_rule_host *b
 		return strcmp(a->table, b->table) == 0;
 	case PF_HOST_PREFIX:
 		return a->af == b->af && a->bits == b->bits && pf_ip_equal(&a->ip, &b->ip);
+	case PF_HOST_RANGE:
+		return a->af == b->af && pf_ip_equal(&a->ip, &b->ip) && pf_ip_equal(a->hi, b->hi);
 	default:
 		return false;
 	}
@@ -75,15 +77,13 @@ bool pf_skip_agrees(enum pf_skip what, const struct pf_rule *a, const struct pf_
 	return false;
 }
 
-void pf_skips_compute(const struct pf_ruleset *rs, struct pf_skips *skips)
+void pf_skips_compute(const struct pf_rule_list *l, struct pf_skips *skips)
 {
-	for (size_t i = pf_filter(rs)->n; i-- > 0;) {
+	for (size_t i = l->n; i-- > 0;) {
 		for (int what = 0; what < PF_SKIP_MAX; what++) {
 			uint32_t to = (uint32_t)i + 1;
 
-			if (to < pf_filter(rs)->n &&
-			    pf_skip_agrees((enum pf_skip)what, &pf_filter(rs)->v[i],
-					   &pf_filter(rs)->v[to]))
+			if (to < l->n && pf_skip_agrees((enum pf_skip)what, &l->v[i], &l->v[to]))
 				to = skips[to].to[what];
 			skips[i].to[what] = to;
 		}

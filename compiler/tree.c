@@ -32,7 +32,7 @@
 #define SPECIFIC6      16
 
 struct builder {
-	const struct pf_ruleset *rs;
+	const struct pf_policy *p;
 	struct pf_tree *tree;
 	struct pf_tree_box *boxes;
 	uint32_t *cuts; /* SAMPLE of both ends */
@@ -105,12 +105,18 @@ static bool is_sure(const struct builder *b, uint32_t rule, const struct region 
 	return b->boxes[rule].sure && covers(&b->boxes[rule], at);
 }
 
+/* An anchor's `quick` speaks when its rules have been walked. */
+static bool ends_walk(const struct pf_rule *r)
+{
+	return r->quick && !pf_rule_ext_of(r)->anchor;
+}
+
 /* What stands behind a quick rule that matches all of the region is never looked at. */
 static size_t cut_behind_quick(const struct builder *b, const uint32_t *v, size_t n,
 			       const struct region *at)
 {
 	for (size_t i = 0; i < n; i++)
-		if (pf_filter(b->rs)->v[v[i]].quick && is_sure(b, v[i], at))
+		if (ends_walk(b->p->rules[v[i]]) && is_sure(b, v[i], at))
 			return i + 1;
 	return n;
 }
@@ -289,19 +295,21 @@ static const struct region everything = {
 	       [PF_TREE_ICMP] = UINT16_MAX},
 };
 
-static void build_group(struct builder *b, int family, int group)
+static void build_group(struct builder *b, const struct pf_policy_set *set, int family, int group,
+			uint32_t *root_out)
 {
 	static const uint8_t afs[2] = {PF_FAMILY_INET, PF_FAMILY_INET6};
-	const struct pf_rule_list *l = pf_filter(b->rs);
-	uint32_t *v = malloc((l->n + 1) * sizeof(*v)), root;
+	uint32_t *v = malloc(((size_t)set->n + 1) * sizeof(*v)), root;
 	struct region at = everything;
 	size_t n = 0;
 
-	b->tree->roots[family][group] = PF_TREE_NONE;
-	for (size_t i = 0; v && i < l->n; i++)
-		if ((!l->v[i].af || l->v[i].af == afs[family]) && group_of(&l->v[i]) == group &&
-		    !b->boxes[i].empty)
-			v[n++] = (uint32_t)i;
+	*root_out = PF_TREE_NONE;
+	for (uint32_t i = set->first; v && i < set->first + set->n; i++) {
+		const struct pf_rule *r = b->p->rules[i];
+
+		if ((!r->af || r->af == afs[family]) && group_of(r) == group && !b->boxes[i].empty)
+			v[n++] = i;
+	}
 	if (!v)
 		b->failed = true;
 	if (n) {
@@ -309,49 +317,83 @@ static void build_group(struct builder *b, int family, int group)
 		root = new_nodes(b, 1);
 		if (!b->failed)
 			build(b, root, v, n, &at, 0);
-		b->tree->roots[family][group] = root;
+		*root_out = root;
 	}
 	free(v);
+}
+
+static void build_set(struct builder *b, uint32_t set)
+{
+	struct pf_tree_set *out = &b->tree->sets[set];
+
+	for (int family = 0; family < 2; family++)
+		for (int group = 0; group < PF_TREE_GROUPS; group++)
+			build_group(b, &b->p->sets[set], family, group, &out->root[family][group]);
 }
 
 static int fill_rules(struct builder *b, const struct pf_compile_env *env, struct pf_compiled *out,
 		      struct pf_compile_error *err)
 {
-	size_t n = pf_filter(b->rs)->n;
+	uint32_t n = b->p->nrules;
 
-	b->tree->rules = calloc(n + 1, sizeof(*b->tree->rules));
-	b->boxes = calloc(n + 1, sizeof(*b->boxes));
+	b->tree->rules = calloc((size_t)n + 1, sizeof(*b->tree->rules));
+	b->boxes = calloc((size_t)n + 1, sizeof(*b->boxes));
 	b->cuts = calloc((size_t)2 * SAMPLE + 2, sizeof(*b->cuts));
-	if (!b->tree->rules || !b->boxes || !b->cuts)
+	if (!b->tree->rules || !b->boxes || !b->cuts || pf_infos_new(out, n))
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		const struct pf_rule *r = &pf_filter(b->rs)->v[i];
+	for (uint32_t i = 0; i < n; i++) {
+		const struct pf_rule *r = b->p->rules[i];
 		int e = pf_tree_rule_fill(r, env, out, &b->tree->rules[i], err);
 
 		if (e)
 			return e;
 		pf_tree_box_fill(r, &b->tree->rules[i], &b->boxes[i]);
 		out->reachable[i] = !b->boxes[i].empty;
+		out->infos[i] = pf_rule_info_of(b->p, env, i);
 	}
 	return 0;
 }
 
-int pf_emit_tree(const struct pf_ruleset *rs, const struct pf_compile_env *env,
+/* Where anchors lead. */
+static int fill_calls(struct builder *b)
+{
+	const struct pf_policy *p = b->p;
+	struct pf_tree *t = b->tree;
+
+	t->sets = calloc(p->nsets + 1, sizeof(*t->sets));
+	t->calls = calloc(p->ncalls + 1, sizeof(*t->calls));
+	t->callees = calloc(p->ncallees + 1, sizeof(*t->callees));
+	if (!t->sets || !t->calls || !t->callees)
+		return -ENOMEM;
+	t->nsets = p->nsets;
+	t->ncalls = p->ncalls;
+	t->ncallees = p->ncallees;
+	for (size_t i = 0; i < p->ncalls; i++) {
+		t->calls[i] = (struct pf_tree_call){.first = p->calls[i].first, .n = p->calls[i].n};
+		t->rules[p->calls[i].rule].call = (uint32_t)i;
+	}
+	for (size_t i = 0; i < p->ncallees; i++)
+		t->callees[i].set = p->callees[i];
+	return 0;
+}
+
+int pf_emit_tree(const struct pf_policy *p, const struct pf_compile_env *env,
 		 struct pf_compiled *out, struct pf_compile_error *err)
 {
-	struct builder b = {.rs = rs, .tree = &out->tree};
+	struct builder b = {.p = p, .tree = &out->tree};
 	int e = 0;
 
-	if (pf_filter(rs)->n > MAX_TREE_RULES) {
+	if (p->nrules > MAX_TREE_RULES) {
 		snprintf(err->text, sizeof(err->text),
-			 "the ruleset has %zu rules after expansion; at most %d fit",
-			 pf_filter(rs)->n, MAX_TREE_RULES);
+			 "the ruleset has %u rules after expansion; at most %d fit", p->nrules,
+			 MAX_TREE_RULES);
 		return -E2BIG;
 	}
 	e = fill_rules(&b, env, out, err);
-	for (int family = 0; family < 2 && !e; family++)
-		for (int group = 0; group < PF_TREE_GROUPS; group++)
-			build_group(&b, family, group);
+	if (!e)
+		e = fill_calls(&b);
+	for (uint32_t s = 0; s < p->nsets && !e; s++)
+		build_set(&b, s);
 	free(b.boxes);
 	free(b.cuts);
 	if (!e && b.failed)

@@ -6,7 +6,7 @@
 #include "compiler.h"
 
 /* Fills out->tree and out->emitter; errors as those of pf_ruleset_compile(). */
-int pf_emit_tree(const struct pf_ruleset *rs, const struct pf_compile_env *env,
+int pf_emit_tree(const struct pf_policy *p, const struct pf_compile_env *env,
 		 struct pf_compiled *out, struct pf_compile_error *err);
 
 /* The rule as the tree's program reads it. */

@@ -91,8 +91,7 @@ static void fill_ports(const struct pf_rule *r, struct pf_tree_rule *t)
 struct side {
 	uint32_t *word0, *word0_mask;
 	struct pf_addr *addr, *mask;
-	uint32_t *table;
-	uint32_t words, not, in_table;
+	uint32_t words, not, in_table, in_range;
 };
 
 static int fill_host(const struct pf_rule *r, const struct pf_rule_host *h,
@@ -129,8 +128,13 @@ static int fill_host(const struct pf_rule *r, const struct pf_rule_host *h,
 			snprintf(err->text, sizeof(err->text), "table <%s> has no place", h->table);
 			return -EINVAL;
 		}
-		*s->table = (uint32_t)slot;
+		s->addr->w[0] = (uint32_t)slot;
 		*tests |= s->in_table;
+		return 0;
+	case PF_HOST_RANGE:
+		memcpy(s->addr, h->ip.b, sizeof(*s->addr));
+		memcpy(s->mask, h->hi->b, sizeof(*s->mask));
+		*tests |= s->in_range;
 		return 0;
 	default:
 		return -EINVAL;
@@ -140,10 +144,22 @@ static int fill_host(const struct pf_rule *r, const struct pf_rule_host *h,
 static int fill_hosts(const struct pf_rule *r, const struct pf_compile_env *env,
 		      struct pf_tree_rule *t, struct pf_compile_error *err)
 {
-	const struct side src = {&t->src0,	&t->src0_mask, &t->src,		&t->src_mask,
-				 &t->src_table, PF_TEST_SRC,   PF_TEST_SRC_NOT, PF_TEST_SRC_TABLE};
-	const struct side dst = {&t->dst0,	&t->dst0_mask, &t->dst,		&t->dst_mask,
-				 &t->dst_table, PF_TEST_DST,   PF_TEST_DST_NOT, PF_TEST_DST_TABLE};
+	const struct side src = {.word0 = &t->src0,
+				 .word0_mask = &t->src0_mask,
+				 .addr = &t->src,
+				 .mask = &t->src_mask,
+				 .words = PF_TEST_SRC,
+				 .not = PF_TEST_SRC_NOT,
+				 .in_table = PF_TEST_SRC_TABLE,
+				 .in_range = PF_TEST_SRC_RANGE};
+	const struct side dst = {.word0 = &t->dst0,
+				 .word0_mask = &t->dst0_mask,
+				 .addr = &t->dst,
+				 .mask = &t->dst_mask,
+				 .words = PF_TEST_DST,
+				 .not = PF_TEST_DST_NOT,
+				 .in_table = PF_TEST_DST_TABLE,
+				 .in_range = PF_TEST_DST_RANGE};
 	int e = fill_host(r, &r->src, env, &src, &t->tests, err);
 
 	return e ? e : fill_host(r, &r->dst, env, &dst, &t->tests, err);
@@ -180,35 +196,83 @@ static void fill_tests(const struct pf_rule *r, struct pf_tree_rule *t)
 	}
 }
 
-static int iface_bit(const struct pf_compiled *c, const char *name)
+static int fill_iface(const struct pf_compiled *c, const char *name, bool not, uint32_t asked,
+		      uint32_t denied, uint16_t *bit, uint32_t *tests)
 {
-	for (size_t i = 0; i < c->nifaces; i++)
-		if (strcmp(c->ifaces[i], name) == 0)
-			return (int)i;
-	return -ENOENT;
+	int b = name ? pf_iface_bit(c, name) : 0;
+
+	if (!name)
+		return 0;
+	if (b < 0)
+		return b;
+	*bit = (uint16_t)b;
+	*tests |= asked | (not ? denied : 0);
+	return 0;
+}
+
+static int fill_tags(const struct pf_rule *r, const struct pf_compile_env *env,
+		     struct pf_tree_rule *t, struct pf_compile_error *err)
+{
+	const struct pf_rule_ext *x = pf_rule_ext_of(r);
+	int id;
+
+	if (x->tag) {
+		id = pf_compile_tag(env, x->tag, r, err);
+		if (id < 0)
+			return id;
+		t->tag = (uint16_t)id;
+	}
+	if (x->tagged) {
+		id = pf_compile_tag(env, x->tagged, r, err);
+		if (id < 0)
+			return id;
+		t->tagged = (uint16_t)id;
+		t->tests |= PF_TEST_TAG | (x->tagged_not ? PF_TEST_TAG_NOT : 0);
+	}
+	return 0;
+}
+
+static int fill_ext(const struct pf_rule *r, const struct pf_compile_env *env,
+		    const struct pf_compiled *c, struct pf_tree_rule *t,
+		    struct pf_compile_error *err)
+{
+	const struct pf_rule_ext *x = pf_rule_ext_of(r);
+
+	if (x->tos_given) {
+		t->tos = x->tos;
+		t->tests |= PF_TEST_TOS;
+	}
+	if (x->prob) {
+		t->prob = x->prob;
+		t->tests |= PF_TEST_PROB;
+	}
+	if (fill_iface(c, x->received_on, x->received_not, PF_TEST_RCV, PF_TEST_RCV_NOT, &t->rcvbit,
+		       &t->tests))
+		return -ENOENT;
+	return fill_tags(r, env, t, err);
 }
 
 int pf_tree_rule_fill(const struct pf_rule *r, const struct pf_compile_env *env,
 		      const struct pf_compiled *c, struct pf_tree_rule *out,
 		      struct pf_compile_error *err)
 {
-	struct pf_tree_rule t = {.quick = r->quick};
+	const enum pf_tree_kind kind = pf_rule_ext_of(r)->anchor	   ? PF_TREE_ANCHOR
+				       : r->action == PF_RULE_ACTION_MATCH ? PF_TREE_MATCH
+									   : PF_TREE_VERDICT;
+	struct pf_tree_rule t = {.kind_quick = (uint8_t)(kind << 1 | r->quick)};
 	int e;
 
 	fill_head(r, &t);
 	fill_ports(r, &t);
 	fill_tests(r, &t);
 	e = fill_hosts(r, env, &t, err);
+	if (!e)
+		e = fill_iface(c, r->ifname, r->ifnot, PF_TEST_IFACE, PF_TEST_IFACE_NOT, &t.ifbit,
+			       &t.tests);
+	if (!e)
+		e = fill_ext(r, env, c, &t, err);
 	if (e)
 		return e;
-	if (r->ifname) {
-		int bit = iface_bit(c, r->ifname);
-
-		if (bit < 0)
-			return bit;
-		t.ifbit = (uint16_t)bit;
-		t.tests |= PF_TEST_IFACE | (r->ifnot ? PF_TEST_IFACE_NOT : 0);
-	}
 	*out = t;
 	return 0;
 }
@@ -221,10 +285,26 @@ static void limit(struct pf_tree_box *b, int field, uint32_t lo, uint32_t hi)
 	b->hi[field] = hi;
 }
 
+/* Down to the first word in which the two ends differ; what is behind it is not limited. */
+static void limit_range(struct pf_tree_box *b, int field, const struct pf_rule_host *h)
+{
+	for (int i = 0; i < (h->af == PF_FAMILY_INET ? 1 : 4); i++) {
+		uint32_t lo, hi;
+
+		memcpy(&lo, h->ip.b + 4 * i, sizeof(lo));
+		memcpy(&hi, h->hi->b + 4 * i, sizeof(hi));
+		limit(b, field + i, ntohl(lo), ntohl(hi));
+		if (lo != hi)
+			return;
+	}
+}
+
 static void limit_host(struct pf_tree_box *b, int field, const struct pf_rule_host *h)
 {
 	struct pf_ip mask;
 
+	if (h->type == PF_HOST_RANGE && !h->neg)
+		limit_range(b, field, h);
 	if (h->type != PF_HOST_PREFIX || h->neg)
 		return;
 	memset(&mask, 0xff, sizeof(mask));
@@ -238,12 +318,20 @@ static void limit_host(struct pf_tree_box *b, int field, const struct pf_rule_ho
 	}
 }
 
+/* Of the other family, the words that follow the first may differ. */
+static bool boxed_range(const struct pf_rule_host *h)
+{
+	return h->type == PF_HOST_RANGE && !h->neg && h->af == PF_FAMILY_INET;
+}
+
 /* Is all that the rule tests in the box? */
 static bool is_sure(const struct pf_rule *r, const struct pf_tree_rule *t)
 {
 	const uint32_t boxed =
 		(r->ifname && !r->ifnot && pf_iface_own_name(r->ifname) ? PF_TEST_IFACE : 0) |
-		(r->src.neg ? 0 : PF_TEST_SRC) | (r->dst.neg ? 0 : PF_TEST_DST);
+		(r->src.neg ? 0 : PF_TEST_SRC) | (r->dst.neg ? 0 : PF_TEST_DST) |
+		(boxed_range(&r->src) ? PF_TEST_SRC_RANGE : 0) |
+		(boxed_range(&r->dst) ? PF_TEST_DST_RANGE : 0);
 
 	return !(t->tests & ~boxed) && !r->flagset;
 }

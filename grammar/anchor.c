@@ -3,40 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "check.h"
 #include "parser.h"
 #include "words.h"
-
-/* "a/b/c", "/a", "../a", "a" and a star: NULL if it is good. */
-const char *pf_anchor_path_error(const char *path, bool star_ok)
-{
-	size_t len = strlen(path);
-	const char *c = path;
-
-	if (!len)
-		return "an anchor's name must not be empty";
-	if (len >= PF_ANCHOR_SIZE)
-		return "the anchor's name is too long";
-	if (*path == '_' || strstr(path, "/_"))
-		return "anchor names that begin with '_' are reserved";
-	if (strpbrk(path, "\"\\\n\t"))
-		return "an anchor's name cannot hold quotes, backslashes or control characters";
-	while (*c == '/')
-		c++;
-	while (*c) {
-		size_t n = strcspn(c, "/");
-
-		if (n >= PF_ANCHOR_NAME_SIZE)
-			return "a part of the anchor's name is too long";
-		if (n == 1 && *c == '*' && (!star_ok || c[1] || c == path))
-			return "'*' stands at the end of a path, behind a '/'";
-		if (!n)
-			return "a part of the anchor's name is empty";
-		c += n;
-		if (*c == '/' && !*++c)
-			return "the anchor's name ends in '/'";
-	}
-	return NULL;
-}
 
 static const char *anchor_name(struct pf_parser *p, bool star_ok, struct pf_loc *loc)
 {
@@ -171,8 +140,9 @@ void pf_anchor_statement(struct pf_parser *p, const struct pf_loc *loc, enum pf_
 		return;
 	}
 	pf_rule_begin(p, loc, action);
-	pf_unenforced(p, loc, "anchor");
 	p->stmt.old = action != PF_RULE_ACTION_PASS;
+	if (p->stmt.old)
+		pf_unenforced(p, loc, "an anchor of the old dialect");
 	name = anchor_name(p, true, &name_loc);
 	a->path = pf_keep(p, name);
 	if (p->stmt.old)

@@ -2,6 +2,8 @@
 /* pf.conf(5)'s restrictions on single rules, after their lists have been multiplied. */
 #include "check.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "names.h"
@@ -197,6 +199,26 @@ const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part)
 	}
 }
 
+/* What is left when that which is built is taken away must be nothing. */
+bool pf_rule_ext_enforced(const struct pf_rule *r)
+{
+	struct pf_rule_ext rest;
+
+	if (!r->x)
+		return true;
+	memcpy(&rest, r->x, sizeof(rest)); /* with what lies between the members */
+	rest.anchor = NULL;
+	rest.received_on = NULL;
+	rest.received_not = false;
+	rest.tos_given = false;
+	rest.tos = 0;
+	rest.tagged = NULL;
+	rest.tagged_not = false;
+	rest.tag = NULL;
+	rest.prob = 0;
+	return memcmp((const char *)&rest, (const char *)&pf_rule_ext_none, sizeof(rest)) == 0;
+}
+
 bool pf_name_ok(const char *name, size_t size)
 {
 	size_t len = strnlen(name, size);
@@ -210,4 +232,57 @@ bool pf_name_ok(const char *name, size_t size)
 			return false;
 	}
 	return true;
+}
+
+const char *pf_anchor_path_error(const char *path, bool star_ok)
+{
+	size_t len = strlen(path);
+	const char *c = path;
+
+	if (!len)
+		return "an anchor's name must not be empty";
+	if (len >= PF_ANCHOR_SIZE)
+		return "the anchor's name is too long";
+	if (*path == '_' || strstr(path, "/_"))
+		return "anchor names that begin with '_' are reserved";
+	if (strpbrk(path, "\"\\\n\t"))
+		return "an anchor's name cannot hold quotes, backslashes or control characters";
+	while (*c == '/')
+		c++;
+	while (*c) {
+		size_t n = strcspn(c, "/");
+
+		if (n >= PF_ANCHOR_NAME_SIZE)
+			return "a part of the anchor's name is too long";
+		if (n == 1 && *c == '*' && (!star_ok || c[1] || c == path))
+			return "'*' stands at the end of a path, behind a '/'";
+		if (!n)
+			return "a part of the anchor's name is empty";
+		c += n;
+		if (*c == '/' && !*++c)
+			return "the anchor's name ends in '/'";
+	}
+	return NULL;
+}
+
+char *pf_anchor_path_resolve(const char *from, const char *path)
+{
+	char *out = strdup(*path == '/' ? "" : from), *longer, *bar;
+
+	while (out && *path) {
+		size_t len = strcspn(path, "/");
+
+		if (len == 2 && strncmp(path, "..", 2) == 0) {
+			bar = strrchr(out, '/');
+			*(bar ? bar : out) = '\0';
+		} else if (len) {
+			if (asprintf(&longer, "%s%s%.*s", out, *out ? "/" : "", (int)len, path) < 0)
+				longer = NULL;
+			free(out);
+			out = longer;
+		}
+		path += len;
+		path += *path == '/';
+	}
+	return out;
 }

@@ -29,9 +29,24 @@ enum pf_rule_part {
 const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part);
 
 /*
+ * Does the datapath do all that the rule's rarer parts say?  The parser has told the
+ * user already; this is for what must not be passed on without it being noticed.
+ */
+bool pf_rule_ext_enforced(const struct pf_rule *r);
+
+/*
  * Names that can be printed and parsed back: no quotes, backslashes, control characters
  * or blanks.
  */
 bool pf_name_ok(const char *name, size_t size);
+
+/* "a/b/c", "/a", "../a", "a" and, if it may be, a star at the end: NULL if it is good. */
+const char *pf_anchor_path_error(const char *path, bool star_ok);
+
+/*
+ * Where a call of `path`, without a star, leads from the ruleset at `from`: a path from the
+ * main ruleset without "/" at its ends, for the caller to free; NULL: no memory.
+ */
+char *pf_anchor_path_resolve(const char *from, const char *path);
 
 #endif /* PF_GRAMMAR_CHECK_H */

@@ -643,15 +643,75 @@ static void multiply(struct expansion *e)
 #undef END
 }
 
+/* --- why nothing is left --- */
+
+static const char *family_name(uint8_t af)
+{
+	return af == PF_FAMILY_INET ? "IPv4" : "IPv6";
+}
+
+/* As it was written, or as it is printed. */
+static const char *host_text(struct pf_parser *p, const struct pf_node_host *n)
+{
+	char ip[PF_IP_STRLEN], hi[PF_IP_STRLEN];
+
+	if (n->name || (n->host.type != PF_HOST_PREFIX && n->host.type != PF_HOST_RANGE))
+		return n->name;
+	pf_ip_format((enum pf_family)n->host.af, &n->host.ip,
+		     n->host.type == PF_HOST_RANGE ? 128 : n->host.bits, ip, sizeof(ip));
+	if (n->host.type != PF_HOST_RANGE)
+		return pf_stmt_printf(p, "%s", ip);
+	pf_ip_format((enum pf_family)n->host.af, n->host.hi, 128, hi, sizeof(hi));
+	return pf_stmt_printf(p, "%s - %s", ip, hi);
+}
+
+/* None of the list has the family: says so of the first one; NULL if that is not it. */
+static const char *lacks_family(struct pf_parser *p, const pf_host_list *list, uint8_t af)
+{
+	const char *text = list->first ? host_text(p, list->first) : NULL;
+
+	for (const struct pf_node_host *n = list->first; n; n = n->next)
+		if (!families_differ(af, n->host.af))
+			return NULL;
+	if (!list->first)
+		return NULL;
+	return pf_stmt_printf(
+		p, list->first->from_name ? "%s has no %s address" : "%s is no %s address", text,
+		family_name(af));
+}
+
+static const char *why_none(const struct expansion *e)
+{
+	const struct pf_stmt_rule *s = &e->p->stmt;
+	const struct pf_node_host *n;
+	const char *why = lacks_family(e->p, &s->src, e->af);
+
+	if (!why)
+		why = lacks_family(e->p, &s->dst, e->af);
+	if (why)
+		return why;
+	/* the families fit: it is the interface of a link-local address */
+	for (n = s->src.first; n && !n->scope; n = n->next)
+		;
+	for (n = n ? n : s->dst.first; n && !n->scope; n = n->next)
+		;
+	return n ? pf_stmt_printf(e->p, "%s is an address at %s only", host_text(e->p, n), n->scope)
+		 : NULL;
+}
+
 void pf_expand_rule(struct pf_parser *p)
 {
+	const char *why;
 	struct expansion e = {.p = p, .af = statement_family(&p->stmt)};
 	unsigned int before = p->result.errors;
 
-	if (!tcp_apply(p))
+	if (!tcp_apply(p) || p->stmt.bad_host)
 		return;
 	keep_strings(p);
 	multiply(&e);
-	if (!e.added && !p->nomem && p->result.errors == before)
-		pf_error(p, &p->stmt.loc, "rule expands to no valid combination");
+	if (e.added || p->nomem || p->result.errors != before)
+		return;
+	why = why_none(&e);
+	pf_error(p, &p->stmt.loc, "rule expands to no valid combination%s%s", why ? ": " : "",
+		 why ? why : "");
 }

@@ -252,8 +252,6 @@ void pf_filter_statement(struct pf_parser *p, const struct pf_loc *loc, enum pf_
 	pf_rule_begin(p, loc, action);
 	if (action == PF_RULE_ACTION_BLOCK)
 		block_kind(p);
-	if (action == PF_RULE_ACTION_MATCH)
-		pf_unenforced(p, loc, "match");
 	pf_rule_direction(p);
 	log_quick(p);
 	pf_rule_interface(p);

@@ -57,43 +57,50 @@ struct if_ctx {
 	unsigned int modifiers;
 	long long bits;
 	pf_host_list *list;
+	const char *text;
 	bool lo0; /* lo was called so */
 };
 
 static void add_ifaddr(void *ctx, const struct pf_ifaddr *a)
 {
 	const struct if_ctx *c = ctx;
-	const struct pf_ip *ip = &a->ip;
 	struct pf_node_host *n;
-	long long bits = c->bits;
+	unsigned int bits;
+	struct pf_ip ip;
 
-	if (c->modifiers & PF_HOST_BROADCAST)
-		ip = &a->broadcast;
-	if (c->modifiers & PF_HOST_PEER)
-		ip = &a->peer;
-	if (c->modifiers & PF_HOST_NETWORK) {
-		ip = &a->net;
-		bits = a->bits;
-	}
 	/* a prefix length that is for the interface's other addresses */
-	if (bits > (long long)pf_family_bits((enum pf_family)a->af) && bits <= 128)
+	if (!pf_ifaddr_pick(a, c->modifiers, c->bits, &ip, &bits))
 		return;
-	if (!bits_ok(c->p, c->loc, (enum pf_family)a->af, bits))
-		return;
-	n = add_prefix(c->p, c->loc, (enum pf_family)a->af, ip, bits, c->list);
+	n = add_prefix(c->p, c->loc, (enum pf_family)a->af, &ip, bits, c->list);
 	if (!n)
 		return;
 	n->from_name = true;
+	n->name = c->text;
 	/* the address means something there only; see inet6(4) */
 	if (a->linklocal)
 		n->scope = strcmp(a->ifname, "lo") == 0 && c->lo0 ? "lo0" : a->ifname;
+}
+
+/* Whether or not it is there; false after an error. */
+static bool modifiers_ok(struct pf_parser *p, const struct pf_loc *loc, const char *text,
+			 unsigned int modifiers, long long bits)
+{
+	if (!pf_if_modifiers_ok(modifiers)) {
+		pf_error(p, loc, "illegal combination of interface modifiers");
+		return false;
+	}
+	if (modifiers & (PF_HOST_NETWORK | PF_HOST_BROADCAST) && bits >= 0) {
+		pf_error(p, loc, "%s has its prefix length from the interface", text);
+		return false;
+	}
+	return true;
 }
 
 /* True if the text names an interface, group or self: its addresses are in the list. */
 static bool interface(struct pf_parser *p, const struct pf_loc *loc, const char *text,
 		      long long bits, pf_host_list *list)
 {
-	struct if_ctx c = {p, loc, 0, bits, list, false};
+	struct if_ctx c = {p, loc, 0, bits, list, text, false};
 	const unsigned int errors = p->result.errors;
 	const void *before = list->last;
 	const char *name;
@@ -106,14 +113,8 @@ static bool interface(struct pf_parser *p, const struct pf_loc *loc, const char 
 		return false;
 	if (!self && (strlen(name) >= PF_IFNAME_SIZE || pf_if_lookup(p, name) == PF_IF_UNKNOWN))
 		return false;
-	if ((c.modifiers & MODES) & ((c.modifiers & MODES) - 1)) {
-		pf_error(p, loc, "illegal combination of interface modifiers");
+	if (!modifiers_ok(p, loc, text, c.modifiers, bits))
 		return true;
-	}
-	if (c.modifiers & (PF_HOST_NETWORK | PF_HOST_BROADCAST) && bits >= 0) {
-		pf_error(p, loc, "%s has its prefix length from the interface", text);
-		return true;
-	}
 	c.lo0 = strcmp(name, "lo0") == 0;
 	pf_if_addrs(p, self ? NULL : name, c.modifiers, add_ifaddr, &c);
 	if (list->last == before && p->result.errors == errors && bits > 32)
@@ -141,6 +142,7 @@ static void resolve(struct pf_parser *p, const struct pf_loc *loc, const char *t
 	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *res = NULL;
 	bool first_only = first_address(text), got[2] = {false, false};
+	const void *before = list->last;
 	const char *name = first_only ? pf_stmt_strndup(p, text, strlen(text) - 2) : text;
 	const char *meant;
 	int err;
@@ -171,23 +173,34 @@ static void resolve(struct pf_parser *p, const struct pf_loc *loc, const char *t
 			       16);
 		else
 			continue;
-		if ((first_only && got[a->ai_family == AF_INET6]) || !bits_ok(p, loc, af, bits))
+		if ((first_only && got[a->ai_family == AF_INET6]) ||
+		    bits > (long long)pf_family_bits(af))
 			continue;
 		got[a->ai_family == AF_INET6] = true;
 		n = add_prefix(p, loc, af, &ip, bits, list);
-		if (n)
-			n->from_name = true;
+		if (!n)
+			break;
+		n->from_name = true;
+		n->name = text;
 	}
 	freeaddrinfo(res);
+	/* for none of them */
+	if (list->last == before && !p->nomem)
+		bits_ok(p, loc, bits > 128 ? PF_FAMILY_INET6 : PF_FAMILY_INET, bits);
 }
 
+/* Offline: an interface or a host. */
 static void unknown_name(struct pf_parser *p, const struct pf_loc *loc, const char *text,
-			 long long bits, pf_host_list *list)
+			 unsigned int modifiers, long long bits, pf_host_list *list)
 {
-	struct pf_node_host *n = add(p, loc, PF_HOST_NAME, list);
+	struct pf_node_host *n;
 
+	if (!modifiers_ok(p, loc, text, modifiers, bits))
+		return;
+	n = add(p, loc, PF_HOST_NAME, list);
 	if (!n)
 		return;
+	n->name = text;
 	n->host.name = bits < 0 ? text : pf_stmt_printf(p, "%s/%lld", text, bits);
 	n->from_name = true;
 	pf_warn(p, loc, "\"%s\" is not looked up", text);
@@ -224,14 +237,30 @@ static bool scoped(struct pf_parser *p, const struct pf_loc *loc, const char *te
 	}
 	if (!bits_ok(p, loc, af, bits))
 		return true;
+	pf_lint_interface(p, loc, percent + 1);
 	n = add_prefix(p, loc, af, &ip, bits, list);
-	if (n)
-		n->scope = percent + 1;
+	if (!n)
+		return true;
+	n->scope = percent + 1;
+	n->name = text;
 	return true;
 }
 
-void pf_host_add(struct pf_parser *p, const struct pf_loc *loc, const char *text, long long bits,
-		 pf_host_list *list)
+static void no_address(struct pf_parser *p, const struct pf_loc *loc, const char *text)
+{
+	const char *meant = NULL, *name;
+	unsigned int modifiers;
+
+	/* not of an address that is cut short */
+	if (pf_if_modifiers(p, text, &name, &modifiers) && modifiers & MODES && !p->opt->offline)
+		meant = pf_if_suggest(p, name);
+	pf_error(p, loc, "%s is not an address%s%s%s", text,
+		 meant ? "; did you mean the interface " : "", meant ? meant : "",
+		 meant ? "?" : "");
+}
+
+static void host_add(struct pf_parser *p, const struct pf_loc *loc, const char *text,
+		     long long bits, pf_host_list *list)
 {
 	enum pf_family af = PF_FAMILY_INET;
 	size_t len = strlen(text);
@@ -248,18 +277,47 @@ void pf_host_add(struct pf_parser *p, const struct pf_loc *loc, const char *text
 	if (scoped(p, loc, text, bits, list) || interface(p, loc, text, bits, list))
 		return;
 	if (p->opt->offline && pf_if_modifiers(p, text, &name, &modifiers) && *name &&
+	    !(modifiers & MODES && strlen(name) >= PF_IFNAME_SIZE) &&
 	    strspn(name, HOST_NAME) == strlen(name) &&
 	    strspn(name, "0123456789.") != strlen(name)) {
-		unknown_name(p, loc, text, bits, list);
+		unknown_name(p, loc, text, modifiers, bits, list);
 		return;
 	}
 	/* what getaddrinfo(3) would take for an address in inet_aton(3)'s notation */
 	if (inet_aton(text, &old) || strspn(text, "0123456789.") == len ||
 	    strspn(text, HOST_NAME) != (first_address(text) ? len - 2 : len)) {
-		pf_error(p, loc, "%s is not an address", text);
+		no_address(p, loc, text);
 		return;
 	}
 	resolve(p, loc, text, bits, list);
+}
+
+void pf_host_add(struct pf_parser *p, const struct pf_loc *loc, const char *text, long long bits,
+		 pf_host_list *list)
+{
+	const unsigned int errors = p->result.errors;
+
+	host_add(p, loc, text, bits, list);
+	p->stmt.bad_host |= p->result.errors != errors;
+}
+
+void pf_host_drop_scoped(struct pf_parser *p, const struct pf_loc *loc, pf_host_list *list)
+{
+	const struct pf_node_host *first = list->first;
+	pf_host_list rest = {0};
+
+	for (struct pf_node_host *n = list->first, *next; n; n = next) {
+		next = n->next;
+		n->next = NULL;
+		if (!n->scope || !n->from_name)
+			pf_list_add(&rest, n);
+	}
+	*list = rest;
+	if (!first || rest.first)
+		return;
+	pf_error(p, loc, "%s has link-local addresses only, which cannot be used here",
+		 first->name);
+	p->stmt.bad_host = true;
 }
 
 /* --- the grammar's host --- */
@@ -320,8 +378,8 @@ static long long prefix(struct pf_parser *p)
 }
 
 /* (em0:network)/24: the opening parenthesis and the name have been read */
-static void dynamic(struct pf_parser *p, const struct pf_loc *loc, const char *text,
-		    pf_host_list *list)
+static void dynamic(struct pf_parser *p, const struct pf_loc *loc, const struct pf_loc *name_loc,
+		    const char *text, pf_host_list *list)
 {
 	struct pf_node_host *n;
 	const char *name;
@@ -341,14 +399,15 @@ static void dynamic(struct pf_parser *p, const struct pf_loc *loc, const char *t
 		pf_error(p, loc, "interface %s has a bad modifier", text);
 		return;
 	}
-	if (strlen(name) >= PF_IFNAME_SIZE || !pf_name_ok(name, PF_IFNAME_SIZE)) {
+	if (!pf_name_ok(name, PF_IFNAME_SIZE) || strcmp(name, PF_IF_ANY) == 0) {
 		pf_error(p, loc, "'%s' is no interface name, or too long", name);
 		return;
 	}
-	if ((modifiers & MODES) & ((modifiers & MODES) - 1)) {
+	if (!pf_if_modifiers_ok(modifiers)) {
 		pf_error(p, loc, "illegal combination of interface modifiers");
 		return;
 	}
+	pf_lint_interface(p, name_loc, name);
 	pf_unenforced(p, loc, "an interface in parentheses as an address");
 	n = add(p, loc, PF_HOST_DYNAMIC, list);
 	if (!n)
@@ -375,7 +434,6 @@ static void range(struct pf_parser *p, const struct pf_loc *loc, const char *fir
 		pf_error(p, loc, "address range %s - %s ends before it begins", first, last);
 		return;
 	}
-	pf_unenforced(p, loc, "an address range");
 	n = add(p, loc, PF_HOST_RANGE, list);
 	if (!n)
 		return;
@@ -466,10 +524,11 @@ static void unnegated(struct pf_parser *p, pf_host_list *list)
 	if (pf_is(p, TOK_TABLE) || pf_is(p, '<')) {
 		table(p, list);
 	} else if (pf_accept(p, '(')) {
+		struct pf_loc name_loc = p->tok.loc;
 		const char *name = pf_value(p, "an interface", false);
 
 		if (name)
-			dynamic(p, &loc, name, list);
+			dynamic(p, &loc, &name_loc, name, list);
 	} else if (pf_accept_word(p, "no-route")) {
 		pf_unenforced(p, &loc, "no-route");
 		add(p, &loc, PF_HOST_NO_ROUTE, list);
@@ -485,10 +544,12 @@ static void unnegated(struct pf_parser *p, pf_host_list *list)
 
 void pf_parse_host(struct pf_parser *p, pf_host_list *list)
 {
+	const unsigned int errors = p->result.errors;
 	pf_host_list one = {0};
 	bool neg = pf_accept(p, '!');
 
 	unnegated(p, &one);
+	p->stmt.bad_host |= p->result.errors != errors;
 	for (struct pf_node_host *n = one.first; neg && n; n = n->next)
 		n->host.neg = true;
 	pf_list_join(list, &one);

@@ -25,29 +25,31 @@ static struct pf_ifname *find(const struct pf_ifdb *db, const char *name)
 	return n;
 }
 
-static struct pf_ifdb *load(struct pf_parser *p)
+struct pf_ifdb *pf_ifdb_new(void)
 {
-	if (p->ifdb)
-		return p->ifdb;
-	p->ifdb = calloc(1, sizeof(*p->ifdb));
-	if (!p->ifdb) {
-		pf_error_nomem(p);
-		return NULL;
-	}
-	pf_ifdb_read(p->ifdb);
-	return p->ifdb;
+	struct pf_ifdb *db = calloc(1, sizeof(*db));
+
+	if (db)
+		pf_ifdb_read(db);
+	return db;
 }
 
 /* Routes may be a million: they are read when somebody asks for what they tell. */
-static struct pf_ifdb *load_for(struct pf_parser *p, const char *name)
+static void routes_for(struct pf_ifdb *db, const char *name)
 {
-	struct pf_ifdb *db = load(p);
-
-	if (db && name && strcmp(name, "egress") == 0 && !db->routes_read) {
+	if (name && strcmp(name, "egress") == 0 && !db->routes_read) {
 		db->routes_read = true;
 		pf_ifdb_read_routes(db);
 	}
-	return db;
+}
+
+static struct pf_ifdb *load(struct pf_parser *p)
+{
+	if (!p->ifdb)
+		p->ifdb = pf_ifdb_new();
+	if (!p->ifdb)
+		pf_error_nomem(p);
+	return p->ifdb;
 }
 
 void pf_ifdb_free(struct pf_ifdb *db)
@@ -85,16 +87,11 @@ static bool means(const struct pf_ifdb *db, const struct pf_ifname *n, const cha
 	return is_lo0(db, n, name) || in_group(n, name);
 }
 
-enum pf_if_kind pf_if_lookup(struct pf_parser *p, const char *name)
+enum pf_if_kind pf_ifdb_lookup(struct pf_ifdb *db, const char *name)
 {
-	const struct pf_ifdb *db;
 	enum pf_if_kind kind = PF_IF_UNKNOWN;
 
-	if (strcmp(name, PF_IF_ANY) == 0)
-		return PF_IF_DEVICE;
-	db = load_for(p, name);
-	if (!db)
-		return PF_IF_UNKNOWN;
+	routes_for(db, name);
 	if (find(db, name))
 		return PF_IF_DEVICE;
 	if (strcmp(name, "egress") == 0 || strcmp(name, "all") == 0)
@@ -108,10 +105,23 @@ enum pf_if_kind pf_if_lookup(struct pf_parser *p, const char *name)
 	return kind;
 }
 
+enum pf_if_kind pf_if_lookup(struct pf_parser *p, const char *name)
+{
+	struct pf_ifdb *db;
+
+	if (strcmp(name, PF_IF_ANY) == 0)
+		return PF_IF_DEVICE;
+	db = load(p);
+	return db ? pf_ifdb_lookup(db, name) : PF_IF_UNKNOWN;
+}
+
 bool pf_if_loopback(struct pf_parser *p, const char *name)
 {
-	const struct pf_ifdb *db = load_for(p, name);
+	struct pf_ifdb *db = load(p);
 	bool any = false;
+
+	if (db)
+		routes_for(db, name);
 
 	if ((strcmp(name, "lo0") == 0 || strcmp(name, "lo") == 0) && !(db && find(db, name)))
 		return true;
@@ -143,8 +153,7 @@ const char *pf_if_suggest(struct pf_parser *p, const char *name)
 	return pf_suggest(name, names);
 }
 
-bool pf_if_modifiers(struct pf_parser *p, const char *text, const char **name,
-		     unsigned int *modifiers)
+bool pf_if_cut_modifiers(char *text, unsigned int *modifiers)
 {
 	static const struct {
 		const char *word;
@@ -153,11 +162,10 @@ bool pf_if_modifiers(struct pf_parser *p, const char *text, const char **name,
 		     {"broadcast", PF_HOST_BROADCAST},
 		     {"peer", PF_HOST_PEER},
 		     {"0", PF_HOST_NOALIAS}};
-	const char *colon;
+	char *colon;
 
 	*modifiers = 0;
-	*name = text;
-	while ((colon = strrchr(*name, ':'))) {
+	while ((colon = strrchr(text, ':'))) {
 		unsigned int bit = 0;
 
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -166,11 +174,28 @@ bool pf_if_modifiers(struct pf_parser *p, const char *text, const char **name,
 		if (!bit)
 			return false;
 		*modifiers |= bit;
-		*name = pf_stmt_strndup(p, *name, (size_t)(colon - *name));
-		if (!*name)
-			return false;
+		*colon = '\0';
 	}
 	return true;
+}
+
+bool pf_if_modifiers(struct pf_parser *p, const char *text, const char **name,
+		     unsigned int *modifiers)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = pf_stmt_alloc(p, size);
+
+	if (!copy)
+		return false;
+	memcpy(copy, text, size);
+	*name = copy;
+	return pf_if_cut_modifiers(copy, modifiers);
+}
+
+bool pf_if_modifiers_ok(unsigned int modifiers)
+{
+	modifiers &= ~(unsigned int)PF_HOST_NOALIAS;
+	return !(modifiers & (modifiers - 1));
 }
 
 /* --- addresses --- */
@@ -184,18 +209,18 @@ static bool wanted(const struct pf_ifaddr *a, unsigned int modifiers, bool got4,
 	if (modifiers & PF_HOST_NETWORK && a->linklocal)
 		return false;
 	if (modifiers & PF_HOST_NOALIAS)
-		return a->af == PF_FAMILY_INET ? !got4 : !got6 && !a->linklocal;
+		return a->af == PF_FAMILY_INET ? !got4 : !got6;
 	return true;
 }
 
-void pf_if_addrs(struct pf_parser *p, const char *name, unsigned int modifiers,
-		 void (*each)(void *ctx, const struct pf_ifaddr *a), void *ctx)
+void pf_ifdb_addrs(struct pf_ifdb *db, const char *name, unsigned int modifiers,
+		   void (*each)(void *ctx, const struct pf_ifaddr *a), void *ctx)
 {
-	const struct pf_ifdb *db = load_for(p, name);
 	const char *last = NULL;
 	bool got4 = false, got6 = false;
 
-	for (const struct pf_ifaddr *a = db ? db->addrs : NULL; a; a = a->next) {
+	routes_for(db, name);
+	for (const struct pf_ifaddr *a = db->addrs; a; a = a->next) {
 		const struct pf_ifname *n = find(db, a->ifname);
 
 		if (name && !(n && means(db, n, name)))
@@ -209,4 +234,31 @@ void pf_if_addrs(struct pf_parser *p, const char *name, unsigned int modifiers,
 		got6 |= a->af == PF_FAMILY_INET6;
 		each(ctx, a);
 	}
+}
+
+void pf_if_addrs(struct pf_parser *p, const char *name, unsigned int modifiers,
+		 void (*each)(void *ctx, const struct pf_ifaddr *a), void *ctx)
+{
+	struct pf_ifdb *db = load(p);
+
+	if (db)
+		pf_ifdb_addrs(db, name, modifiers, each, ctx);
+}
+
+bool pf_ifaddr_pick(const struct pf_ifaddr *a, unsigned int modifiers, long long bits,
+		    struct pf_ip *ip, unsigned int *ip_bits)
+{
+	const unsigned int most = pf_family_bits((enum pf_family)a->af);
+
+	*ip = a->ip;
+	if (modifiers & PF_HOST_BROADCAST)
+		*ip = a->broadcast;
+	if (modifiers & PF_HOST_PEER)
+		*ip = a->peer;
+	if (modifiers & PF_HOST_NETWORK) {
+		*ip = a->net;
+		bits = a->bits;
+	}
+	*ip_bits = bits < 0 ? most : (unsigned int)bits;
+	return bits <= (long long)most;
 }

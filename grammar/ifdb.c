@@ -92,13 +92,33 @@ static bool last_of_network(struct pf_ifaddr *a)
 	return true;
 }
 
+/*
+ * The order of an interface's addresses.  The loopback address is there from the start,
+ * whatever the kernel's order says.
+ */
+static int rank(const struct pf_ifaddr *a)
+{
+	static const struct pf_ip loopback = {.b = {[15] = 1}};
+
+	if (a->af == PF_FAMILY_INET)
+		return 0;
+	if (pf_ip_equal(&a->ip, &loopback))
+		return 1;
+	return a->linklocal ? 3 : 2;
+}
+
+/*
+ * The kernel lists IPv4 addresses in the order of their assignment, and IPv6 addresses
+ * of one scope the other way round: pf's "first address" is the oldest one.
+ */
 static void put_addr(struct pf_ifdb *db, struct pf_ifaddr *a)
 {
+	const int before = rank(a) + (a->af == PF_FAMILY_INET);
 	struct pf_ifaddr **end = &db->addrs;
 
 	while (*end && (*end)->ifname != a->ifname)
 		end = &(*end)->next;
-	while (*end && (*end)->ifname == a->ifname)
+	while (*end && (*end)->ifname == a->ifname && rank(*end) < before)
 		end = &(*end)->next;
 	a->next = *end;
 	*end = a;

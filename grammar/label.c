@@ -3,6 +3,7 @@
  * Macros in labels and tags: $if, $srcaddr, $dstaddr, $srcport, $dstport and $proto are
  * replaced when a rule is made, $nr when the rules have their final numbers.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -145,6 +146,44 @@ static void expand(struct text *t, const char *c, const struct pf_rule *r)
 		t->numbers += len == 2 && c[1] == 'n';
 		put(t, len ? value : "$", len ? strlen(value) : 1);
 		c += 1 + len;
+	}
+}
+
+/* A name that no macro begins; what a macro's name begins may be meant so: "$nrx". */
+static const char *unknown_macro(struct pf_parser *p, const char *name, size_t len)
+{
+	static const struct pf_rule none;
+	char value[160];
+
+	for (size_t n = len; n; n--)
+		if (macro(&none, name, n, value, sizeof(value)))
+			return NULL;
+	return pf_stmt_strndup(p, name, len);
+}
+
+void pf_label_lint(struct pf_parser *p, const struct pf_loc *loc, const char *text,
+		   const char *what)
+{
+	static const char *const macros[] = {"if",	"proto",   "srcaddr", "dstaddr",
+					     "srcport", "dstport", "nr",      NULL};
+	static const char word[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	const char *c = p->opt->lint ? strchr(text, '$') : NULL;
+
+	for (; c; c = strchr(c + 1, '$')) {
+		size_t len = strspn(c + 1, word);
+		const char *name = len && !isdigit((unsigned char)c[1])
+					   ? unknown_macro(p, c + 1, len)
+					   : NULL;
+		const char *meant = name ? pf_suggest(name, macros) : NULL;
+
+		if (name && pf_macro_find(p, name))
+			pf_warn(p, loc, "$%s in a %s: macros are not replaced in strings", name,
+				what);
+		else if (name)
+			pf_warn(p, loc, "$%s in a %s stands for nothing%s%s%s", name, what,
+				meant ? "; did you mean $" : "", meant ? meant : "",
+				meant ? "?" : "");
 	}
 }
 

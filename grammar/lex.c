@@ -402,8 +402,8 @@ static int operator(struct pf_parser *p, struct pf_token *t)
 	static const struct {
 		char text[3];
 		int kind;
-	} pairs[] = {{"->", TOK_ARROW}, {"<>", TOK_OUTSIDE}, {"><", TOK_INSIDE}, {"<=", TOK_LE},
-		     {">=", TOK_GE},	{"!=", TOK_NE},	     {"==", '='}};
+	} pairs[] = {{"->", TOK_ARROW}, {"<>", TOK_OUTSIDE}, {"><", TOK_INSIDE},
+		     {"<=", TOK_LE},	{">=", TOK_GE},	     {"!=", TOK_NE}};
 	struct pf_source *s = p->src;
 	int c = look(s), next = look2(s);
 

@@ -89,7 +89,6 @@ static void opt_icmp6_type(struct pf_parser *p, const struct pf_loc *loc)
 static void opt_tos(struct pf_parser *p, const struct pf_loc *loc)
 {
 	pf_seen(p, loc, PF_SEEN_TOS, "tos");
-	pf_unenforced(p, loc, "tos");
 	p->stmt.x.tos_given = pf_tos(p, &p->stmt.x.tos);
 }
 
@@ -130,6 +129,7 @@ static bool tag_name(struct pf_parser *p, const char **out)
 		pf_error(p, &loc, "a tag cannot be empty, or hold quotes or backslashes");
 		return false;
 	}
+	pf_label_lint(p, &loc, text, "tag");
 	*out = text;
 	return true;
 }
@@ -137,7 +137,6 @@ static bool tag_name(struct pf_parser *p, const char **out)
 void pf_rule_tag(struct pf_parser *p, const struct pf_loc *loc)
 {
 	pf_seen(p, loc, PF_SEEN_TAG, "tag");
-	pf_unenforced(p, loc, "tag");
 	p->stmt.tag_loc = *loc;
 	tag_name(p, &p->stmt.x.tag);
 }
@@ -147,7 +146,6 @@ void pf_rule_tagged(struct pf_parser *p, bool neg)
 	struct pf_loc loc = p->tok.loc;
 
 	pf_seen(p, &loc, PF_SEEN_TAGGED, "tagged");
-	pf_unenforced(p, &loc, "tagged");
 	p->stmt.tagged_loc = loc;
 	p->stmt.x.tagged_not = neg;
 	tag_name(p, &p->stmt.x.tagged);
@@ -164,7 +162,8 @@ static void received_on(struct pf_parser *p, const struct pf_loc *loc, bool neg)
 	struct pf_node_if *n = pf_parse_interface(p);
 
 	pf_seen(p, loc, PF_SEEN_RECEIVED, "received-on");
-	pf_unenforced(p, loc, "received-on");
+	if (p->opt->enforce && n && n->name && pf_if_lookup(p, n->name) == PF_IF_GROUP)
+		pf_unenforced(p, &n->loc, "a group of interfaces");
 	if (n && !n->name)
 		pf_error(p, &n->loc, "received-on takes an interface");
 	if (!n || !n->name)
@@ -186,7 +185,6 @@ static void opt_probability(struct pf_parser *p, const struct pf_loc *loc)
 	char *end;
 
 	pf_seen(p, loc, PF_SEEN_PROB, "probability");
-	pf_unenforced(p, loc, "probability");
 	if (!text)
 		return;
 	share = strtod(text, &end);
@@ -348,6 +346,7 @@ void pf_rule_label(struct pf_parser *p, const struct pf_loc *loc)
 			return;
 		}
 	}
+	pf_label_lint(p, &at, text, "label");
 	if (!p->stmt.nlabels) {
 		p->stmt.rule.label = text;
 	} else {
@@ -541,6 +540,7 @@ static void opt_divert_to(struct pf_parser *p, const struct pf_loc *loc)
 	if (!host)
 		return;
 	pf_host_add(p, &at, host, -1, &p->stmt.divert_hosts);
+	pf_host_drop_scoped(p, &at, &p->stmt.divert_hosts);
 	if (p->stmt.divert_hosts.first && p->stmt.divert_hosts.first->scope)
 		pf_error(p, &at, "divert-to takes an address without an interface");
 	if (pf_expect_word(p, "port"))

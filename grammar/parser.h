@@ -112,6 +112,7 @@ struct pf_node_host {
 	struct pf_loc loc;
 	struct pf_rule_host host;
 	const char *scope;  /* of a link-local address: its interface */
+	const char *name;   /* from_name: as it was written */
 	const char *ifname; /* route-to's "(interface address)" */
 	bool no_address;
 	bool from_name; /* one of what an interface or a host name stands for */
@@ -238,6 +239,7 @@ struct pf_stmt_rule {
 	bool old;   /* nat, rdr, binat, scrub rules */
 	struct pf_stmt_state state;
 	pf_host_list divert_hosts;
+	bool bad_host; /* an address was wrong: what lacks it is no error of its own */
 	struct pf_loc flags_loc, icmp_loc, state_loc, label_loc, block_loc, tag_loc, tagged_loc;
 	struct pf_loc route_loc, nat_loc, rdr_loc, divert_loc, log_loc, scrub_loc, os_loc, user_loc;
 	unsigned int seen;
@@ -459,6 +461,10 @@ bool pf_seen(struct pf_parser *p, const struct pf_loc *loc, unsigned int option,
 
 void pf_parse_interfaces(struct pf_parser *p, pf_if_list *list);
 struct pf_node_if *pf_parse_interface(struct pf_parser *p);
+/* An error, or with --lint a warning if it is not there now; false after the former. */
+bool pf_interface_name(struct pf_parser *p, const struct pf_loc *loc, const char *name);
+/* --lint: warns if there is no such interface now. */
+void pf_lint_interface(struct pf_parser *p, const struct pf_loc *loc, const char *name);
 void pf_parse_protocols(struct pf_parser *p, pf_proto_list *list);
 void pf_parse_ports(struct pf_parser *p, pf_port_list *list);
 void pf_parse_ids(struct pf_parser *p, bool group, pf_id_list *list);
@@ -480,24 +486,21 @@ void pf_parse_host(struct pf_parser *p, pf_host_list *list);
 /* An address, prefix, interface or name as written, bits -1 if no "/n" was. */
 void pf_host_add(struct pf_parser *p, const struct pf_loc *loc, const char *text, long long bits,
 		 pf_host_list *list);
+/*
+ * An address that is packets' new one is of any interface: link-local addresses that come
+ * from a name are left out.  An error if none is left.
+ */
+void pf_host_drop_scoped(struct pf_parser *p, const struct pf_loc *loc, pf_host_list *list);
 bool pf_table_name_ok(struct pf_parser *p, const struct pf_loc *loc, const char *name);
 /* "<name>": its name, and where that stands; NULL after an error. */
 const char *pf_parse_table_name(struct pf_parser *p, struct pf_loc *loc);
 
-/* One address of an interface. */
-enum pf_if_kind { PF_IF_UNKNOWN, PF_IF_DEVICE, PF_IF_GROUP };
-
-/* What the name means here; lo0 is the loopback interface. */
+/* As in ifdb.h. */
 enum pf_if_kind pf_if_lookup(struct pf_parser *p, const char *name);
 bool pf_if_loopback(struct pf_parser *p, const char *name);
-/*
- * Calls each() for every address of the interface, group or, NULL, of all
- * interfaces, that the modifiers select.
- */
 void pf_if_addrs(struct pf_parser *p, const char *name, unsigned int modifiers,
 		 void (*each)(void *ctx, const struct pf_ifaddr *a), void *ctx);
 const char *pf_if_suggest(struct pf_parser *p, const char *name);
-void pf_ifdb_free(struct pf_ifdb *db);
 /* Splits "em0:network:0"; false if a modifier is unknown. */
 bool pf_if_modifiers(struct pf_parser *p, const char *text, const char **name,
 		     unsigned int *modifiers);
@@ -528,7 +531,6 @@ void pf_anchor_statement(struct pf_parser *p, const struct pf_loc *loc,
 /* The statements in braces, of which p->tok is the first. */
 struct pf_block *pf_parse_braces(struct pf_parser *p, const struct pf_loc *loc, bool ether);
 /* What is wrong with an anchor's path, or NULL. */
-const char *pf_anchor_path_error(const char *path, bool star_ok);
 void pf_load_statement(struct pf_parser *p, const struct pf_loc *loc); /* anchor.c */
 void pf_filter_statement(struct pf_parser *p, const struct pf_loc *loc,
 			 enum pf_rule_action action); /* filter.c */
@@ -577,5 +579,8 @@ void pf_expand_rule(struct pf_parser *p);
 /* A label or tag with its macros worked in, all but $nr; NULL after an error. */
 const char *pf_label_expand(struct pf_parser *p, const char *text, const struct pf_rule *r,
 			    size_t size, const struct pf_loc *loc, const char *what);
+/* --lint, -v: what looks like a macro in a label or tag, and is none. */
+void pf_label_lint(struct pf_parser *p, const struct pf_loc *loc, const char *text,
+		   const char *what);
 
 #endif /* PF_GRAMMAR_PARSER_H */

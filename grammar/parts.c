@@ -11,6 +11,37 @@
 
 /* --- interfaces --- */
 
+void pf_lint_interface(struct pf_parser *p, const struct pf_loc *loc, const char *name)
+{
+	const char *meant;
+
+	if (!p->opt->lint_interfaces || p->opt->offline || strcmp(name, "self") == 0 ||
+	    pf_if_lookup(p, name) != PF_IF_UNKNOWN)
+		return;
+	meant = pf_if_suggest(p, name);
+	pf_warn(p, loc, "there is no interface '%s'%s%s%s", name, meant ? "; did you mean '" : "",
+		meant ? meant : "", meant ? "'?" : "");
+}
+
+bool pf_interface_name(struct pf_parser *p, const struct pf_loc *loc, const char *name)
+{
+	if (strlen(name) >= PF_IFNAME_SIZE) {
+		pf_error(p, loc, "interface name '%s' is too long (at most %d characters)", name,
+			 PF_IFNAME_SIZE - 1);
+		return false;
+	}
+	if (!pf_name_ok(name, PF_IFNAME_SIZE)) {
+		pf_error(p, loc, "'%s' is no interface name", name);
+		return false;
+	}
+	if (strcmp(name, PF_IF_ANY) == 0) {
+		pf_error(p, loc, "an interface cannot be called '%s'", name);
+		return false;
+	}
+	pf_lint_interface(p, loc, name);
+	return true;
+}
+
 static void interface_name(struct pf_parser *p, struct pf_node_if *n)
 {
 	const char *name = pf_value(p, "an interface", false);
@@ -18,20 +49,7 @@ static void interface_name(struct pf_parser *p, struct pf_node_if *n)
 	if (!name)
 		return;
 	n->name = name;
-	if (strlen(name) >= PF_IFNAME_SIZE)
-		pf_error(p, &n->loc, "interface name '%s' is too long (at most %d characters)",
-			 name, PF_IFNAME_SIZE - 1);
-	else if (!pf_name_ok(name, PF_IFNAME_SIZE))
-		pf_error(p, &n->loc, "'%s' is no interface name", name);
-	else if (strcmp(name, PF_IF_ANY) == 0)
-		pf_error(p, &n->loc, "an interface cannot be called '%s'", name);
-	else if (p->opt->lint_interfaces && !p->opt->offline &&
-		 pf_if_lookup(p, name) == PF_IF_UNKNOWN) {
-		const char *meant = pf_if_suggest(p, name);
-
-		pf_warn(p, &n->loc, "there is no interface '%s'%s%s%s", name,
-			meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
-	}
+	pf_interface_name(p, &n->loc, name);
 }
 
 struct pf_node_if *pf_parse_interface(struct pf_parser *p)

@@ -4,6 +4,7 @@
  * dialect's "->" are followed by.
  */
 #include <ctype.h>
+#include <md5.h>
 #include <string.h>
 
 #include "check.h"
@@ -11,20 +12,13 @@
 
 /* --- reading --- */
 
-static void check_name(struct pf_parser *p, const struct pf_loc *loc, const char *ifname)
-{
-	if (strlen(ifname) >= PF_IFNAME_SIZE)
-		pf_error(p, loc, "interface name '%s' is too long (at most %d characters)", ifname,
-			 PF_IFNAME_SIZE - 1);
-}
-
 /* "(em0 192.0.2.1)": true if it was one; else nothing but '(' and a word have been read. */
 static bool interface_and_host(struct pf_parser *p, const struct pf_loc *loc, const char *ifname,
 			       pf_host_list *list)
 {
 	if (pf_is(p, ')'))
 		return false;
-	check_name(p, loc, ifname);
+	pf_interface_name(p, loc, ifname);
 	pf_parse_host(p, list);
 	for (struct pf_node_host *n = list->first; n; n = n->next)
 		n->ifname = ifname;
@@ -43,7 +37,7 @@ static bool host_at_interface(struct pf_parser *p, pf_host_list *list)
 	host = pf_stmt_strndup(p, p->tok.text, (size_t)(at - p->tok.text));
 	if (!host)
 		return true;
-	check_name(p, &loc, at + 1);
+	pf_interface_name(p, &loc, at + 1);
 	pf_next(p);
 	pf_host_add(p, &loc, host, -1, list);
 	for (struct pf_node_host *n = list->first; n; n = n->next)
@@ -59,18 +53,18 @@ static void only_interface(struct pf_parser *p, pf_host_list *list)
 
 	if (!n || !name)
 		return;
-	check_name(p, &loc, name);
+	pf_interface_name(p, &loc, name);
 	n->loc = loc;
 	n->ifname = name;
 	n->no_address = true;
 	pf_list_add(list, n);
 }
 
-static void dynamic_host(struct pf_parser *p, const struct pf_loc *loc, const char *name,
-			 pf_host_list *list)
+static void dynamic_host(struct pf_parser *p, const struct pf_loc *loc,
+			 const struct pf_loc *name_loc, const char *name, pf_host_list *list)
 {
 	struct pf_node_host *n = pf_stmt_new(p, struct pf_node_host);
-	unsigned int modifiers, modes;
+	unsigned int modifiers;
 	long long bits = 128;
 
 	if (!n || !pf_expect(p, ')', "\")\""))
@@ -81,16 +75,16 @@ static void dynamic_host(struct pf_parser *p, const struct pf_loc *loc, const ch
 		pf_error(p, loc, "interface %s has a bad modifier", name);
 		return;
 	}
-	if (!isalpha((unsigned char)*name) || !pf_name_ok(n->host.name, PF_IFNAME_SIZE)) {
+	if (!isalpha((unsigned char)*name)) {
 		pf_error(p, loc, "invalid interface name '%s'", name);
 		return;
 	}
-	modes = modifiers & ~(unsigned int)PF_HOST_NOALIAS;
-	if (modes & (modes - 1)) {
+	if (!pf_if_modifiers_ok(modifiers)) {
 		pf_error(p, loc, "illegal combination of interface modifiers");
 		return;
 	}
-	check_name(p, loc, n->host.name);
+	if (!pf_interface_name(p, name_loc, n->host.name))
+		return;
 	n->loc = *loc;
 	n->host.type = PF_HOST_DYNAMIC;
 	n->host.modifiers = (uint8_t)modifiers;
@@ -98,8 +92,35 @@ static void dynamic_host(struct pf_parser *p, const struct pf_loc *loc, const ch
 	pf_list_add(list, n);
 }
 
-/* `old`: a name is an interface, as FreeBSD's route-to has it. */
-static void element(struct pf_parser *p, struct pf_stmt_pool *out, bool old)
+/* What the places of a pool are. */
+enum pool_kind {
+	POOL_NEW_ADDRESS, /* of translation */
+	POOL_HOP,
+	POOL_OLD_HOP, /* a name is an interface, as FreeBSD's route-to has it */
+};
+
+/* A hop's interface is that of its link-local address: "fe80::1%em0" is "(em0 fe80::1)". */
+static void scope_hops(struct pf_parser *p, pf_host_list *list)
+{
+	pf_host_list rest = {0};
+
+	for (struct pf_node_host *n = list->first, *next; n; n = next) {
+		bool other = n->scope && n->ifname && strcmp(n->scope, n->ifname) != 0;
+
+		next = n->next;
+		n->next = NULL;
+		if (other && !n->from_name)
+			pf_error(p, &n->loc, "%s is not an address at %s", n->name, n->ifname);
+		if (other)
+			continue;
+		if (n->scope)
+			n->ifname = n->scope;
+		pf_list_add(&rest, n);
+	}
+	*list = rest;
+}
+
+static void element(struct pf_parser *p, struct pf_stmt_pool *out, enum pool_kind kind)
 {
 	struct pf_loc loc = p->tok.loc;
 	pf_host_list one = {0};
@@ -112,32 +133,33 @@ static void element(struct pf_parser *p, struct pf_stmt_pool *out, bool old)
 		return;
 	}
 	if (pf_accept(p, '(')) {
+		struct pf_loc name_loc = p->tok.loc;
 		const char *name = pf_value(p, "an interface", false);
 
 		if (!name)
 			return;
-		if (!interface_and_host(p, &loc, name, &one))
-			dynamic_host(p, &loc, name, &one);
+		if (!interface_and_host(p, &name_loc, name, &one))
+			dynamic_host(p, &loc, &name_loc, name, &one);
 	} else if (host_at_interface(p, &one)) {
 		/* done there */
-	} else if (old && (pf_is(p, TOK_WORD) || pf_is(p, TOK_STRING)) &&
+	} else if (kind == POOL_OLD_HOP && (pf_is(p, TOK_WORD) || pf_is(p, TOK_STRING)) &&
 		   !pf_ip_parse(p->tok.text, &af, &ip) && !strchr(p->tok.text, '%')) {
 		only_interface(p, &one);
 	} else {
 		pf_parse_host(p, &one);
-		/* "fe80::1%em0" is "(em0 fe80::1)", where that can be said */
-		for (struct pf_node_host *n = one.first; n; n = n->next)
-			if (n->scope && !n->from_name)
-				n->ifname = n->scope;
 	}
+	if (kind == POOL_NEW_ADDRESS)
+		pf_host_drop_scoped(p, &loc, &one);
+	scope_hops(p, &one);
 	if (pf_accept_word(p, "weight") && pf_number(p, "weight", 1, UINT16_MAX, &weight))
 		for (struct pf_node_host *n = one.first; n; n = n->next)
 			n->weight = (uint16_t)weight;
 	pf_list_join(&out->hosts, &one);
 }
 
-static void elements(struct pf_parser *p, struct pf_stmt_pool *out, bool old)
+static void elements(struct pf_parser *p, struct pf_stmt_pool *out, enum pool_kind kind)
 {
+	const unsigned int errors = p->result.errors;
 	struct pf_braces l = {0};
 
 	if (out->given)
@@ -145,7 +167,8 @@ static void elements(struct pf_parser *p, struct pf_stmt_pool *out, bool old)
 	out->given = true;
 	out->loc = p->tok.loc;
 	for (pf_list_begin(p, &l); pf_list_more(p, &l);)
-		element(p, out, old);
+		element(p, out, kind);
+	p->stmt.bad_host |= p->result.errors != errors;
 }
 
 static void port(struct pf_parser *p, struct pf_stmt_pool *out)
@@ -178,6 +201,25 @@ static void set_type(struct pf_parser *p, struct pf_stmt_pool *out, const struct
 	out->type_loc = *loc;
 }
 
+/*
+ * pf's kernel takes 128 bits: so many hexadecimal digits, or the MD5 of any other string.
+ * It comes from libmd, which is BSD's own and which Debian's dpkg needs anyway; the kernel's
+ * AF_ALG may not be there, and a policy (FIPS) may take MD5 out of libcrypto: but the hash
+ * only spreads addresses, as it does elsewhere.
+ */
+static const char *key_of(struct pf_parser *p, const char *text)
+{
+	char hex[MD5_DIGEST_STRING_LENGTH];
+
+	if (strncmp(text, "0x", 2) == 0)
+		snprintf(hex, sizeof(hex), "%s", text + 2);
+	else
+		MD5Data((const uint8_t *)text, strlen(text), hex);
+	for (char *c = hex; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	return pf_stmt_printf(p, "0x%s", hex);
+}
+
 static void hash_key(struct pf_parser *p, struct pf_stmt_pool *out)
 {
 	static const char *const not_keys[] = {"sticky-address",       "static-port",
@@ -200,7 +242,7 @@ static void hash_key(struct pf_parser *p, struct pf_stmt_pool *out)
 	    (strlen(text) != 34 || text[2 + strspn(text + 2, "0123456789abcdefABCDEF")]))
 		pf_error(p, &loc, "hex key must be 128 bits (32 hex digits) long");
 	else
-		out->pool.key = text;
+		out->pool.key = key_of(p, text);
 }
 
 static void mape(struct pf_parser *p, struct pf_stmt_pool *out, const struct pf_loc *loc)
@@ -285,7 +327,7 @@ static void options(struct pf_parser *p, struct pf_stmt_pool *out)
 
 void pf_parse_pool(struct pf_parser *p, struct pf_stmt_pool *out, bool with_port)
 {
-	elements(p, out, false);
+	elements(p, out, with_port ? POOL_NEW_ADDRESS : POOL_HOP);
 	if (with_port && pf_accept_word(p, "port"))
 		port(p, out);
 	options(p, out);
@@ -293,7 +335,7 @@ void pf_parse_pool(struct pf_parser *p, struct pf_stmt_pool *out, bool with_port
 
 void pf_parse_route_old(struct pf_parser *p, struct pf_stmt_pool *out)
 {
-	elements(p, out, true);
+	elements(p, out, POOL_OLD_HOP);
 	options(p, out);
 }
 

@@ -179,7 +179,9 @@ void pf_print_block(FILE *f, const struct pf_block *b, unsigned int flags, unsig
 
 void pf_print_anchor_end(FILE *f, const struct pf_anchor *a, unsigned int flags, unsigned int depth)
 {
-	if (a && a->block) {
+	if (a && flags & PF_PRINT_OPEN) {
+		fputs(" {", f);
+	} else if (a && a->block) {
 		fputs(" {\n", f);
 		pf_print_block(f, a->block, flags, depth + 1);
 		print_indent(f, depth);

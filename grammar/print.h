@@ -11,12 +11,17 @@
 #define PF_PRINT_PORT_NAMES 2
 /* "set state-policy if-bound" stands in front: rules that are not say so. */
 #define PF_PRINT_IF_BOUND   4
+/* Of an anchor's braces only the opening one is printed. */
+#define PF_PRINT_OPEN	    8
 
 /*
  * One rule with its newline, and the block of an anchor's; nr is only used with
  * PF_PRINT_NUMBER.
  */
 void pf_rule_print(FILE *f, const struct pf_rule *r, size_t nr, unsigned int flags);
+/* Two blanks in front for each level. */
+void pf_rule_print_at(FILE *f, const struct pf_rule *r, size_t nr, unsigned int flags,
+		      unsigned int depth);
 void pf_ether_rule_print(FILE *f, const struct pf_ether_rule *r, size_t nr, unsigned int flags);
 
 /* One table definition as in a file, with its newline. */

@@ -603,6 +603,12 @@ void pf_print_rule(FILE *f, const struct pf_rule *r, size_t nr, unsigned int fla
 	pf_print_anchor_end(f, x->anchor, flags, depth);
 }
 
+void pf_rule_print_at(FILE *f, const struct pf_rule *r, size_t nr, unsigned int flags,
+		      unsigned int depth)
+{
+	pf_print_rule(f, r, nr, flags, depth);
+}
+
 void pf_rule_print(FILE *f, const struct pf_rule *r, size_t nr, unsigned int flags)
 {
 	pf_print_rule(f, r, nr, flags, 0);

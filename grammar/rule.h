@@ -215,7 +215,7 @@ struct pf_pool {
 	uint8_t mape_offset;	/* map-e-portset; 0 none */
 	uint8_t mape_psid_len;
 	uint16_t mape_psid;
-	const char *key; /* source-hash: "0x" and 32 digits, or any string; NULL random */
+	const char *key; /* source-hash: "0x" and 32 hexadecimal digits; NULL random */
 };
 
 enum pf_route_kind { PF_ROUTE_NONE, PF_ROUTE_TO, PF_REPLY_TO, PF_DUP_TO };

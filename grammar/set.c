@@ -275,12 +275,11 @@ static void set_loginterface(struct pf_parser *p, const struct pf_loc *loc)
 
 	if (!name)
 		return;
-	if (strlen(name) >= PF_IFNAME_SIZE) {
-		pf_error(p, &name_loc, "interface name '%s' is too long", name);
-		return;
-	}
-	if (strcmp(name, "none") != 0)
+	if (strcmp(name, "none") != 0) {
 		pf_unenforced(p, loc, "set loginterface");
+		if (!pf_interface_name(p, &name_loc, name))
+			return;
+	}
 	pf_word_quote(quoted, name);
 	pf_echo(p, pf_stmt_printf(p,
 				  pf_word_plain(name) ? "set loginterface %s"

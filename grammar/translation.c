@@ -124,7 +124,7 @@ void pf_translation_statement(struct pf_parser *p, const struct pf_loc *loc, boo
 	target(p, is_no(p));
 	if (p->recover)
 		return;
-	if (is_binat(p))
+	if (is_binat(p) && !p->stmt.bad_host)
 		check_binat(p);
 	else if (action == PF_RULE_ACTION_RDR || action == PF_RULE_ACTION_NO_RDR)
 		check_rdr(p);

@@ -22,6 +22,21 @@ enum {
 
 enum { TABLE_PERSIST = 1, TABLE_CONST = 2, TABLE_LIST = 4 };
 
+/* What of a rule's rarer parts follows it. */
+enum {
+	EXT_RECEIVED = 1,
+	EXT_RECEIVED_NOT = 2,
+	EXT_TOS = 4,
+	EXT_PROB = 8,
+	EXT_TAGGED = 16,
+	EXT_TAGGED_NOT = 32,
+	EXT_TAG = 64,
+	EXT_ANCHOR = 128,
+};
+
+/* As deep as braces go, and one more. */
+#define DEPTH_MOST 65
+
 /* --- writing --- */
 
 static void put_host(struct pf_buf *b, const struct pf_rule_host *h)
@@ -32,9 +47,13 @@ static void put_host(struct pf_buf *b, const struct pf_rule_host *h)
 		pf_put_u8(b, h->af);
 		pf_put_u8(b, h->bits);
 		pf_put(b, h->ip.b, sizeof(h->ip.b));
+	} else if (h->type == PF_HOST_RANGE) {
+		pf_put_u8(b, h->af);
+		pf_put(b, h->ip.b, sizeof(h->ip.b));
+		pf_put(b, h->hi->b, sizeof(h->hi->b));
 	} else if (h->type == PF_HOST_TABLE) {
 		pf_put_string(b, h->table);
-	}
+	} /* the reader knows no others */
 }
 
 static void put_port(struct pf_buf *b, const struct pf_rule_port *p)
@@ -51,8 +70,49 @@ static uint8_t rule_flags(const struct pf_rule *r)
 			 (r->allow_opts ? RULE_ALLOW_OPTS : 0) | (r->fragment ? RULE_FRAGMENT : 0));
 }
 
+static void put_block(struct pf_buf *b, const struct pf_block *block);
+
+/* NOLINTBEGIN(misc-no-recursion): the parser bounds the depth of braces */
+
+static void put_anchor(struct pf_buf *b, const struct pf_anchor *a)
+{
+	pf_put_string(b, a->path);
+	pf_put_u8(b, a->block != NULL);
+	if (a->block && a->block->ntables) /* not yet */
+		b->failed = true;
+	if (a->block)
+		put_block(b, a->block);
+}
+
+static void put_ext(struct pf_buf *b, const struct pf_rule *r)
+{
+	const struct pf_rule_ext *x = pf_rule_ext_of(r);
+
+	if (!pf_rule_ext_enforced(r))
+		b->failed = true;
+	pf_put_u8(b, (uint8_t)((x->received_on ? EXT_RECEIVED : 0) |
+			       (x->received_not ? EXT_RECEIVED_NOT : 0) |
+			       (x->tos_given ? EXT_TOS : 0) | (x->prob ? EXT_PROB : 0) |
+			       (x->tagged ? EXT_TAGGED : 0) | (x->tagged_not ? EXT_TAGGED_NOT : 0) |
+			       (x->tag ? EXT_TAG : 0) | (x->anchor ? EXT_ANCHOR : 0)));
+	if (x->received_on)
+		pf_put_string(b, x->received_on);
+	if (x->tos_given)
+		pf_put_u8(b, x->tos);
+	if (x->prob)
+		pf_put_u32(b, x->prob);
+	if (x->tagged)
+		pf_put_string(b, x->tagged);
+	if (x->tag)
+		pf_put_string(b, x->tag);
+	if (x->anchor)
+		put_anchor(b, x->anchor);
+}
+
 static void put_rule(struct pf_buf *b, const struct pf_rule *r)
 {
+	if (r->keep_state > PF_STATE_KEEP)
+		b->failed = true;
 	pf_put_u32(b, r->line);
 	pf_put_u8(b, r->action);
 	pf_put_u8(b, r->dir);
@@ -73,7 +133,24 @@ static void put_rule(struct pf_buf *b, const struct pf_rule *r)
 	put_host(b, &r->dst);
 	put_port(b, &r->sport);
 	put_port(b, &r->dport);
+	put_ext(b, r);
 }
+
+static void put_block(struct pf_buf *b, const struct pf_block *block)
+{
+	const struct pf_rule_list *l = &block->list[PF_LIST_FILTER];
+
+	for (int k = 0; k < PF_LIST_MAX; k++)
+		if (k != PF_LIST_FILTER && block->list[k].n)
+			b->failed = true;
+	if (block->nether)
+		b->failed = true;
+	pf_put_u32(b, (uint32_t)l->n);
+	for (size_t i = 0; i < l->n; i++)
+		put_rule(b, &l->v[i]);
+}
+
+/* NOLINTEND(misc-no-recursion) */
 
 static void put_table(struct pf_buf *b, const struct pf_table_def *t)
 {
@@ -108,9 +185,7 @@ void pf_model_encode(const struct pf_ruleset *rs, struct pf_buf *b)
 	pf_put_u32(b, (uint32_t)rs->main.ntables);
 	for (size_t i = 0; i < rs->main.ntables; i++)
 		put_table(b, &rs->main.tables[i]);
-	pf_put_u32(b, (uint32_t)pf_filter(rs)->n);
-	for (size_t i = 0; i < pf_filter(rs)->n; i++)
-		put_rule(b, &pf_filter(rs)->v[i]);
+	put_block(b, &rs->main);
 }
 
 /* --- reading --- */
@@ -121,7 +196,9 @@ struct reader {
 	char *err;
 	size_t errsize;
 	bool nomem;
-	const char *last_ifname, *last_table, *last_label;
+	unsigned int depth, nrules;
+	const char *last_ifname, *last_table, *last_label, *last_tag, *last_tagged;
+	const struct pf_rule_ext *last_ext;
 };
 
 __attribute__((format(printf, 2, 3))) static void bad(struct reader *r, const char *fmt, ...)
@@ -197,9 +274,25 @@ static void get_address(struct reader *r, uint8_t af, uint8_t bits, struct pf_ip
 		bad(r, "an address has bits behind its prefix");
 }
 
+static void get_range(struct reader *r, struct pf_rule_host *h)
+{
+	struct pf_ip *hi = pf_arena_alloc(&r->rs->arena, sizeof(*hi));
+
+	if (!hi) {
+		r->nomem = true;
+		return;
+	}
+	h->af = get_family(r, false);
+	get_address(r, h->af, (uint8_t)pf_family_bits((enum pf_family)h->af), &h->ip);
+	get_address(r, h->af, (uint8_t)pf_family_bits((enum pf_family)h->af), hi);
+	h->hi = hi;
+	if (memcmp(h->ip.b, hi->b, sizeof(hi->b)) > 0)
+		bad(r, "an address range ends before it begins");
+}
+
 static void get_host(struct reader *r, struct pf_rule_host *h)
 {
-	h->type = (enum pf_host_type)get_enum(r, PF_HOST_TABLE, "address type");
+	h->type = (enum pf_host_type)get_enum(r, PF_HOST_RANGE, "address type");
 	h->neg = get_enum(r, 1, "negation");
 	if (h->type == PF_HOST_ANY && h->neg)
 		bad(r, "any cannot be negated");
@@ -209,6 +302,8 @@ static void get_host(struct reader *r, struct pf_rule_host *h)
 		get_address(r, h->af, h->bits, &h->ip);
 		if (h->bits == 0 && !h->neg)
 			bad(r, "a prefix of length 0 is any");
+	} else if (h->type == PF_HOST_RANGE) {
+		get_range(r, h);
 	} else if (h->type == PF_HOST_TABLE) {
 		h->table = get_string(r, PF_TABLE_NAME_SIZE, &r->last_table, true);
 		if (!h->table)
@@ -236,6 +331,96 @@ static void check_label(struct reader *r, const char *label)
 			bad(r, "a label has odd characters");
 }
 
+static void get_block(struct reader *r, struct pf_block *b);
+
+static const char *get_tag(struct reader *r, const char **last)
+{
+	const char *tag = get_string(r, PF_TAG_SIZE, last, false);
+
+	if (!tag || !*tag)
+		bad(r, "a tag is empty");
+	check_label(r, tag);
+	return tag;
+}
+
+/* NOLINTBEGIN(misc-no-recursion): depth is bounded */
+
+static const struct pf_anchor *get_anchor(struct reader *r)
+{
+	struct pf_anchor *a = pf_arena_alloc(&r->rs->arena, sizeof(*a));
+	char path[PF_ANCHOR_SIZE];
+
+	if (!a) {
+		r->nomem = true;
+		return NULL;
+	}
+	if (pf_get_string(&r->c, path, sizeof(path))) {
+		a->path = pf_arena_strdup(&r->rs->arena, path);
+		r->nomem |= !a->path;
+		if (pf_anchor_path_error(path, true))
+			bad(r, "an anchor's name is not one");
+	}
+	if (get_enum(r, 1, "braces")) {
+		if (a->path && strpbrk(a->path, "/*"))
+			bad(r, "an anchor with rules of its own has a path");
+		a->block = pf_ruleset_add_block(r->rs);
+		if (a->block)
+			get_block(r, a->block);
+		else
+			r->nomem = true;
+	} else if (!a->path) {
+		bad(r, "an anchor has no name");
+	}
+	return a;
+}
+
+/* Shared with the rule before if it says the same. */
+static const struct pf_rule_ext *keep_ext(struct reader *r, const struct pf_rule_ext *x)
+{
+	struct pf_rule_ext *copy;
+
+	if (r->last_ext && memcmp((const char *)r->last_ext, (const char *)x, sizeof(*x)) == 0)
+		return r->last_ext;
+	copy = pf_arena_alloc(&r->rs->arena, sizeof(*copy));
+	if (copy)
+		memcpy(copy, x, sizeof(*copy));
+	else
+		r->nomem = true;
+	r->last_ext = copy;
+	return copy;
+}
+
+static void get_ext(struct reader *r, struct pf_rule *rule)
+{
+	uint8_t what = pf_get_u8(&r->c);
+	struct pf_rule_ext ext, *const x = &ext;
+
+	if (!what)
+		return;
+	memset(x, 0, sizeof(*x)); /* all of it: it is compared as bytes */
+	if (what & EXT_RECEIVED)
+		x->received_on = get_string(r, PF_IFNAME_SIZE, &r->last_ifname, true);
+	x->received_not = what & EXT_RECEIVED_NOT;
+	if (what & EXT_TOS)
+		x->tos = pf_get_u8(&r->c);
+	x->tos_given = what & EXT_TOS;
+	if (what & EXT_PROB)
+		x->prob = pf_get_u32(&r->c);
+	if (what & EXT_TAGGED)
+		x->tagged = get_tag(r, &r->last_tagged);
+	x->tagged_not = what & EXT_TAGGED_NOT;
+	if (what & EXT_TAG)
+		x->tag = get_tag(r, &r->last_tag);
+	if (what & EXT_ANCHOR)
+		x->anchor = get_anchor(r);
+	if ((x->received_not && !x->received_on) || (x->tagged_not && !x->tagged) ||
+	    (what & EXT_PROB && !x->prob))
+		bad(r, "a rule denies what it does not say");
+	if (x->anchor && (rule->action != PF_RULE_ACTION_PASS || rule->keep_state))
+		bad(r, "an anchor's rule is no pass rule");
+	rule->x = keep_ext(r, x);
+}
+
 static void get_rule(struct reader *r, struct pf_rule *rule)
 {
 	enum pf_rule_part part;
@@ -243,7 +428,7 @@ static void get_rule(struct reader *r, struct pf_rule *rule)
 	uint8_t flags;
 
 	rule->line = pf_get_u32(&r->c);
-	rule->action = get_enum(r, PF_RULE_ACTION_BLOCK, "action");
+	rule->action = get_enum(r, PF_RULE_ACTION_MATCH, "action");
 	rule->dir = get_enum(r, PF_RULE_OUT, "direction");
 	rule->af = get_family(r, true);
 	rule->proto = pf_get_u8(&r->c);
@@ -271,15 +456,41 @@ static void get_rule(struct reader *r, struct pf_rule *rule)
 	get_host(r, &rule->dst);
 	get_port(r, &rule->sport);
 	get_port(r, &rule->dport);
-	if (r->c.bad)
+	get_ext(r, rule);
+	if (r->c.bad || r->nomem)
 		return;
-	if ((rule->src.type == PF_HOST_PREFIX && rule->src.af != rule->af) ||
-	    (rule->dst.type == PF_HOST_PREFIX && rule->dst.af != rule->af))
+	if ((rule->src.af && rule->src.af != rule->af) ||
+	    (rule->dst.af && rule->dst.af != rule->af))
 		bad(r, "an address is not of the rule's family");
 	msg = pf_rule_check(rule, &part);
 	if (msg)
 		bad(r, "%s", msg);
 }
+
+static void get_block(struct reader *r, struct pf_block *b)
+{
+	uint32_t n = pf_get_u32(&r->c);
+
+	if (r->depth == DEPTH_MOST)
+		bad(r, "anchors are nested too deeply");
+	if (n > PF_MODEL_RULES_MOST - r->nrules)
+		bad(r, "%u rules are too many (at most %u)", n, PF_MODEL_RULES_MOST);
+	if (r->c.bad)
+		return;
+	r->depth++;
+	r->nrules += n;
+	for (uint32_t i = 0; i < n && !r->c.bad && !r->nomem; i++) {
+		struct pf_rule *rule = pf_rule_list_add(&b->list[PF_LIST_FILTER]);
+
+		if (rule)
+			get_rule(r, rule);
+		else
+			r->nomem = true;
+	}
+	r->depth--;
+}
+
+/* NOLINTEND(misc-no-recursion) */
 
 static void get_table(struct reader *r)
 {
@@ -351,17 +562,7 @@ static void get_all(struct reader *r)
 	n = pf_get_u32(&r->c);
 	for (uint32_t i = 0; i < n && !r->c.bad && !r->nomem; i++)
 		get_table(r);
-	n = pf_get_u32(&r->c);
-	if (n > PF_MODEL_RULES_MOST)
-		bad(r, "%u rules are too many (at most %u)", n, PF_MODEL_RULES_MOST);
-	for (uint32_t i = 0; i < n && !r->c.bad && !r->nomem; i++) {
-		struct pf_rule *rule = pf_ruleset_add_rule(r->rs);
-
-		if (rule)
-			get_rule(r, rule);
-		else
-			r->nomem = true;
-	}
+	get_block(r, &r->rs->main);
 }
 
 int pf_model_decode(const void *data, size_t len, struct pf_ruleset **out, char *err,

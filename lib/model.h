@@ -10,12 +10,15 @@
 #include "wire.h"
 
 /* Changes with every change of the encoding. */
-#define PF_MODEL_VERSION      1
+#define PF_MODEL_VERSION      2
 
 #define PF_MODEL_RULES_MOST   PF_RULES_LARGEST
 #define PF_MODEL_ENTRIES_MOST 10000000
 
-/* Rules, tables and options; not what -v echoes. */
+/*
+ * Rules, with those of anchors in braces, tables and options; not what -v echoes.
+ * What the datapath does not enforce has no encoding: the buffer is then `failed`.
+ */
 void pf_model_encode(const struct pf_ruleset *rs, struct pf_buf *out);
 
 /*

@@ -19,7 +19,7 @@
 #define PF_PIN_DIR_DEFAULT "/sys/fs/bpf/pf"
 #define PF_LOG_DEFAULT	   "/var/log/pflog"
 
-#define PF_PROTO_MAGIC	   0x70664c31 /* "pfL1": the last digit is the version */
+#define PF_PROTO_MAGIC	   0x70664c32 /* "pfL2": the last digit is the version */
 #define PF_FRAME_MOST	   (1U << 20) /* bytes of payload */
 
 struct pf_frame {
@@ -40,13 +40,17 @@ enum pf_msg {
 	PF_REQ_FIRST = 100,
 	PF_REQ_LOAD_BEGIN = PF_REQ_FIRST, /* -> u64 ticket */
 	PF_REQ_LOAD_DATA,		  /* u64 ticket, bytes of a model -> */
-	/* u64 ticket, u32 seconds to confirm, 0 none -> u32 adopted, u32 room: see struct pf_loaded
+	/* u64 ticket, u32 seconds to confirm, 0 none, s path of an anchor, "" the main ruleset
+	 * -> u32 adopted, u32 room: see struct pf_loaded
 	 */
 	PF_REQ_LOAD_COMMIT,
 	PF_REQ_CONFIRM, /* -> */
 	PF_REQ_ENABLE,	/* -> */
 	PF_REQ_DISABLE, /* -> */
-	/* -> DATA model in pieces, one empty DATA, DATA of pf_wire_rule; u32 rules, uid, pid */
+	/* s path -> DATA model in pieces, one empty DATA, DATA of pf_wire_rule; u32 rules, uid,
+	 * pid. Braces that have no name are in the model, and their numbers behind those of their
+	 * rule.
+	 */
 	PF_REQ_RULES,
 	PF_REQ_CLEAR_RULES,  /* -> */
 	PF_REQ_STATES,	     /* -> DATA struct pf_wire_state, many in one */
@@ -56,12 +60,13 @@ enum pf_msg {
 	PF_REQ_TABLES,	     /* -> DATA s name, u32 flags, u32 addresses; active ones */
 	PF_REQ_TABLE,	     /* u8 op, u8 flags, s name, u32 n, n entries -> see table.h */
 	PF_REQ_TABLE_DATA,   /* entries that the next PF_REQ_TABLE is to begin with -> */
-	PF_REQ_FLUSH_RULES,  /* -> */
+	PF_REQ_FLUSH_RULES,  /* s path -> */
 	PF_REQ_FLUSH_STATES, /* -> u32 states */
 	PF_REQ_FLUSH_TABLES, /* -> u32 tables */
 	PF_REQ_KILL,  /* u8 hosts, that many of u8 af, u8 bits, u8 neg, 16 address -> u32 states */
 	PF_REQ_DEBUG, /* u32 level -> */
 	PF_REQ_RESET, /* -> ; options, skipped interfaces and the debug level as at first */
+	PF_REQ_ANCHORS, /* -> DATA s path; u32 anchors */
 	PF_REQ_MOST,
 };
 
@@ -95,6 +100,8 @@ struct pf_wire_state {
 	uint32_t age;	  /* seconds */
 	uint32_t expires; /* seconds */
 	uint32_t rule;	  /* number, ~0 if it is none of the rules in force */
+	uint32_t anchor;  /* number of the anchor's rule that led to it, ~0 none */
+	uint32_t pad;
 	char ifname[16];
 };
 #define PF_WIRE_STATE_LOOSE 1

@@ -262,6 +262,28 @@ static void expect_confirm(struct pf_engine *g, uint32_t seconds)
 	pf_timer_once(&g->confirm, (uint64_t)seconds * 1000);
 }
 
+/* Log records come later than the packets: the rules may be of a generation before. */
+static const char *path_of_rule(void *ctx, uint32_t id)
+{
+	const struct pf_engine *g = ctx;
+	const struct pf_generation *gens[] = {g->active, g->retiring, g->fallback};
+
+	for (size_t i = 0; i < sizeof(gens) / sizeof(gens[0]); i++) {
+		uint32_t rule = pf_generation_rule(gens[i], id);
+
+		if (rule != UINT32_MAX)
+			return gens[i]->policy->sets[gens[i]->policy->set_of[rule]].path;
+	}
+	return "";
+}
+
+static void write_last_logs(struct pf_engine *g, struct pf_generation *of)
+{
+	g->retiring = of;
+	pf_pflog_drain(&g->log);
+	g->retiring = NULL;
+}
+
 /* A made generation into force: from here on nothing can fail but the switch itself. */
 static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct pf_error_text *e)
 {
@@ -296,8 +318,8 @@ static void restore_table_limits(struct pf_engine *g, uint32_t tables, uint32_t 
 	g->tables.limit_entries = entries;
 }
 
-static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t confirm,
-			struct pf_loaded *out, struct pf_error_text *e)
+static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset *rs,
+			uint32_t confirm, struct pf_loaded *out, struct pf_error_text *e)
 {
 	struct pf_generation *gen = NULL, *old = g->active;
 	uint32_t entries = g->tables.limit_entries, tables = g->tables.limit_tables;
@@ -305,6 +327,9 @@ static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t con
 	int err;
 
 	memset(out, 0, sizeof(*out));
+	/* options are the main ruleset's */
+	if (*path)
+		rs->options = old->rs->options;
 	/* the new limits hold for what comes with them */
 	g->tables.limit_tables = rs->options.limit[PF_LIMIT_TABLES];
 	g->tables.limit_entries = rs->options.limit[PF_LIMIT_TABLE_ENTRIES];
@@ -312,12 +337,12 @@ static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t con
 	if (err)
 		pf_ruleset_free(rs);
 	else
-		err = pf_generation_make(&g->gens, rs, old, &gen, e);
+		err = pf_generation_make(&g->gens, path, rs, old, &gen, e);
 	if (err) {
 		restore_table_limits(g, tables, entries);
 		return err;
 	}
-	first = pf_filter(gen->rs)->n && (!old || !pf_filter(old->rs)->n);
+	first = gen->policy->nrules && (!old || !old->policy->nrules);
 	if (first)
 		out->adopted = adopt_connections(g);
 	err = put_in_force(g, gen, e);
@@ -329,6 +354,8 @@ static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t con
 	/* and those that came between the look at the sockets and the switch */
 	if (first)
 		out->adopted += adopt_connections(g);
+	if (old)
+		write_last_logs(g, old);
 	retire(g, old, confirm);
 	if (confirm)
 		expect_confirm(g, confirm);
@@ -337,8 +364,8 @@ static int load_ruleset(struct pf_engine *g, struct pf_ruleset *rs, uint32_t con
 	return 0;
 }
 
-int pf_engine_load(struct pf_engine *g, const void *model, size_t len, uint32_t confirm,
-		   struct pf_loaded *out, struct pf_error_text *e)
+int pf_engine_load(struct pf_engine *g, const char *path, const void *model, size_t len,
+		   uint32_t confirm, struct pf_loaded *out, struct pf_error_text *e)
 {
 	struct pf_ruleset *rs = NULL;
 	char why[256];
@@ -346,9 +373,9 @@ int pf_engine_load(struct pf_engine *g, const void *model, size_t len, uint32_t 
 
 	if (err)
 		return pf_fail(e, err, "%s", err == -ENOMEM ? "out of memory" : why);
-	err = load_ruleset(g, rs, confirm, out, e);
+	err = load_ruleset(g, path, rs, confirm, out, e);
 	if (!err)
-		pf_say(LOG_INFO, "%zu rules loaded%s", pf_filter(g->active->rs)->n,
+		pf_say(LOG_INFO, "%u rules loaded%s", g->active->policy->nrules,
 		       confirm ? ", to be confirmed" : "");
 	return err;
 }
@@ -376,16 +403,20 @@ static void roll_back(void *ctx)
 		g->fallback = back;
 		return;
 	}
+	write_last_logs(g, unconfirmed);
 	pf_generation_destroy(&g->gens, unconfirmed);
 	drop_fallback(g);
 	pf_say(LOG_WARNING, "the rules were not confirmed: those of before are back");
 }
 
-int pf_engine_flush_rules(struct pf_engine *g, struct pf_error_text *e)
+int pf_engine_flush_rules(struct pf_engine *g, const char *path, struct pf_error_text *e)
 {
-	struct pf_ruleset *rs = pf_ruleset_new();
+	struct pf_ruleset *rs;
 	struct pf_loaded ignored;
 
+	if (!pf_anchors_find(&g->active->anchors, path))
+		return pf_fail(e, -ENOENT, "Anchor does not exist.");
+	rs = pf_ruleset_new();
 	if (!rs)
 		return pf_fail(e, -ENOMEM, "out of memory");
 	rs->options = g->active->rs->options;
@@ -395,7 +426,7 @@ int pf_engine_flush_rules(struct pf_engine *g, struct pf_error_text *e)
 			return pf_fail(e, -ENOMEM, "out of memory");
 		}
 	}
-	return load_ruleset(g, rs, 0, &ignored, e);
+	return load_ruleset(g, path, rs, 0, &ignored, e);
 }
 
 void pf_engine_debug(struct pf_engine *g, uint32_t level)
@@ -461,7 +492,7 @@ static int raw_stats(struct pf_engine *g, struct pf_rule_stats *stats, uint64_t 
 int pf_engine_rule_stats(struct pf_engine *g, struct pf_wire_rule *out, struct pf_error_text *e)
 {
 	const struct pf_generation *gen = g->active;
-	size_t n = pf_filter(gen->rs)->n;
+	size_t n = gen->policy->nrules;
 	struct pf_rule_stats *stats = calloc(n + 1, sizeof(*stats));
 	uint64_t *evals = calloc(n + 1, sizeof(*evals));
 	int err = stats && evals ? raw_stats(g, stats, evals) : -ENOMEM;
@@ -542,7 +573,7 @@ void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 	out->confirm_left = c->confirm_at ? (uint32_t)since(c->confirm_at, now) : 0;
 	if (c->confirm_at && !out->confirm_left)
 		out->confirm_left = 1;
-	out->rules = (uint32_t)pf_filter(g->active->rs)->n;
+	out->rules = g->active->policy->nrules;
 	out->tables = g->tables.ntables;
 }
 
@@ -646,7 +677,7 @@ static int first_generation(struct pf_engine *g, struct pf_error_text *e)
 		return pf_fail(e, -ENOMEM, "out of memory");
 	g->dp.config->enabled = 1;
 	g->dp.config->since = boot_seconds();
-	return load_ruleset(g, rs, 0, &ignored, e);
+	return load_ruleset(g, "", rs, 0, &ignored, e);
 }
 
 /* A load that was not confirmed when the last pfd ended: its time goes on. */
@@ -769,7 +800,10 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	}
 	pf_tables_collect(&g->tables);
 	pf_generations_clean(&g->gens, g->active, g->fallback);
-	return pf_pflog_open(&g->log, &g->dp, &g->ifs, loop, o->log_path, e);
+	err = pf_pflog_open(&g->log, &g->dp, &g->ifs, loop, o->log_path, e);
+	g->log.path_of = path_of_rule;
+	g->log.ctx = g;
+	return err;
 }
 
 void pf_engine_close(struct pf_engine *g)

@@ -26,6 +26,7 @@ struct pf_engine {
 	struct pf_generations gens;
 	struct pf_generation *active;
 	struct pf_generation *fallback; /* until the active one is confirmed */
+	struct pf_generation *retiring; /* its last log records are being written */
 	struct pf_pflog log;
 	struct pf_timer sweep;
 	struct pf_timer confirm;
@@ -55,15 +56,16 @@ struct pf_loaded {
 };
 
 /*
- * Loads a ruleset, given as bytes of a model, or leaves everything as it is.
+ * Loads a ruleset, given as bytes of a model, at an anchor's path or as the main one
+ * (""), or leaves everything as it is.  Of what an anchor says only rules count.
  * confirm: seconds after which it goes back to what was before, unless
  * pf_engine_confirm() comes; 0 never.
  */
-int pf_engine_load(struct pf_engine *g, const void *model, size_t len, uint32_t confirm,
-		   struct pf_loaded *out, struct pf_error_text *err);
+int pf_engine_load(struct pf_engine *g, const char *path, const void *model, size_t len,
+		   uint32_t confirm, struct pf_loaded *out, struct pf_error_text *err);
 int pf_engine_confirm(struct pf_engine *g, struct pf_error_text *err);
-/* An empty ruleset, for good: options and persistent tables stay. */
-int pf_engine_flush_rules(struct pf_engine *g, struct pf_error_text *err);
+/* An empty ruleset at that path, for good: all else, options and persistent tables stay. */
+int pf_engine_flush_rules(struct pf_engine *g, const char *path, struct pf_error_text *err);
 
 /* Options, skipped interfaces and the debug level as they are at first; the rules stay. */
 int pf_engine_reset(struct pf_engine *g, struct pf_error_text *err);

@@ -17,7 +17,7 @@
 #include "btf.h"
 #include "pin.h"
 
-#define RECORD_MAGIC   0x70664731 /* "pfG1" */
+#define RECORD_MAGIC   0x70664732 /* "pfG2" */
 #define RECORD_MOST    (256U << 20)
 
 /* In "PINDIR/gen/ID/tables", beside the flags of abi.h. */
@@ -28,6 +28,7 @@ int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
 			struct pf_error_text *e)
 {
 	enum pf_emitter emitter = g->emitter;
+	int err;
 
 	memset(g, 0, sizeof(*g));
 	g->emitter = emitter;
@@ -35,17 +36,19 @@ int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
 	g->tables = tables;
 	g->ifs = ifs;
 	g->next_id = 1;
-	return pf_rulestats_open(&g->stats, dp, e);
+	err = pf_tags_open(&g->tags, dp, e);
+	return err ? err : pf_rulestats_open(&g->stats, dp, e);
 }
 
 void pf_generations_close(struct pf_generations *g)
 {
 	pf_rulestats_close(&g->stats);
+	pf_tags_close(&g->tags);
 }
 
 static int index_ids(struct pf_generation *gen)
 {
-	size_t n = pf_filter(gen->rs)->n;
+	size_t n = gen->policy->nrules;
 	uint32_t first = UINT32_MAX, last = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -65,7 +68,7 @@ static int index_ids(struct pf_generation *gen)
 	return 0;
 }
 
-uint32_t pf_generation_rule_nr(const struct pf_generation *gen, uint32_t id)
+uint32_t pf_generation_rule(const struct pf_generation *gen, uint32_t id)
 {
 	if (!gen || id < gen->id_first || id - gen->id_first >= gen->nids)
 		return UINT32_MAX;
@@ -74,7 +77,7 @@ uint32_t pf_generation_rule_nr(const struct pf_generation *gen, uint32_t id)
 
 static int take_ids(struct pf_generations *g, struct pf_generation *gen, struct pf_error_text *e)
 {
-	size_t n = pf_filter(gen->rs)->n;
+	size_t n = gen->policy->nrules;
 	uint32_t *ids = calloc(n + 1, sizeof(*ids));
 	int err = ids ? pf_rulestats_take(&g->stats, ids, n, e)
 		      : pf_fail(e, -ENOMEM, "out of memory");
@@ -193,10 +196,10 @@ static int bind_table(struct pf_generations *g, struct pf_generation *gen,
 	return 0;
 }
 
-static bool references(const struct pf_ruleset *rs, const char *name)
+static bool references(const struct pf_policy *p, const char *name)
 {
-	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
-		const struct pf_rule *r = &pf_filter(rs)->v[i];
+	for (uint32_t i = 0; i < p->nrules; i++) {
+		const struct pf_rule *r = p->rules[i];
 
 		if ((r->src.type == PF_HOST_TABLE && strcmp(r->src.table, name) == 0) ||
 		    (r->dst.type == PF_HOST_TABLE && strcmp(r->dst.table, name) == 0))
@@ -233,15 +236,15 @@ static int bind_tables(struct pf_generations *g, struct pf_generation *gen,
 
 	for (size_t i = 0; i < rs->main.ntables && !err; i++) {
 		const struct pf_table_def *def = &rs->main.tables[i];
-		bool used = references(rs, def->name);
+		bool used = references(gen->policy, def->name);
 
 		if (used || def->persist)
 			err = bind_table(g, gen, old, def->name, def, used, e);
 	}
-	for (size_t i = 0; i < pf_filter(rs)->n && !err; i++) {
-		err = bind_host(g, gen, old, &pf_filter(rs)->v[i].src, e);
+	for (uint32_t i = 0; i < gen->policy->nrules && !err; i++) {
+		err = bind_host(g, gen, old, &gen->policy->rules[i]->src, e);
 		if (!err)
-			err = bind_host(g, gen, old, &pf_filter(rs)->v[i].dst, e);
+			err = bind_host(g, gen, old, &gen->policy->rules[i]->dst, e);
 	}
 	for (size_t i = 0; old && i < old->nbindings && !err; i++) {
 		const struct pf_binding *b = &old->bindings[i];
@@ -252,23 +255,39 @@ static int bind_tables(struct pf_generations *g, struct pf_generation *gen,
 	return err;
 }
 
+/* --- code --- */
+
+struct compile_ctx {
+	struct pf_generations *g;
+	struct pf_generation *gen;
+};
+
 static int table_slot(void *ctx, const char *name)
 {
-	const struct pf_binding *b = pf_generation_table(ctx, name);
+	const struct compile_ctx *c = ctx;
+	const struct pf_binding *b = pf_generation_table(c->gen, name);
 
 	return b ? (int)b->table->slot : -ENOENT;
 }
 
-/* --- code --- */
-
-static int compile(struct pf_generation *gen, enum pf_emitter emitter, struct pf_error_text *e)
+static int tag_id(void *ctx, const char *name)
 {
+	const struct compile_ctx *c = ctx;
+
+	return pf_tag_id(&c->g->tags, name);
+}
+
+static int compile(struct pf_generations *g, struct pf_generation *gen, enum pf_emitter emitter,
+		   struct pf_error_text *e)
+{
+	struct compile_ctx ctx = {.g = g, .gen = gen};
 	const struct pf_compile_env env = {.table_slot = table_slot,
-					   .ctx = gen,
+					   .tag_id = tag_id,
+					   .ctx = &ctx,
 					   .rule_ids = gen->rule_ids,
 					   .emitter = emitter};
 	struct pf_compile_error why;
-	int err = pf_ruleset_compile(gen->rs, &env, &gen->code, &why);
+	int err = pf_policy_compile(gen->policy, &env, &gen->code, &why);
 
 	if (!err)
 		return 0;
@@ -312,6 +331,9 @@ static const struct gen_pin pins[] = {
 	{"ifaces", offsetof(struct pf_generation, program.ifaces), false},
 	{"ifaces_far", offsetof(struct pf_generation, program.ifaces_far), false},
 	{"jump", offsetof(struct pf_generation, program.jump), false},
+	{"sets", offsetof(struct pf_generation, program.sets), true},
+	{"calls", offsetof(struct pf_generation, program.calls), true},
+	{"callees", offsetof(struct pf_generation, program.callees), true},
 	{"nodes", offsetof(struct pf_generation, program.nodes), true},
 	{"entries", offsetof(struct pf_generation, program.entries), true},
 	{"tree_rules", offsetof(struct pf_generation, program.rules), true},
@@ -352,10 +374,10 @@ static int make_record(struct pf_generation *gen, struct pf_error_text *e)
 
 	pf_put_u32(&b, RECORD_MAGIC);
 	pf_put_u32(&b, gen->id);
-	pf_put_u32(&b, (uint32_t)pf_filter(gen->rs)->n);
-	for (size_t i = 0; i < pf_filter(gen->rs)->n; i++)
+	pf_put_u32(&b, gen->policy->nrules);
+	for (uint32_t i = 0; i < gen->policy->nrules; i++)
 		pf_put_u32(&b, gen->rule_ids[i]);
-	pf_model_encode(gen->rs, &b);
+	pf_anchors_encode(&gen->anchors, &b);
 	while (b.len % 8) /* the kernel rounds up */
 		pf_put_u8(&b, 0);
 	if (b.failed || b.len > RECORD_MOST)
@@ -416,14 +438,13 @@ int pf_generation_record(const struct pf_generations *g, struct pf_generation *g
 
 /* --- life --- */
 
-static struct pf_generation *new_generation(uint32_t id, struct pf_ruleset *rs)
+static struct pf_generation *new_generation(uint32_t id)
 {
 	struct pf_generation *gen = calloc(1, sizeof(*gen));
 
 	if (!gen)
 		return NULL;
 	gen->id = id;
-	gen->rs = rs;
 	pf_program_init(&gen->program);
 	gen->bound = gen->model = -1;
 	return gen;
@@ -431,16 +452,23 @@ static struct pf_generation *new_generation(uint32_t id, struct pf_ruleset *rs)
 
 static int new_bases(struct pf_generation *gen)
 {
-	gen->base = calloc(pf_filter(gen->rs)->n + 1, sizeof(*gen->base));
-	gen->base_evals = calloc(pf_filter(gen->rs)->n + 1, sizeof(*gen->base_evals));
+	gen->base = calloc((size_t)gen->policy->nrules + 1, sizeof(*gen->base));
+	gen->base_evals = calloc((size_t)gen->policy->nrules + 1, sizeof(*gen->base_evals));
 	return gen->base && gen->base_evals ? 0 : -ENOMEM;
 }
 
-int pf_generation_make(struct pf_generations *g, struct pf_ruleset *rs,
+/* The policy of what has been loaded. */
+static int take_anchors(struct pf_generation *gen)
+{
+	gen->rs = pf_anchors_find(&gen->anchors, "")->from->rs;
+	return pf_anchors_policy(&gen->anchors, &gen->policy);
+}
+
+int pf_generation_make(struct pf_generations *g, const char *path, struct pf_ruleset *rs,
 		       const struct pf_generation *old, struct pf_generation **out,
 		       struct pf_error_text *e)
 {
-	struct pf_generation *gen = new_generation(g->next_id, rs);
+	struct pf_generation *gen = new_generation(g->next_id);
 	int err;
 
 	if (!gen) {
@@ -448,13 +476,19 @@ int pf_generation_make(struct pf_generations *g, struct pf_ruleset *rs,
 		return pf_fail(e, -ENOMEM, "out of memory");
 	}
 	g->next_id++;
-	err = new_bases(gen) ? pf_fail(e, -ENOMEM, "out of memory") : 0;
+	err = pf_anchors_load(old ? &old->anchors : NULL, path, rs, &gen->anchors);
+	if (!err)
+		err = take_anchors(gen);
+	if (!err)
+		err = new_bases(gen);
+	if (err)
+		err = pf_fail(e, err, "out of memory");
 	if (!err)
 		err = bind_tables(g, gen, old, e);
 	if (!err)
 		err = take_ids(g, gen, e);
 	if (!err)
-		err = compile(gen, g->emitter, e);
+		err = compile(g, gen, g->emitter, e);
 	if (!err)
 		err = pf_program_load(&gen->program, g->dp, gen->code, g->ifs, e);
 	if (!err)
@@ -496,7 +530,8 @@ void pf_generation_release(struct pf_generation *gen)
 	free(gen->base);
 	free(gen->base_evals);
 	pf_compiled_free(gen->code);
-	pf_ruleset_free(gen->rs);
+	pf_policy_free(gen->policy);
+	pf_anchors_free(&gen->anchors);
 	free(gen);
 }
 
@@ -509,7 +544,7 @@ void pf_generation_destroy(struct pf_generations *g, struct pf_generation *gen)
 	gen_dir(g, gen->id, dir, sizeof(dir));
 	pf_pin_remove_tree(dir);
 	if (gen->rule_ids)
-		pf_rulestats_release(&g->stats, gen->rule_ids, pf_filter(gen->rs)->n);
+		pf_rulestats_release(&g->stats, gen->rule_ids, gen->policy->nrules);
 	while (gen->nbindings)
 		pf_table_unref(g->tables, gen->bindings[--gen->nbindings].table);
 	pf_generation_release(gen);
@@ -544,20 +579,6 @@ static int read_ids(struct pf_generations *g, struct pf_generation *gen, struct 
 	return c->bad ? -EINVAL : pf_rulestats_adopt(&g->stats, gen->rule_ids, n);
 }
 
-/* The record's padding is not the model's: its length is found by reading. */
-static int read_model(struct pf_generation *gen, const struct pf_cursor *c, char *why, size_t size)
-{
-	size_t len = (size_t)(c->end - c->at);
-	int err = -EINVAL;
-
-	for (size_t pad = 0; pad < 8 && pad <= len; pad++) {
-		err = pf_model_decode(c->at, len - pad, &gen->rs, why, size);
-		if (err != -EINVAL)
-			break;
-	}
-	return err;
-}
-
 static int read_record(struct pf_generations *g, struct pf_generation *gen, char *why, size_t size)
 {
 	struct bpf_map_info info = {0};
@@ -582,8 +603,10 @@ static int read_record(struct pf_generations *g, struct pf_generation *gen, char
 	if (!err)
 		err = read_ids(g, gen, &c, n);
 	if (!err)
-		err = read_model(gen, &c, why, size);
-	if (!err && pf_filter(gen->rs)->n != n)
+		err = pf_anchors_decode(&c, &gen->anchors, why, size);
+	if (!err)
+		err = take_anchors(gen);
+	if (!err && gen->policy->nrules != n)
 		err = -EINVAL;
 	if (!err)
 		err = index_ids(gen);
@@ -608,7 +631,7 @@ static int read_bindings(struct pf_generations *g, struct pf_generation *gen)
 		b->persist = flags & PF_TABLE_PERSIST;
 		b->constant = flags & PF_TABLE_CONST;
 		b->active = !(flags & BOUND_INACTIVE);
-		b->referenced = references(gen->rs, table->name);
+		b->referenced = references(gen->policy, table->name);
 	}
 	return 0;
 }
@@ -616,7 +639,7 @@ static int read_bindings(struct pf_generations *g, struct pf_generation *gen)
 int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generation **out,
 		       struct pf_error_text *e)
 {
-	struct pf_generation *gen = new_generation(id, NULL);
+	struct pf_generation *gen = new_generation(id);
 	char why[256] = "";
 	int err = gen ? open_pins(g, gen) : -ENOMEM;
 
@@ -627,7 +650,8 @@ int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generati
 	if (!err)
 		err = read_bindings(g, gen);
 	if (!err)
-		err = compile(gen, gen->program.nodes < 0 ? PF_EMITTER_LINEAR : PF_EMITTER_TREE, e);
+		err = compile(g, gen, gen->program.nodes < 0 ? PF_EMITTER_LINEAR : PF_EMITTER_TREE,
+			      e);
 	if (!err)
 		err = pf_program_refill(&gen->program, g->dp, gen->code, g->ifs, e);
 	if (err) {
@@ -738,6 +762,6 @@ int pf_generation_stats(const struct pf_generations *g, const struct pf_generati
 	int err = pf_program_evaluations(&gen->program, g->dp, gen->code, evaluations);
 
 	if (!err)
-		err = pf_rulestats_read(&g->stats, gen->rule_ids, pf_filter(gen->rs)->n, stats);
+		err = pf_rulestats_read(&g->stats, gen->rule_ids, gen->policy->nrules, stats);
 	return err;
 }

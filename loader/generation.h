@@ -12,12 +12,14 @@
 
 #include "../compiler/compiler.h"
 #include "../grammar/rule.h"
+#include "anchors.h"
 #include "datapath.h"
 #include "netif.h"
 #include "program.h"
 #include "rulestats.h"
 #include "say.h"
 #include "tables.h"
+#include "tags.h"
 
 /* A table as a generation has it. */
 struct pf_binding {
@@ -30,9 +32,11 @@ struct pf_binding {
 
 struct pf_generation {
 	uint32_t id;
-	struct pf_ruleset *rs;
+	struct pf_anchors anchors;
+	struct pf_ruleset *rs; /* what was loaded with the main ruleset: one of `anchors` */
+	struct pf_policy *policy;
 	struct pf_compiled *code;
-	uint32_t *rule_ids; /* pf_filter(rs)->n */
+	uint32_t *rule_ids; /* policy->nrules */
 	uint32_t *id_rules; /* the way back, from id id_first on; ~0 none */
 	uint32_t id_first, nids;
 	struct pf_binding *bindings;
@@ -50,6 +54,7 @@ struct pf_generations {
 	struct pf_tables *tables;
 	const struct pf_netifs *ifs;
 	struct pf_rulestats stats;
+	struct pf_tags tags;
 	uint32_t next_id;
 	enum pf_emitter emitter; /* of those that are made */
 };
@@ -61,11 +66,12 @@ int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
 void pf_generations_close(struct pf_generations *g);
 
 /*
- * Makes a generation of rs, which it then owns, also on failure.  `old`, which
- * may be NULL, is the one in force: tables that rs does not fill are its.
+ * Makes a generation of rs, loaded at an anchor's path or as the main ruleset (""),
+ * which it then owns, also on failure.  `old`, which may be NULL, is the one in force:
+ * other rulesets, and tables that rs does not fill, are its.
  * Nothing that is in force changes.
  */
-int pf_generation_make(struct pf_generations *g, struct pf_ruleset *rs,
+int pf_generation_make(struct pf_generations *g, const char *path, struct pf_ruleset *rs,
 		       const struct pf_generation *old, struct pf_generation **out,
 		       struct pf_error_text *err);
 
@@ -103,8 +109,8 @@ void pf_generation_activate(const struct pf_generation *gen, struct pf_binding *
 int pf_generation_record(const struct pf_generations *g, struct pf_generation *gen,
 			 struct pf_error_text *err);
 
-/* The number of the rule that has this id, ~0 if none of them does. */
-uint32_t pf_generation_rule_nr(const struct pf_generation *gen, uint32_t id);
+/* Index, in the policy, of the rule that has this id; ~0 if none of them does. */
+uint32_t pf_generation_rule(const struct pf_generation *gen, uint32_t id);
 
 /* Counters of all its rules as they stand in the kernel, live states not counted. */
 int pf_generation_stats(const struct pf_generations *g, const struct pf_generation *gen,

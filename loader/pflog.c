@@ -87,8 +87,11 @@ static void fill_header(const struct pf_pflog *l, const struct pf_log_rec *r, st
 	h->action = r->action;
 	h->reason = r->reason;
 	snprintf(h->ifname, sizeof(h->ifname), "%s", i ? i->name : "?");
-	h->rulenr = htonl(r->rule_nr);
-	h->subrulenr = htonl(UINT32_MAX);
+	/* of a rule in an anchor the anchor's own comes first */
+	h->rulenr = htonl(r->anchor_nr == UINT32_MAX ? r->rule_nr : r->anchor_nr);
+	h->subrulenr = htonl(r->anchor_nr == UINT32_MAX ? UINT32_MAX : r->rule_nr);
+	if (r->anchor_nr != UINT32_MAX && l->path_of)
+		snprintf(h->ruleset, sizeof(h->ruleset), "%s", l->path_of(l->ctx, r->rule_id));
 	h->uid = h->rule_uid = htonl(UINT32_MAX);
 	h->pid = h->rule_pid = (int32_t)htonl(UINT32_MAX);
 	h->dir = r->dir;
@@ -156,7 +159,7 @@ static enum bpf_perf_event_ret event(void *ctx, int cpu, struct perf_event_heade
 	return LIBBPF_PERF_EVENT_CONT;
 }
 
-static void drain(struct pf_pflog *l)
+void pf_pflog_drain(struct pf_pflog *l)
 {
 	int err = 0;
 
@@ -174,12 +177,12 @@ static void drain(struct pf_pflog *l)
 static void ring_ready(void *ctx, uint32_t events)
 {
 	(void)events;
-	drain(ctx);
+	pf_pflog_drain(ctx);
 }
 
 static void timer_fire(void *ctx)
 {
-	drain(ctx);
+	pf_pflog_drain(ctx);
 }
 
 static int open_rings(struct pf_pflog *l)
@@ -227,7 +230,7 @@ int pf_pflog_open(struct pf_pflog *l, const struct pf_datapath *dp, const struct
 void pf_pflog_close(struct pf_pflog *l, struct pf_loop *loop)
 {
 	if (l->rings)
-		drain(l);
+		pf_pflog_drain(l);
 	pf_timer_close(loop, &l->timer);
 	pf_loop_remove(loop, &l->source);
 	perf_buffer__free(l->rings);

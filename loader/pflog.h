@@ -25,6 +25,9 @@ struct pf_pflog {
 	uint64_t written;
 	int error; /* of the last write */
 	bool dirty;
+	/* The path of the anchor that a rule is in, by its id: "" none.  NULL: nobody knows. */
+	const char *(*path_of)(void *ctx, uint32_t rule);
+	void *ctx;
 };
 
 /*
@@ -34,6 +37,9 @@ struct pf_pflog {
 int pf_pflog_open(struct pf_pflog *l, const struct pf_datapath *dp, const struct pf_netifs *ifs,
 		  struct pf_loop *loop, const char *path, struct pf_error_text *err);
 void pf_pflog_close(struct pf_pflog *l, struct pf_loop *loop);
+
+/* Writes what has come. */
+void pf_pflog_drain(struct pf_pflog *l);
 
 /* The file was moved away: opens it anew. */
 void pf_pflog_reopen(struct pf_pflog *l);

@@ -74,8 +74,8 @@ static int make_linear_maps(struct pf_program *p, const struct pf_datapath *dp,
 {
 	LIBBPF_OPTS(bpf_map_create_opts, jump);
 
-	p->infos = new_array(dp, "pf_infos", "pf_rule_info", sizeof(struct pf_rule_info),
-			     c->nrules + 1, BPF_F_MMAPABLE);
+	p->infos = new_array(dp, "pf_infos", "pf_rule_info", sizeof(struct pf_rule_info), c->ninfos,
+			     BPF_F_MMAPABLE);
 	p->evals = new_evals(c);
 	p->ifaces = new_array(dp, "pf_ifaces", "pf_ifmask", sizeof(struct pf_ifmask),
 			      PF_IFACE_DIRECT, 0);
@@ -136,24 +136,40 @@ void pf_program_netif(const struct pf_program *p, const struct pf_compiled *c,
 		bpf_map_update_elem(p->ifaces_far, &ifindex, &m, BPF_ANY);
 }
 
+static int refill_tree(const struct pf_program *p, const struct pf_compiled *c)
+{
+	const struct pf_tree *t = &c->tree;
+	const struct {
+		int fd;
+		const void *data;
+		size_t size;
+	} arrays[] = {
+		{p->sets, t->sets, t->nsets * sizeof(*t->sets)},
+		{p->calls, t->calls, t->ncalls * sizeof(*t->calls)},
+		{p->callees, t->callees, t->ncallees * sizeof(*t->callees)},
+		{p->nodes, t->nodes, t->nnodes * sizeof(*t->nodes)},
+		{p->entries, t->entries, t->nentries * sizeof(*t->entries)},
+		{p->rules, t->rules, c->nrules * sizeof(*t->rules)},
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]) && !err; i++)
+		err = fill_array(arrays[i].fd, arrays[i].data, arrays[i].size);
+	return err;
+}
+
 int pf_program_refill(const struct pf_program *p, const struct pf_datapath *dp,
 		      const struct pf_compiled *c, const struct pf_netifs *ifs,
 		      struct pf_error_text *e)
 {
-	const struct pf_tree *t = &c->tree;
 	const uint32_t slot = PF_GEN_APPLY;
 	int apply = pf_datapath_apply(dp);
-	int err = fill_array(p->infos, c->infos, (c->nrules + 1) * sizeof(*c->infos));
+	int err = fill_array(p->infos, c->infos, c->ninfos * sizeof(*c->infos));
 
 	if (!err)
 		err = bpf_map_update_elem(p->jump, &slot, &apply, BPF_ANY);
-	if (!err && c->emitter == PF_EMITTER_TREE) {
-		err = fill_array(p->nodes, t->nodes, t->nnodes * sizeof(*t->nodes));
-		if (!err)
-			err = fill_array(p->entries, t->entries, t->nentries * sizeof(*t->entries));
-		if (!err)
-			err = fill_array(p->rules, t->rules, c->nrules * sizeof(*t->rules));
-	}
+	if (!err && c->emitter == PF_EMITTER_TREE)
+		err = refill_tree(p, c);
 	for (const struct pf_netif *i = ifs->first; i; i = i->next)
 		pf_program_netif(p, c, i, false);
 	return err ? pf_fail(e, err, "cannot fill the maps of the rules: %s", strerror(-err)) : 0;
@@ -169,6 +185,7 @@ static void relocate(const struct pf_program *p, const struct pf_datapath *dp,
 		[PF_CODE_COUNTERS] = pf_datapath_map(dp, "pf_counters"),
 		[PF_CODE_TABLES] = pf_datapath_map(dp, "pf_tables"),
 		[PF_CODE_TABLE_NODES] = pf_datapath_map(dp, "pf_table_nodes"),
+		[PF_CODE_CONFIG] = pf_datapath_map(dp, "pf_config"),
 		[PF_CODE_INFOS] = p->infos,
 		[PF_CODE_EVALS] = p->evals,
 		[PF_CODE_IFACES] = p->ifaces,
@@ -230,7 +247,8 @@ static int load_linear(struct pf_program *p, const struct pf_datapath *dp, struc
 static int share_maps(const struct pf_rules_skel *s, const struct pf_datapath *dp)
 {
 	struct bpf_map *const shared[] = {s->maps.pf_scratch, s->maps.pf_counters,
-					  s->maps.pf_tables, s->maps.pf_table_nodes};
+					  s->maps.pf_config, s->maps.pf_tables,
+					  s->maps.pf_table_nodes};
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]) && !err; i++)
@@ -244,8 +262,11 @@ static int size_maps(const struct pf_rules_skel *s, const struct pf_compiled *c)
 		struct bpf_map *map;
 		size_t n;
 	} sizes[] = {
-		{s->maps.pf_infos, c->nrules + 1},
+		{s->maps.pf_infos, c->ninfos},
 		{s->maps.pf_evals, pf_compiled_nevals(c)},
+		{s->maps.pf_sets, c->tree.nsets},
+		{s->maps.pf_calls, c->tree.ncalls},
+		{s->maps.pf_callees, c->tree.ncallees},
 		{s->maps.pf_nodes, c->tree.nnodes},
 		{s->maps.pf_entries, (c->tree.nentries + 1) / 2},
 		{s->maps.pf_rules, c->nrules},
@@ -268,6 +289,9 @@ static int keep_fds(struct pf_program *p, const struct pf_rules_skel *s)
 		{&p->ifaces, bpf_map__fd(s->maps.pf_ifaces)},
 		{&p->ifaces_far, bpf_map__fd(s->maps.pf_ifaces_far)},
 		{&p->jump, bpf_map__fd(s->maps.pf_jump)},
+		{&p->sets, bpf_map__fd(s->maps.pf_sets)},
+		{&p->calls, bpf_map__fd(s->maps.pf_calls)},
+		{&p->callees, bpf_map__fd(s->maps.pf_callees)},
 		{&p->nodes, bpf_map__fd(s->maps.pf_nodes)},
 		{&p->entries, bpf_map__fd(s->maps.pf_entries)},
 		{&p->rules, bpf_map__fd(s->maps.pf_rules)},
@@ -291,9 +315,10 @@ static int load_tree(struct pf_program *p, const struct pf_datapath *dp,
 	if (!err)
 		err = size_maps(s, c);
 	if (!err) {
-		memcpy((void *)s->rodata->roots, c->tree.roots, sizeof(s->rodata->roots));
 		s->rodata->nrules = (uint32_t)c->nrules;
 		s->rodata->name_ifaces = c->nifaces > 0;
+		s->rodata->name_received = c->received;
+		s->rodata->random_rules = c->random;
 		err = pf_rules_skel__load(s);
 	}
 	if (!err)
@@ -349,7 +374,7 @@ int pf_program_evaluations(const struct pf_program *p, const struct pf_datapath 
 	for (size_t i = 0; i < n * ncpus && !err; i++)
 		sum[one ? i % n : i / ncpus] += v[i];
 	if (!err)
-		pf_compiled_evaluations(c, sum, out);
+		err = pf_compiled_evaluations(c, sum, out);
 	free(v);
 	free(sum);
 	return err;

@@ -15,7 +15,7 @@
 struct pf_program {
 	int prog;
 	int infos, evals, ifaces, ifaces_far, jump;
-	int nodes, entries, rules; /* emitter B's */
+	int sets, calls, callees, nodes, entries, rules; /* emitter B's */
 };
 
 void pf_program_init(struct pf_program *p);

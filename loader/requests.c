@@ -41,6 +41,15 @@ static void done(struct pf_client_conn *c, int err, const struct pf_error_text *
 		pf_reply_ok(c, NULL);
 }
 
+/* The path of an anchor; "" is the main ruleset. */
+static void get_path(struct pf_cursor *p, char *path, size_t size)
+{
+	*path = '\0';
+	pf_get_string(p, path, size);
+	if (*path && (*path == '/' || pf_anchor_path_error(path, false)))
+		pf_cursor_fail(p);
+}
+
 /* --- loading --- */
 
 static void load_begin(struct pf_client_conn *c, struct pf_cursor *p)
@@ -97,16 +106,19 @@ static void load_commit(struct pf_client_conn *c, struct pf_cursor *p)
 	struct pf_error_text e;
 	struct pf_loaded loaded;
 	pf_buf_auto b = {0};
+	char path[PF_ANCHOR_SIZE];
 	uint32_t confirm;
 	int err;
 
 	if (!ticket_ok(c, p))
 		return;
 	confirm = pf_get_u32(p);
+	get_path(p, path, sizeof(path));
 	if (!complete(c, p))
 		return;
 	ctl->ticket = 0;
-	err = pf_engine_load(ctl->engine, ctl->load.data, ctl->load.len, confirm, &loaded, &e);
+	err = pf_engine_load(ctl->engine, path, ctl->load.data, ctl->load.len, confirm, &loaded,
+			     &e);
 	pf_buf_free(&ctl->load);
 	if (err) {
 		pf_reply_error(c, err, e.text);
@@ -145,42 +157,99 @@ static void disable(struct pf_client_conn *c, struct pf_cursor *p)
 
 /* --- showing --- */
 
-static void rules(struct pf_client_conn *c, struct pf_cursor *p)
+/* NOLINTBEGIN(misc-no-recursion): the parser bounds the depth of braces */
+
+/*
+ * The numbers of a ruleset's rules, those in braces without a name behind the rule
+ * that they belong to: as the model has them.
+ */
+static void order_stats(const struct pf_policy *p, uint32_t set, const struct pf_wire_rule *stats,
+			struct pf_buf *out)
 {
-	const struct pf_ruleset *rs = c->control->engine->active->rs;
-	struct pf_wire_rule *stats = calloc(pf_filter(rs)->n + 1, sizeof(*stats));
-	const size_t most = PF_FRAME_MOST / sizeof(*stats);
-	pf_buf_auto b = {0};
-	struct pf_error_text e;
-	int err;
+	for (uint32_t i = p->sets[set].first; i < p->sets[set].first + p->sets[set].n; i++) {
+		const struct pf_policy_call *call = pf_policy_call_of(p, i);
 
-	if (!complete(c, p)) {
-		free(stats);
+		pf_put(out, &stats[i], sizeof(stats[i]));
+		if (call && call->n && !pf_rule_ext_of(p->rules[i])->anchor->path)
+			order_stats(p, p->callees[call->first], stats, out);
+	}
+}
+
+/* NOLINTEND(misc-no-recursion) */
+
+static void reply_in_pieces(struct pf_client_conn *c, const struct pf_buf *b, size_t most)
+{
+	for (size_t at = 0; at < b->len; at += most)
+		pf_reply_data(c, b->data + at, b->len - at < most ? b->len - at : most);
+}
+
+static void reply_rules(struct pf_client_conn *c, const struct pf_anchor_rules *a, uint32_t set,
+			const struct pf_wire_rule *stats)
+{
+	const struct pf_generation *gen = c->control->engine->active;
+	struct pf_ruleset alone = {.options = gen->rs->options};
+	pf_buf_auto model = {0}, numbers = {0}, b = {0};
+
+	alone.main = *a->block;
+	pf_model_encode(*a->path ? &alone : gen->rs, &model);
+	order_stats(gen->policy, set, stats, &numbers);
+	if (model.failed || numbers.failed) {
+		pf_reply_error(c, -ENOMEM, "out of memory");
 		return;
 	}
-	pf_model_encode(rs, &b);
-	err = stats && !b.failed ? pf_engine_rule_stats(c->control->engine, stats, &e)
-				 : pf_fail(&e, -ENOMEM, "out of memory");
-	if (err) {
-		pf_reply_error(c, err, e.text);
-		free(stats);
-		return;
-	}
-	for (size_t at = 0; at < b.len; at += PF_FRAME_MOST)
-		pf_reply_data(c, b.data + at,
-			      b.len - at < PF_FRAME_MOST ? b.len - at : PF_FRAME_MOST);
+	reply_in_pieces(c, &model, PF_FRAME_MOST);
 	pf_reply_data(c, NULL, 0); /* here the model ends */
-	for (size_t at = 0; at < pf_filter(rs)->n; at += most) {
-		size_t n = pf_filter(rs)->n - at < most ? pf_filter(rs)->n - at : most;
-
-		pf_reply_data(c, &stats[at], n * sizeof(*stats));
-	}
-	free(stats);
-	pf_buf_free(&b);
-	pf_put_u32(&b, (uint32_t)pf_filter(rs)->n);
+	reply_in_pieces(c, &numbers, PF_FRAME_MOST / sizeof(*stats) * sizeof(*stats));
+	pf_put_u32(&b, (uint32_t)(numbers.len / sizeof(*stats)));
 	pf_put_u32(&b, c->control->engine->dp.config->loader_uid);
 	pf_put_u32(&b, c->control->engine->dp.config->loader_pid);
 	pf_reply_ok(c, &b);
+}
+
+static void rules(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	const struct pf_generation *gen = c->control->engine->active;
+	const struct pf_anchor_rules *a;
+	struct pf_wire_rule *stats;
+	struct pf_error_text e;
+	char path[PF_ANCHOR_SIZE];
+	int err;
+
+	*path = '\0'; /* also one that pf has named */
+	pf_get_string(p, path, sizeof(path));
+	if (!complete(c, p))
+		return;
+	a = pf_anchors_find(&gen->anchors, path);
+	if (!a) {
+		pf_reply_error(c, -ENOENT, "Anchor does not exist.");
+		return;
+	}
+	stats = calloc((size_t)gen->policy->nrules + 1, sizeof(*stats));
+	err = stats ? pf_engine_rule_stats(c->control->engine, stats, &e)
+		    : pf_fail(&e, -ENOMEM, "out of memory");
+	if (err)
+		pf_reply_error(c, err, e.text);
+	else
+		reply_rules(c, a, pf_policy_find(gen->policy, path), stats);
+	free(stats);
+}
+
+/* Paths of all anchors that have rules of their own. */
+static void anchors(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	const struct pf_policy *policy = c->control->engine->active->policy;
+	uint32_t n = 0;
+
+	if (!complete(c, p))
+		return;
+	for (size_t i = 1; i < policy->nsets; i++) {
+		pf_buf_auto b = {0};
+
+		pf_put_string(&b, policy->sets[i].path);
+		pf_reply_data(c, b.data, b.len);
+		n++;
+	}
+	reply_u32(c, n);
 }
 
 static void clear_rules(struct pf_client_conn *c, struct pf_cursor *p)
@@ -310,10 +379,12 @@ static void kill_states(struct pf_client_conn *c, struct pf_cursor *p)
 
 static void flush_rules(struct pf_client_conn *c, struct pf_cursor *p)
 {
+	char path[PF_ANCHOR_SIZE];
 	struct pf_error_text e;
 
+	get_path(p, path, sizeof(path));
 	if (complete(c, p))
-		done(c, pf_engine_flush_rules(c->control->engine, &e), &e);
+		done(c, pf_engine_flush_rules(c->control->engine, path, &e), &e);
 }
 
 /* --- tables --- */
@@ -558,6 +629,7 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_KILL - PF_REQ_FIRST] = kill_states,
 	[PF_REQ_DEBUG - PF_REQ_FIRST] = set_debug,
 	[PF_REQ_RESET - PF_REQ_FIRST] = reset,
+	[PF_REQ_ANCHORS - PF_REQ_FIRST] = anchors,
 };
 
 void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *p)

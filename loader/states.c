@@ -2,6 +2,7 @@
 #include "states.h"
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,15 @@ static uint32_t expires_in(const struct pf_datapath *dp, const struct pf_state *
 	return left <= 0 ? 0 : (uint32_t)((uint64_t)left * (1U << PF_TICK_SHIFT) / c->hz);
 }
 
+/* As its own ruleset numbers it. */
+static uint32_t rule_number(const struct pf_generation *gen, uint32_t id)
+{
+	uint32_t rule = pf_generation_rule(gen, id);
+
+	return rule == UINT32_MAX ? rule
+				  : rule - gen->policy->sets[gen->policy->set_of[rule]].first;
+}
+
 static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
 		 const struct pf_state *s, struct pf_wire_state *out)
 {
@@ -100,7 +110,8 @@ static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, 
 	}
 	out->age = (uint32_t)((now - s->creation) / dp->config->hz);
 	out->expires = expires_in(dp, s, (uint32_t)(now >> PF_TICK_SHIFT));
-	out->rule = pf_generation_rule_nr(gen, s->rule);
+	out->rule = rule_number(gen, s->rule);
+	out->anchor = s->anchor ? rule_number(gen, s->anchor) : UINT32_MAX;
 	/* states are floating: they hold on every interface */
 	snprintf(out->ifname, sizeof(out->ifname), "all");
 }
@@ -136,26 +147,50 @@ void pf_states_sum(const struct pf_datapath *dp, struct pf_states_sum *out)
 	}
 }
 
+/* What a live state has counted, to one of the rules that it counts for. */
+static void add_to_rule(const struct pf_generation *gen, const struct pf_state *s, uint32_t id,
+			struct pf_rule_stats *stats)
+{
+	uint32_t rule = pf_generation_rule(gen, id);
+	int in = s->dir == PF_IN ? 0 : 1;
+	struct pf_rule_stats *r;
+
+	if (rule == UINT32_MAX)
+		return;
+	r = &stats[rule];
+	r->packets[0] += s->peer[in].packets;
+	r->packets[1] += s->peer[!in].packets;
+	r->bytes[0] += s->peer[in].bytes;
+	r->bytes[1] += s->peer[!in].bytes;
+}
+
+static void add_to_matches(const struct pf_datapath *dp, const struct pf_generation *gen,
+			   const struct pf_state *s, struct pf_rule_stats *stats)
+{
+	uint32_t n = s->nmatch;
+	struct pf_match_more more;
+
+	for (uint32_t i = 0; i < PF_MATCH_INLINE && i < n; i++)
+		add_to_rule(gen, s, s->peer[i / 4].match[i % 4], stats);
+	if (n <= PF_MATCH_INLINE ||
+	    bpf_map_lookup_elem(pf_datapath_map(dp, "pf_match_more"), &s->id, &more))
+		return;
+	for (uint32_t i = PF_MATCH_INLINE; i < n && i < PF_MATCH_MOST; i++)
+		add_to_rule(gen, s, more.id[i - PF_MATCH_INLINE], stats);
+}
+
 void pf_states_add_to_rules(const struct pf_datapath *dp, const struct pf_generation *gen,
 			    struct pf_rule_stats *stats)
 {
 	for (uint32_t i = 0; i < dp->config->slots; i++) {
 		const struct pf_state *s = &dp->states[i];
-		struct pf_rule_stats *r;
-		uint32_t nr;
-		int in, out;
 
 		if (!is_live(s))
 			continue;
-		nr = pf_generation_rule_nr(gen, s->rule);
-		if (nr == UINT32_MAX)
-			continue;
-		r = &stats[nr];
-		in = s->dir == PF_IN ? 0 : 1;
-		out = !in;
-		r->packets[0] += s->peer[in].packets;
-		r->packets[1] += s->peer[out].packets;
-		r->bytes[0] += s->peer[in].bytes;
-		r->bytes[1] += s->peer[out].bytes;
+		add_to_rule(gen, s, s->rule, stats);
+		if (s->anchor)
+			add_to_rule(gen, s, s->anchor, stats);
+		if (s->nmatch)
+			add_to_matches(dp, gen, s, stats);
 	}
 }

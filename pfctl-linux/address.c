@@ -10,11 +10,13 @@
 #include <sys/socket.h>
 
 #include "../grammar/addr.h"
+#include "../grammar/ifdb.h"
 #include "pfctl.h"
 
 void pfctl_addresses_free(struct pf_address_list *l)
 {
 	free(l->entry);
+	pf_ifdb_free(l->ifdb);
 	memset(l, 0, sizeof(*l));
 }
 
@@ -40,6 +42,62 @@ static int put(struct pf_address_list *l, enum pf_family af, const struct pf_ip 
 	memcpy(l->entry[l->n++].addr, masked.b, sizeof(masked.b));
 	return 0;
 }
+
+/* --- interfaces --- */
+
+struct if_ctx {
+	struct pf_address_list *l;
+	unsigned int modifiers;
+	long long bits;
+	bool neg, any;
+	int status;
+};
+
+static void put_ifaddr(void *ctx, const struct pf_ifaddr *a)
+{
+	struct if_ctx *c = ctx;
+	unsigned int bits;
+	struct pf_ip ip;
+
+	if (!pf_ifaddr_pick(a, c->modifiers, c->bits, &ip, &bits) || c->status)
+		return;
+	c->any = true;
+	c->status = put(c->l, (enum pf_family)a->af, &ip, bits, c->neg);
+}
+
+/* "em0:network", "self": true if it was an interface, and *status is set. */
+static bool interface(struct pf_address_list *l, const char *text, long long bits, bool neg,
+		      int *status)
+{
+	struct if_ctx c = {.l = l, .bits = bits, .neg = neg};
+	char name[256];
+	bool self;
+
+	snprintf(name, sizeof(name), "%s", text);
+	if (!l->interfaces || !pf_if_cut_modifiers(name, &c.modifiers))
+		return false;
+	if (!l->ifdb)
+		l->ifdb = pf_ifdb_new();
+	self = strcmp(name, "self") == 0;
+	if (!l->ifdb || (!self && pf_ifdb_lookup(l->ifdb, name) == PF_IF_UNKNOWN))
+		return false;
+	*status = 1;
+	if (!pf_if_modifiers_ok(c.modifiers)) {
+		pfctl_warn("%s: illegal combination of interface modifiers", text);
+		return true;
+	}
+	if (c.modifiers & (PF_HOST_NETWORK | PF_HOST_BROADCAST) && bits >= 0) {
+		pfctl_warn("%s has its prefix length from the interface", text);
+		return true;
+	}
+	pf_ifdb_addrs(l->ifdb, self ? NULL : name, c.modifiers, put_ifaddr, &c);
+	if (!c.any)
+		pfctl_warn("interface %s has no such address", text);
+	*status = !c.any || c.status;
+	return true;
+}
+
+/* --- names --- */
 
 static int resolve(struct pf_address_list *l, const char *name, bool neg)
 {
@@ -84,6 +142,7 @@ int pfctl_address_add(struct pf_address_list *l, const char *text)
 	unsigned long bits = 0;
 	struct pf_ip ip;
 	bool neg = *text == '!';
+	int status = 0;
 
 	text += neg;
 	while (*text == ' ')
@@ -103,6 +162,8 @@ int pfctl_address_add(struct pf_address_list *l, const char *text)
 		}
 	}
 	if (!pf_ip_parse(buf, &af, &ip) && !(slash && pf_ip_parse_short(buf, &ip))) {
+		if (bits <= 128 && interface(l, buf, slash ? (long long)bits : -1, neg, &status))
+			return status;
 		if (!slash)
 			return resolve(l, buf, neg);
 		pfctl_warn("%s is not an address", text);

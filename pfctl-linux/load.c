@@ -58,6 +58,7 @@ static int send_ruleset(struct pfctl *c, const struct pf_ruleset *rs, unsigned i
 		return 1;
 	pf_put_u64(&commit, get_ticket(&begin));
 	pf_put_u32(&commit, confirm);
+	pf_put_string(&commit, c->anchor ? c->anchor : "");
 	if (pfctl_call(c, PF_REQ_LOAD_COMMIT, &commit, NULL, NULL, &answer))
 		return 1;
 	cur = pf_cursor_of(answer.data, answer.len);
@@ -121,6 +122,12 @@ int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm)
 	}
 	if (err) {
 		pfctl_warn("%s: %s", opt.name, strerror(-err));
+		return 1;
+	}
+	if (c->anchor && *c->anchor && rs->main.ntables && !c->no_action) {
+		pfctl_warn("%s:%u: a table in an anchor: not enforced yet, so these rules cannot "
+			   "be loaded (-n accepts them)",
+			   opt.name, rs->main.tables[0].line);
 		return 1;
 	}
 	if (c->verbose)
@@ -215,9 +222,38 @@ static uint32_t answer_u32(const struct pf_buf *b)
 	return pf_get_u32(&c);
 }
 
+static int flush_path(struct pfctl *c, const char *path)
+{
+	pf_buf_auto b = {0};
+
+	pf_put_string(&b, path);
+	return pfctl_call(c, PF_REQ_FLUSH_RULES, &b, NULL, NULL, NULL);
+}
+
+/* All anchors below one; those without a name go with the ruleset that they are in. */
+static int flush_below(struct pfctl *c, const char *path)
+{
+	struct pfctl_anchors l = {0};
+	size_t len = strlen(path);
+	int status = pfctl_anchors(c, &l);
+
+	for (size_t i = 0; i < l.n && !status; i++) {
+		if (strncmp(l.path[i], path, len) != 0 || (len && l.path[i][len] != '/') ||
+		    *l.path[i] == '_' || strstr(l.path[i], "/_"))
+			continue;
+		status = flush_path(c, l.path[i]);
+	}
+	pfctl_anchors_free(&l);
+	return status;
+}
+
 static int flush_rules(struct pfctl *c)
 {
-	if (pfctl_call(c, PF_REQ_FLUSH_RULES, NULL, NULL, NULL, NULL))
+	const char *path = c->anchor ? c->anchor : "";
+
+	if (c->recurse && flush_below(c, path))
+		return 1;
+	if ((!c->recurse || !*path || pfctl_anchor_exists(c, path)) && flush_path(c, path))
 		return 1;
 	pfctl_say(c, "rules cleared");
 	return 0;

@@ -36,8 +36,8 @@ struct choices {
 static const struct choices show_choices = {
 	's', "show modifier",
 	(const char *const[]){"rules", "states", "info", "labels", "timeouts", "memory", "Tables",
-			      "all", NULL},
-	(const char *const[]){"queue", "Anchors", "Sources", "Interfaces", "osfp", NULL}};
+			      "Anchors", "all", NULL},
+	(const char *const[]){"queue", "Sources", "Interfaces", "osfp", NULL}};
 
 static const struct choices flush_choices = {
 	'F', "flush modifier",
@@ -51,8 +51,8 @@ static const struct choices table_choices = {
 
 static void usage(FILE *f)
 {
-	fputs("usage: pfctl-linux [-dehNnPqvz] [-D macro=value] [-F modifier] [-f file]\n"
-	      "\t[-k host [-k host]] [-o level] [-p socket] [-s modifier]\n"
+	fputs("usage: pfctl-linux [-dehNnPqvz] [-a anchor] [-D macro=value] [-F modifier]\n"
+	      "\t[-f file] [-k host [-k host]] [-o level] [-p socket] [-s modifier]\n"
 	      "\t[-t table -T command [address ...]] [-x level]\n"
 	      "\t[--confirm seconds] [--confirmed] [--lint] [--offline] [--version]\n",
 	      f);
@@ -179,6 +179,8 @@ static const struct option long_options[] = {
 static int checked_option(struct pfctl *c, struct actions *a, int opt)
 {
 	switch (opt) {
+	case 'a':
+		return pfctl_anchor(c, optarg);
 	case 'D':
 		return add_define(c, optarg);
 	case 'F':
@@ -268,7 +270,7 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 {
 	int opt, r;
 
-	while ((opt = getopt_long(argc, argv, "dD:eF:f:hk:Nno:Pp:qs:t:T:vx:z", long_options,
+	while ((opt = getopt_long(argc, argv, "a:dD:eF:f:hk:Nno:Pp:qs:t:T:vx:z", long_options,
 				  NULL)) != -1) {
 		r = one_option(c, a, opt);
 		if (r == 2)
@@ -293,6 +295,14 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 	}
 	if (c->offline && !c->no_action) {
 		pfctl_warn("--offline goes with -n");
+		return 1;
+	}
+	if (c->anchor && *c->anchor && a->table) {
+		pfctl_warn("-a with -t is not supported yet: tables are the main ruleset's");
+		return 1;
+	}
+	if (c->anchor && a->rules && (c->recurse || *c->anchor == '_' || strstr(c->anchor, "/_"))) {
+		pfctl_warn("-a %s: rules are loaded into one anchor, by its name", c->anchor);
 		return 1;
 	}
 	if (pfctl_kill_check(a->kill, a->nkill))
@@ -366,6 +376,7 @@ int main(int argc, char **argv)
 		only_check(&a);
 	status = run(&c, &a, argv + optind, (size_t)(argc - optind));
 	pf_client_close(&c.client);
+	free(c.anchor);
 	if (fflush(stdout) || ferror(stdout)) {
 		pfctl_warn("standard output: %s", strerror(errno));
 		return 1;

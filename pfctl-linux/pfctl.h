@@ -22,6 +22,8 @@ struct pfctl {
 	bool offline, lint, no_dns;
 	int optimize; /* enum pf_optimize: what -o says */
 	bool port_names;
+	char *anchor;	   /* -a: a path, "" the main ruleset */
+	bool recurse;	   /* ... and all that is below it */
 	const char *title; /* of -s all: printed before the first line of a part */
 	bool titled;	   /* one was: a blank line comes before the next */
 	struct pf_define defines[DEFINES_MOST];
@@ -75,6 +77,19 @@ int pfctl_show_tables(struct pfctl *c);
  */
 int pfctl_fetch_rules(struct pfctl *c, struct pf_ruleset **rs, struct pf_wire_rule **stats);
 
+/* -a's argument into c; 0, or 1 with the reason said. */
+int pfctl_anchor(struct pfctl *c, const char *path);
+
+/* The paths of all anchors, sorted, for pfctl_anchors_free(); 0, or 1 with the reason said. */
+struct pfctl_anchors {
+	char **path;
+	size_t n;
+};
+int pfctl_anchors(struct pfctl *c, struct pfctl_anchors *l);
+void pfctl_anchors_free(struct pfctl_anchors *l);
+bool pfctl_anchor_exists(struct pfctl *c, const char *path);
+int pfctl_show_anchors(struct pfctl *c);
+
 /* Prints the title that waits, if any: a line of its part follows. */
 void pfctl_print_title(struct pfctl *c);
 
@@ -99,15 +114,20 @@ int pfctl_tables(struct pfctl *c, struct pfctl_tables *l);
 
 /* --- addresses on the command line --- */
 
+struct pf_ifdb;
+
 struct pf_address_list {
 	struct pf_wire_entry *entry;
 	size_t n, capacity;
+	bool interfaces;      /* their names are understood */
+	struct pf_ifdb *ifdb; /* read when first asked */
 };
 
 void pfctl_addresses_free(struct pf_address_list *l);
 /*
- * Adds what an argument means: an address, a prefix, with "!" before it, or a
- * name with all its addresses.  0, or 1 with the reason said.
+ * Adds what an argument means: an address or prefix; a host's name or, if they are
+ * understood, an interface, a group of them or self, with all addresses; each perhaps with
+ * "!" before it.  0, or 1 with the reason said.
  */
 int pfctl_address_add(struct pf_address_list *l, const char *text);
 /* One a line, "#" begins a comment; "-" is standard input. */

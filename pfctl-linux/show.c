@@ -1,188 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* -s: rules, labels, status, timeouts, limits.  Layouts are OpenBSD's. */
+/* -s: status, timeouts, limits.  Layouts are OpenBSD's. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../grammar/names.h"
-#include "../grammar/print.h"
-#include "../lib/model.h"
 #include "pfctl.h"
-
-/* --- rules --- */
-
-struct rules {
-	struct pf_buf model;
-	bool model_complete;
-	struct pf_buf stats;
-};
-
-static int rules_data(void *ctx, const void *payload, size_t len)
-{
-	struct rules *r = ctx;
-
-	if (r->model_complete)
-		pf_put(&r->stats, payload, len);
-	else if (len)
-		pf_put(&r->model, payload, len);
-	else
-		r->model_complete = true;
-	return r->model.failed || r->stats.failed ? -1 : 0;
-}
-
-static void print_skips(const struct pf_wire_rule *w, size_t nr, size_t nrules)
-{
-	static const char *const names[] = {"i", "d", "r", "f", "p", "sa", "da", "sp", "dp"};
-
-	fputs("  [ Skip steps: ", stdout);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (w->skip[i] == nrules)
-			printf("%s=end ", names[i]);
-		else if (w->skip[i] != nr + 1)
-			printf("%s=%u ", names[i], w->skip[i]);
-	}
-	fputs("]\n", stdout);
-}
-
-static void print_counters(const struct pf_wire_rule *w, uint32_t uid, uint32_t pid)
-{
-	printf("  [ Evaluations: %-8" PRIu64 "  Packets: %-8" PRIu64 "  Bytes: %-10" PRIu64
-	       "  States: %-6" PRIu64 "]\n",
-	       w->evaluations, w->packets[0] + w->packets[1], w->bytes[0] + w->bytes[1],
-	       w->states_now);
-	printf("  [ Inserted: uid %u pid %u State Creations: %-6" PRIu64 "]\n", uid, pid,
-	       w->states_made);
-}
-
-static void print_label(struct pfctl *c, const struct pf_rule *r, const struct pf_wire_rule *w)
-{
-	if (!r->label)
-		return;
-	pfctl_print_title(c);
-	printf("%s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-	       " %" PRIu64 "\n",
-	       r->label, w->evaluations, w->packets[0] + w->packets[1], w->bytes[0] + w->bytes[1],
-	       w->packets[0], w->bytes[0], w->packets[1], w->bytes[1], w->states_made);
-}
-
-#define COUNTED_SIZE (PF_TABLE_NAME_SIZE + 16)
-
-/* Behind a table's name the number of its addresses, or "*" if it is not active. */
-static void count_table(struct pf_rule_host *h, const struct pfctl_tables *tables,
-			char buf[COUNTED_SIZE])
-{
-	if (h->type != PF_HOST_TABLE)
-		return;
-	snprintf(buf, COUNTED_SIZE, "%s:*", h->table);
-	for (size_t i = 0; i < tables->n; i++)
-		if (strcmp(tables->line[i].name, h->table) == 0)
-			snprintf(buf, COUNTED_SIZE, "%s:%u", h->table, tables->line[i].addresses);
-	h->table = buf;
-}
-
-static void print_with_counts(const struct pf_rule *r, size_t nr, unsigned int flags,
-			      const struct pfctl_tables *tables)
-{
-	struct pf_rule counted = *r;
-	char src[COUNTED_SIZE], dst[COUNTED_SIZE];
-
-	count_table(&counted.src, tables, src);
-	count_table(&counted.dst, tables, dst);
-	pf_rule_print(stdout, &counted, nr, flags);
-}
-
-/* What pfd says of its rules. */
-struct answer {
-	uint32_t rules, uid, pid;
-};
-
-static int check_answer(const struct rules *r, const struct pf_buf *ok, struct pf_ruleset **rs,
-			struct answer *a)
-{
-	struct pf_cursor cur = pf_cursor_of(ok->data, ok->len);
-	char err[256];
-
-	a->rules = pf_get_u32(&cur);
-	a->uid = pf_get_u32(&cur);
-	a->pid = pf_get_u32(&cur);
-	if (pf_model_decode(r->model.data, r->model.len, rs, err, sizeof(err))) {
-		pfctl_warn("pfd: %s", err);
-		return 1;
-	}
-	if (cur.bad || a->rules != pf_filter(*rs)->n ||
-	    r->stats.len != a->rules * sizeof(struct pf_wire_rule)) {
-		pfctl_warn("pfd: malformed answer");
-		return 1;
-	}
-	return 0;
-}
-
-static int print_rules(struct pfctl *c, const struct rules *r, const struct pf_buf *ok, bool labels)
-{
-	pf_ruleset_auto rs = NULL;
-	unsigned int flags = (c->verbose > 1 ? PF_PRINT_NUMBER : 0U) |
-			     (c->port_names ? PF_PRINT_PORT_NAMES : 0U);
-	struct pfctl_tables tables = {0};
-	struct answer a;
-	int status = check_answer(r, ok, &rs, &a);
-
-	if (!status && c->verbose > 1 && !labels)
-		status = pfctl_tables(c, &tables);
-	for (size_t i = 0; i < a.rules && !status; i++) {
-		struct pf_wire_rule w;
-
-		memcpy(&w, r->stats.data + i * sizeof(w), sizeof(w));
-		if (labels) {
-			print_label(c, &pf_filter(rs)->v[i], &w);
-			continue;
-		}
-		if (c->verbose > 1)
-			print_with_counts(&pf_filter(rs)->v[i], i, flags, &tables);
-		else
-			pf_rule_print(stdout, &pf_filter(rs)->v[i], i, flags);
-		if (c->verbose > 1)
-			print_skips(&w, i, a.rules);
-		if (c->verbose)
-			print_counters(&w, a.uid, a.pid);
-	}
-	free(tables.line);
-	return status;
-}
-
-int pfctl_fetch_rules(struct pfctl *c, struct pf_ruleset **rs, struct pf_wire_rule **stats)
-{
-	struct rules r = {0};
-	pf_buf_auto ok = {0};
-	struct answer a;
-	int status = pfctl_call(c, PF_REQ_RULES, NULL, rules_data, &r, &ok);
-
-	if (!status)
-		status = check_answer(&r, &ok, rs, &a);
-	if (!status) {
-		*stats = calloc(a.rules + 1, sizeof(**stats));
-		if (*stats)
-			memcpy(*stats, r.stats.data, r.stats.len);
-		else
-			status = 1;
-	}
-	pf_buf_free(&r.model);
-	pf_buf_free(&r.stats);
-	return status;
-}
-
-int pfctl_show_rules(struct pfctl *c, bool labels)
-{
-	struct rules r = {0};
-	pf_buf_auto ok = {0};
-	int status = pfctl_call(c, PF_REQ_RULES, NULL, rules_data, &r, &ok);
-
-	if (!status)
-		status = print_rules(c, &r, &ok, labels);
-	pf_buf_free(&r.model);
-	pf_buf_free(&r.stats);
-	return status;
-}
 
 /* --- status --- */
 
@@ -379,6 +203,8 @@ int pfctl_show(struct pfctl *c, const char *what, bool clear)
 
 	if (strcmp(what, "all") == 0)
 		status = show_all(c);
+	if (strcmp(what, "Anchors") == 0)
+		return pfctl_show_anchors(c);
 	for (size_t i = 0; i < sizeof(showers) / sizeof(showers[0]); i++)
 		if (strcmp(showers[i].name, what) == 0)
 			status = showers[i].show(c);

@@ -104,6 +104,8 @@ static void print_details(const struct pf_wire_state *s, int first, int second)
 	print_time(s->expires);
 	printf(", %" PRIu64 ":%" PRIu64 " pkts, %" PRIu64 ":%" PRIu64 " bytes", s->packets[0],
 	       s->packets[1], s->bytes[0], s->bytes[1]);
+	if (s->anchor != UINT32_MAX)
+		printf(", anchor %u", s->anchor);
 	if (s->rule != UINT32_MAX)
 		printf(", rule %u", s->rule);
 	if (s->flags & PF_WIRE_STATE_LOOSE)

@@ -333,7 +333,7 @@ int pfctl_table(struct pfctl *c, const char *table, const char *command, char *c
 		size_t n, const char *file)
 {
 	const struct command *cmd = find(command);
-	struct pf_address_list l = {0};
+	struct pf_address_list l = {.interfaces = true};
 	struct operation o = {.c = c, .table = table, .op = cmd->op, .addresses = &l};
 	int status = collect(&l, addresses, n, file);
 

@@ -34,7 +34,7 @@ EM0 = "192.0.2.1 198.51.100.1 2001:db8:1::1 fe80::1%em0"
 EM0_NETWORKS = "192.0.2.0/24 198.51.100.0/25 2001:db8:1::/64"
 EM1, VIO0, VIO1 = "fe80::2%em1", "203.0.113.5", "2001:db8:3::1"
 VIO0_NETWORK, VIO1_NETWORK = "203.0.113.0/28", "2001:db8:3::/64"
-NO_COMBINATION = "rule expands to no valid combination"
+NO_COMBINATION = "rule expands to no valid combination: "
 
 
 class Host:
@@ -115,7 +115,7 @@ ADDRESSES = [
     ("broadcast", {
         "em0:broadcast": "192.0.2.255 198.51.100.127", "vio0:broadcast": "203.0.113.15"}),
     ("no aliases", {
-        "em0:0": "192.0.2.1 2001:db8:1::1", "vio0:0": VIO0, "vio1:0": VIO1,
+        "em0:0": "192.0.2.1 2001:db8:1::1", "vio0:0": VIO0, "vio1:0": VIO1, "em1:0": EM1,
         "em0:0:0": "192.0.2.1 2001:db8:1::1"}),
     ("several modifiers", {
         "em0:network:0": "192.0.2.0/24 2001:db8:1::/64",
@@ -129,11 +129,11 @@ ADDRESSES = [
     ("group", {
         "vio": f"{VIO0} {VIO1}", "em": f"{EM0} {EM1}",
         "vio:network": f"{VIO0_NETWORK} {VIO1_NETWORK}", "vio:0": f"{VIO0} {VIO1}",
-        "em:0": "192.0.2.1 2001:db8:1::1", "em:broadcast": "192.0.2.255 198.51.100.127"}),
+        "em:0": f"192.0.2.1 2001:db8:1::1 {EM1}", "em:broadcast": "192.0.2.255 198.51.100.127"}),
     ("self", {
         "self": f"{LO0} {EM0} {VIO0} {EM1} {VIO1}",
         "self:network": f"{LO0_NETWORKS} {EM0_NETWORKS} {VIO0_NETWORK} {VIO1_NETWORK}",
-        "self:0": f"{LO0} 192.0.2.1 2001:db8:1::1 {VIO0} {VIO1}",
+        "self:0": f"{LO0} 192.0.2.1 2001:db8:1::1 {VIO0} {EM1} {VIO1}",
         "self:broadcast": "192.0.2.255 198.51.100.127 203.0.113.15"}),
     ("loopback", {
         "lo": LO0, "lo0": LO0, "lo0:0": LO0, "lo:network": LO0_NETWORKS,
@@ -157,7 +157,9 @@ def test_addresses(_name, addresses):
                 if some:
                     host.prints(f"block {family} from {text}", some)
                 else:
-                    host.refuses(f"block {family} from {text}", 1, NO_COMBINATION)
+                    name = text.strip('"').partition("/")[0]
+                    host.refuses(f"block {family} from {text}", 1, f"{NO_COMBINATION}{name} has "
+                                 f"no {'IPv4' if family == 'inet' else 'IPv6'} address")
 
 
 def test_addresses_among_others():
@@ -188,6 +190,30 @@ def test_first_address_is_no_alias():
            sorted(block_rules("192.0.2.1 198.51.100.1 192.0.2.77 192.0.2.78")))
         eq(set(host.parse("block inet from em0:network").splitlines()),
            set(block_rules("192.0.2.0/24 198.51.100.0/25 192.0.2.78")))
+
+
+def test_first_address_is_the_oldest():
+    """Linux lists IPv6 addresses newest first, a link-local one last."""
+    first, networks = "2001:db8:7::9", "2001:db8:7::/64 2001:db8:6::/64"
+    with Host("addr add fe80::9/64 dev vio0 nodad", f"addr add {first}/64 dev vio0 nodad",
+              "addr add 2001:db8:7::5/64 dev vio0 nodad", "addr add 2001:db8:6::1/64 dev vio0 nodad",
+              "addr add fe80::1/64 dev vio0 nodad", "addr add fd00::1/64 dev vio0 nodad",
+              "addr add fe80::7/64 dev vio1 nodad", "addr add fe80::3/64 dev vio1 nodad",
+              "addr add 2001:db8:53::1/128 dev lo nodad",
+              interfaces={"vio0": (), "vio1": ()}) as host:
+        host.prints("block from vio0:0", block_rules(first))
+        host.prints("block from vio0:network:0", block_rules("2001:db8:7::/64"))
+        host.prints("block from vio0", block_rules(
+            f"{first} 2001:db8:7::5 2001:db8:6::1 fd00::1 fe80::9%vio0 fe80::1%vio0"))
+        eq(sorted(set(host.parse("block from vio0:network").splitlines())),
+           sorted(block_rules(f"{networks} fd00::/64")))
+        host.prints("block from vio1:0", block_rules("fe80::7%vio1"))
+        host.prints("block from lo:0", block_rules(LO0))
+        host.prints("block from lo", block_rules(f"{LO0} 2001:db8:53::1"))
+        host.prints("pass out inet6 nat-to vio0:0", f"pass out inet6 all flags S/SA nat-to {first}")
+        host.ns.ip("addr", "del", f"{first}/64", "dev", "vio0")
+        host.ns.ip("addr", "add", f"{first}/64", "dev", "vio0", "nodad")
+        host.prints("block from vio0:0", block_rules("2001:db8:7::5"))
 
 
 def test_addresses_are_those_of_the_load():
@@ -324,8 +350,11 @@ def test_link_local():
         host.prints("block on ! em1 from em0", block_rules(others, on="! em1") +
                     block_rules("fe80::1%em0"))
         for text in ("on em1 from fe80::9%em0", "from fe80::9%em0 to fe80::9%em1",
-                     "on ! em0 from fe80::9%em0", "on vio0 from em1", "inet from fe80::9%em0"):
-            host.refuses("block " + text, 1, NO_COMBINATION)
+                     "on ! em0 from fe80::9%em0"):
+            host.refuses("block " + text, 1, NO_COMBINATION + "fe80::9%em0 is an address at em0 only")
+        host.refuses("block on vio0 from em1", 1, NO_COMBINATION + "em1 is an address at em1 only")
+        host.refuses("block inet from fe80::9%em0", 1,
+                     NO_COMBINATION + "fe80::9%em0 is no IPv4 address")
         for text in ("192.0.2.1%em0", "fe80::1%", "fe80::9%0123456789abcdef"):
             host.refuses(f"block from {text}", 12, f"{text} is not an address")
 
@@ -397,11 +426,8 @@ def test_link_local_of_loopback():
     """OpenBSD has fe80::1%lo0; here it may be given to lo."""
     with Host("addr add fe80::1/64 dev lo nodad", interfaces={}) as host:
         for name in ("lo", "lo0"):
-            # the kernel's order of the last two is not pf's
-            eq(sorted(host.parse(f"block from {name}").splitlines()),
-               sorted(block_rules(f"127.0.0.1 fe80::1%{name} ::1")), name)
-            eq(sorted(host.parse(f"block on {name} from {name}").splitlines()),
-               sorted(block_rules("127.0.0.1 fe80::1 ::1", on=name)), name)
+            host.prints(f"block from {name}", block_rules(f"{LO0} fe80::1%{name}"))
+            host.prints(f"block on {name} from {name}", block_rules(f"{LO0} fe80::1", on=name))
             host.prints(f"block from {name}:0", block_rules(LO0))
             host.prints(f"block from {name}:network", block_rules(LO0_NETWORKS))
             host.prints(f"antispoof for {name}",
@@ -472,14 +498,18 @@ def test_egress_modifiers():
 TWO_MODES = "illegal combination of interface modifiers"
 REFUSED = [
     ("from wan", 12, "interface wan has no such address"),
-    ("from em1:0", 12, "interface em1:0 has no such address"),
     ("from em1:network", 12, "interface em1:network has no such address"),
     ("to lo:broadcast", 10, "interface lo:broadcast has no such address"),
     ("to vio1:broadcast", 10, "interface vio1:broadcast has no such address"),
     ("to em0:peer", 10, "interface em0:peer has no such address"),
     ("to self:peer", 10, "interface self:peer has no such address"),
     ("to { em0, wan }", 17, "interface wan has no such address"),
-    ("from vio0 to vio1", 1, NO_COMBINATION),
+    ("from vio0 to vio1", 1, NO_COMBINATION + "vio1 has no IPv4 address"),
+    ("inet6 from { vio0 203.0.113.9 }", 1, NO_COMBINATION + "vio0 has no IPv6 address"),
+    ("inet6 from { em0 vio1 } to { 192.0.2.9 vio0 }", 1,
+     NO_COMBINATION + "192.0.2.9 is no IPv6 address"),
+    ("from 192.0.2.9/25 to vio1:network", 1,
+     NO_COMBINATION + "vio1:network has no IPv4 address"),
     ("from em0:network:broadcast", 12, TWO_MODES), ("from em0:peer:0:network", 12, TWO_MODES),
     ("from (em0:network:broadcast)", 12, TWO_MODES), ("from self:peer:network", 12, TWO_MODES),
     ("from em0:nonsense", 12, "em0:nonsense is not an address"),
@@ -509,6 +539,8 @@ def test_refused():
         for text, column, message in REFUSED:
             host.refuses("block " + text, column, message)
         host.refuses("set skip on ! em0", 15, "set skip on ! em0 is not supported")
+        host.refuses('set loginterface ""', 18, "'' is no interface name")
+        host.refuses('block from ("any")', 12, "'any' is no interface name, or too long")
         host.refuses("set skip on any", 13,
                      "set skip on any would skip all: pfctl-linux -d disables pf")
 
@@ -557,6 +589,10 @@ def test_misspelt():
             hint = f"; did you mean '{meant}'?" if meant else ""
             host.refuses(f"antispoof for {name} inet", 15, f"there is no interface '{name}' now"
                          f"{hint} (its addresses can be followed: antispoof for ({name}))")
+            hint = f"; did you mean the interface {meant}?" if meant else ""
+            host.refuses(f"block from {name}:network", 12,
+                         f"{name}:network is not an address{hint}")
+            hint = f"; did you mean '{meant}'?" if meant else ""
             r = host.run(f"block on {name}", "--lint")
             eq((r.returncode, r.stdout), (0, f"block drop on {name} all\n"))
             lines_eq(r.stderr, [f"stdin:1:10: warning: there is no interface '{name}'{hint}",
@@ -571,6 +607,17 @@ LINT = [
     ("antispoof for (nosuch0)", [16]), ("queue q on nosuch0 bandwidth 1M default", [12]),
     ('anchor "a" on nosuch0', [15]), ("nat on nosuch0 inet from any to any -> 192.0.2.1", [8]),
     ("block on { em0 vio0 lo lo0 any wan vio em egress }", []), ("antispoof for em0", []),
+    ("block from (nosuch0)", [13]), ("block from ! (nosuch0:network)/24", [15]),
+    ("block from { (em0) (nosuch0:0) } to (nosuch1)", [21, 38]),
+    ("block from fe80::1%nosuch0", [12]), ("block from { fe80::1%em0 fe80::1%nosuch0 }", [26]),
+    ("set loginterface nosuch0", [18]), ("set loginterface none", []),
+    ("pass out inet nat-to (nosuch0)", [23]), ("pass in proto udp rdr-to (nosuch0:0)", [27]),
+    ("pass in route-to 192.0.2.9@nosuch0", [18]), ("pass in route-to (nosuch0 192.0.2.9)", [19]),
+    ("pass in route-to nosuch0 inet", [18]), ("pass in route-to { (nosuch0 fe80::9) "
+                                              "fe80::9@nosuch1 }", [21, 38]),
+    ("nat on em0 inet from any to any -> (nosuch0)", [37]),
+    ("ether pass on em0 bridge-to nosuch0", [29]),
+    ("pass out inet nat-to (em0)\nset loginterface egress\nblock from { (lo0) (vio) }", []),
 ]
 
 
@@ -597,7 +644,7 @@ TABLES = [
     ("em0", "192.0.2.1 198.51.100.1 2001:db8:1::1 fe80::1"), ("em0:network", EM0_NETWORKS),
     ("em0:0, ! vio0", f"192.0.2.1 2001:db8:1::1 !{VIO0}"),
     ("vio:network !vio", f"{VIO0_NETWORK} {VIO1_NETWORK} !{VIO0} !{VIO1}"),
-    ("lo0 vio0", f"{LO0} {VIO0}"), ("self:0", f"{LO0} 192.0.2.1 2001:db8:1::1 {VIO0} {VIO1}"),
+    ("lo0 vio0", f"{LO0} {VIO0}"), ("self:0", f"{LO0} 192.0.2.1 2001:db8:1::1 {VIO0} fe80::2 {VIO1}"),
     ("! self", "!127.0.0.1 !::1 !192.0.2.1 !198.51.100.1 !2001:db8:1::1 !fe80::1 !203.0.113.5 "
      "!fe80::2 !2001:db8:3::1"),
     ("vio0/24 10/8 vio0:broadcast", "203.0.113.0/24 10.0.0.0/8 203.0.113.15"),
@@ -605,7 +652,8 @@ TABLES = [
 TABLES_REFUSED = [
     ("wan", 13, "interface wan has no such address"),
     ("em0 wan", 17, "interface wan has no such address"),
-    ("em1:0", 13, "interface em1:0 has no such address"), ("em0:network:peer", 13, TWO_MODES),
+    ("em1:0:network", 13, "interface em1:0:network has no such address"),
+    ("em0:network:peer", 13, TWO_MODES),
     ("(em0)", 13, "a table cannot hold an interface in parentheses"),
     ("fe80::1%em0", 13, "a table cannot hold an address of one interface only (%)"),
     ("192.0.2.1 - 192.0.2.9", 13, "a table cannot hold an address range"),
@@ -656,11 +704,44 @@ POOLS = [
     ("in inet route-to vio0@em0", "in inet all flags S/SA route-to (em0 203.0.113.5)"),
     ("in inet6 route-to fe80::9%em0", "in inet6 all flags S/SA route-to (em0 fe80::9)"),
     ("in inet6 reply-to fe80::9@em0", "in inet6 all flags S/SA reply-to (em0 fe80::9)"),
+    # a new address is one of any interface, a hop may be of one
+    ("out inet6 nat-to em0", "out inet6 all flags S/SA nat-to 2001:db8:1::1"),
+    ("out inet6 nat-to em", "out inet6 all flags S/SA nat-to 2001:db8:1::1"),
+    ("in inet6 proto udp rdr-to em0", "in inet6 proto udp all rdr-to 2001:db8:1::1"),
+    ("in inet6 proto udp divert-to em0 port 80",
+     "in inet6 proto udp all divert-to 2001:db8:1::1 port 80"),
+    ("in inet6 route-to em1", "in inet6 all flags S/SA route-to (em1 fe80::2)"),
+    ("in inet6 route-to em0", "in inet6 all flags S/SA "
+     "route-to { 2001:db8:1::1, (em0 fe80::1) } round-robin"),
+    ("in inet6 route-to em0@vio1", "in inet6 all flags S/SA route-to (vio1 2001:db8:1::1)"),
+    ("in inet6 route-to (em0 fe80::9%em0)", "in inet6 all flags S/SA route-to (em0 fe80::9)"),
     ("in inet dup-to (vio0:peer)", "in inet all flags S/SA dup-to (vio0:peer) round-robin"),
 ]
 BOTH_FAMILIES = "translation spec contains addresses with different address families"
 OTHER_FAMILY = "af mismatch in translation spec: it has no address of the rule's family"
+ONLY_LINK_LOCAL = "has link-local addresses only, which cannot be used here"
 POOLS_REFUSED = [
+    ("out inet6 nat-to em1", 23, f"em1 {ONLY_LINK_LOCAL}"),
+    ("out inet6 nat-to { em0 em1:0 }", 29, f"em1:0 {ONLY_LINK_LOCAL}"),
+    ("in inet6 proto udp rdr-to em1", 32, f"em1 {ONLY_LINK_LOCAL}"),
+    ("in inet6 proto udp divert-to em1 port 80", 35, f"em1 {ONLY_LINK_LOCAL}"),
+    ('in inet route-to ("" 192.0.2.9)', 24, "'' is no interface name"),
+    ('in inet route-to ("a b" 192.0.2.9)', 24, "'a b' is no interface name"),
+    ("in inet route-to 192.0.2.9@any", 23, "an interface cannot be called 'any'"),
+    ("in inet route-to (em0123456789abcd 192.0.2.9)", 24,
+     "interface name 'em0123456789abcd' is too long (at most 15 characters)"),
+    ('out inet nat-to ("any")', 23, "an interface cannot be called 'any'"),
+    ("out inet6 nat-to fe80::9%em0", 23, "an interface with the address is for routing only"),
+    ("in inet6 route-to (em0 fe80::9%em1)", 29, "fe80::9%em1 is not an address at em0"),
+    # one error is enough
+    ("out nat-to wan", 17, "interface wan has no such address"),
+    ("out inet from vio0 nat-to { 192.0.2.9 wan }", 44, "interface wan has no such address"),
+    ("in proto udp rdr-to wan", 26, "interface wan has no such address"),
+    ("in inet route-to wan", 23, "interface wan has no such address"),
+    ("in proto udp divert-to wan port 80", 29, "interface wan has no such address"),
+    ("on em0 inet from vio0 binat-to wan", 37, "interface wan has no such address"),
+    ("inet from vio1 to wan", 24, "interface wan has no such address"),
+    ("out inet6 from wan nat-to vio0", 21, "interface wan has no such address"),
     ("out nat-to em0", 17, BOTH_FAMILIES), ("out nat-to em0:0", 17, BOTH_FAMILIES),
     ("out nat-to self", 17, BOTH_FAMILIES), ("out inet nat-to vio1", 22, OTHER_FAMILY),
     ("out from vio0 nat-to vio1", 27, OTHER_FAMILY),
@@ -680,6 +761,9 @@ def test_pools():
     with Host() as host:
         for text, want in POOLS:
             host.prints("pass " + text, "pass " + want)
+        host.refuses("binat on em0 from wan to any -> 192.0.2.1", 19,
+                     "interface wan has no such address")
+        host.refuses("nat on em0 from em0 to any -> wan", 31, "interface wan has no such address")
         for text, column, message in POOLS_REFUSED:
             host.refuses("pass " + text, column, message)
         host.prints("pass on em0 inet from vio0 binat-to em0:0",
@@ -806,7 +890,8 @@ RANGES_REFUSED = [
     ("from 192.0.2.1 - 2001:db8::1", 12, "invalid address range: 192.0.2.1 - 2001:db8::1"),
     ("from 192.0.2.1 - nonsense", 12, "invalid address range: 192.0.2.1 - nonsense"),
     ("from lo0 - 192.0.2.9", 12, "invalid address range: lo0 - 192.0.2.9"),
-    ("from 192.0.2.1 - 192.0.2.9 to vio1", 1, NO_COMBINATION),
+    ("from 192.0.2.1 - 192.0.2.9 to vio1", 1, NO_COMBINATION + "vio1 has no IPv4 address"),
+    ("from vio1 to 192.0.2.1 - 192.0.2.9", 1, NO_COMBINATION + "192.0.2.1 - 192.0.2.9 is no IPv6 address"),
     ("from 192.0.2.1/24 - 192.0.2.9", 25, 'syntax error: unexpected "-"'),
     ("from 192.0.2.1 - 192.0.2.9/24", 33, 'syntax error: unexpected "/"'),
     ("from 192.0.2.1 - 192.0.2.4 - 192.0.2.9", 34, 'syntax error: unexpected "-"'),
@@ -898,7 +983,8 @@ NAMED_REFUSED = [
     ("from both.example:network", 12, "both.example:network is not an address"),
     ("from four.example/33", 12, "prefix length 33 is out of range (0 to 32)"),
     ("from four.example - 192.0.2.99", 12, "invalid address range: four.example - 192.0.2.99"),
-    ("inet6 from four.example", 1, NO_COMBINATION), ("from in", 12, "syntax error: "),
+    ("inet6 from four.example", 1, NO_COMBINATION + "four.example has no IPv6 address"),
+    ("from both.example/129", 12, "prefix length 129 is out of range (0 to 32)"), ("from in", 12, "syntax error: "),
 ]
 
 
@@ -976,7 +1062,14 @@ OFFLINE_REFUSED = [
     ("block from 192.0.2.300", 12, "192.0.2.300 is not an address"),
     ("block from nosuch0:nonsense", 12, "nosuch0:nonsense is not an address"),
     ("block from (nosuch0:nonsense)", 12, "interface nosuch0:nonsense has a bad modifier"),
-    ("block from 192.0.2.1 to 2001:db8::1", 1, NO_COMBINATION),
+    ("block from 192.0.2.1 to 2001:db8::1", 1, NO_COMBINATION + "2001:db8::1 is no IPv4 address"),
+    ("block from nosuch0:network/24", 12, "nosuch0:network has its prefix length from the interface"),
+    ("block from em0:broadcast/32", 12, "em0:broadcast has its prefix length from the interface"),
+    ("block from self:network/8", 12, "self:network has its prefix length from the interface"),
+    ("table <t> { nosuch0:network/24 }", 13,
+     "nosuch0:network has its prefix length from the interface"),
+    ("block from nosuch0:network:peer", 12, TWO_MODES),
+    ("block from a-very-long-name0:network", 12, "a-very-long-name0:network is not an address"),
     ("antispoof for any", 15, NO_NAME),
 ]
 
@@ -1254,6 +1347,45 @@ NOT_ENFORCED = [
     ("antispoof for { ext (int) }", "1:21", "an interface in parentheses"),
     ("pass to ! (self)", "1:11", "an interface in parentheses as an address"),
 ]
+
+
+# pfctl(8), -T: what a table's list has, for one that is in force
+T_ADDED = [
+    ("ext", [FW_SRC, FW6_SRC]), ("ext:network", ["192.0.2.0/24", "2001:db8:1::/64"]),
+    ("ext/16", ["192.0.0.0/16", "2001::/16"]), ("ext/64", ["2001:db8:1::/64"]),
+    ("!ext:0", ["!" + FW_SRC, "!" + FW6_SRC]), ("lo0", LO0.split()), ("lo", LO0.split()),
+    ("lo:network", LO0_NETWORKS.split()), ("ext:broadcast", ["192.0.2.255"]),
+    ("self", LO0.split() + [FW_SRC, FW6_SRC, FW_DST, FW6_DST]),
+]
+T_REFUSED = [
+    ("ext:network/24", "ext:network has its prefix length from the interface"),
+    ("ext:network:peer", "ext:network:peer: illegal combination of interface modifiers"),
+    ("ext:peer", "interface ext:peer has no such address"),
+    ("lo/129", "lo/129 is not an address"), ("nosuch0/24", "nosuch0/24 is not an address"),
+]
+
+
+def test_addresses_of_a_table_in_force():
+    with Lab(rules="table <t> persist\nblock from <t>\n") as lab:
+        lab.fw.batch(["addr flush dev ext scope link", "addr flush dev int scope link",
+                      f"addr replace {FW_SRC}/24 brd + dev ext"])
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
+            for text, want in T_ADDED:
+                f.seek(0)
+                f.truncate()
+                f.write(f"# all of these\n{text}\n")
+                f.flush()
+                for args in ([text], ["-f", f.name]):
+                    lab.pf.ctl("-t", "t", "-T", "replace", *args)
+                    shown = lab.pf.ctl("-t", "t", "-T", "show").stdout.split()
+                    eq(sorted(shown), sorted(want), text)
+                lab.pf.ctl("-t", "t", "-T", "delete", text)
+                eq(lab.pf.ctl("-t", "t", "-T", "show").stdout, "", text)
+        for text, message in T_REFUSED:
+            r = lab.pf.ctl("-t", "t", "-T", "add", text, check=False)
+            eq((r.returncode, r.stderr), (1, f"pfctl-linux: {message}\n"), text)
+        # a host that states are killed of is no interface
+        eq(lab.pf.ctl("-k", "self", check=False).returncode, 1)
 
 
 def test_not_enforced():

@@ -375,6 +375,35 @@ def test_errors_come_alone():
 
 # --- macros ---
 
+# what a label or tag has, what is said of it
+NOTHING = "$%s in a %s stands for nothing"
+MEANT = NOTHING + "; did you mean $%s?"
+
+
+@cases(
+    ("letter left out", "$srcadr", [MEANT % ("srcadr", "label", "srcaddr")]),
+    ("letters changed", "a $dstprot", [MEANT % ("dstprot", "label", "dstport")]),
+    ("two", "$nr $prot $srcpotr", [MEANT % ("prot", "label", "proto"),
+                                   MEANT % ("srcpotr", "label", "srcport")]),
+    ("something else", "$user", [NOTHING % ("user", "label")]),
+    ("large letters", "$NR", [NOTHING % ("NR", "label")]),
+    ("underscore", "$src_port", [MEANT % ("src_port", "label", "srcport")]),
+    ("all that there are", "$if $nr $proto $srcaddr $srcport $dstaddr $dstport", []),
+    ("and letters behind", "$nrx $iface", []), ("no names", "$ 5$ $5 $$ $-", []),
+)
+def test_label_macros(_name, text, want):
+    """What looks like a macro and is none stays as it is; also in tags."""
+    for rule, what in ((f'pass label "{text}"', "label"), (f'pass tag "{text}"', "tag"),
+                       (f'pass tagged "{text}"', "tag"),
+                       (f'pass label "x" label "{text}"', "label"),
+                       (f'antispoof for (lo) label "{text}"', "label")):
+        said_so = [w.replace("in a label", f"in a {what}") for w in want]
+        for option in ("--lint", "-v"):
+            eq(re.findall(r"^stdin:1:\d+: warning: (\$.*)$", said(rule + "\n", option), re.M),
+               said_so, f"{option} {rule}")
+        eq(said(rule + "\n"), "")
+
+
 def unused(line, column, name):
     return f"stdin:{line}:{column}: warning: macro '{name}' is never used\n"
 
@@ -387,7 +416,9 @@ def unused(line, column, name):
     ("named in another one", 'a = lo\nb = "on $a"\npass $b\n', ""),
     ("named in one that is not used", 'b = "on $a"\npass\n', unused(1, 1, "b")),
     ("in a comment", "a = lo\npass # $a\n", unused(1, 1, "a")),
-    ("in a string", "a = lo\npass label '$a'\n", unused(1, 1, "a")),
+    ("in a string", "a = lo\npass label '$a'\n",
+     'stdin:2:12: warning: $a in a label: macros are not replaced in strings\n'
+     "    pass label '$a'\n               ^~~~\n" + unused(1, 1, "a")),
     ("used before it is defined again", "a = lo\npass on $a\na = em0\n", ""),
     ("defined twice", "a = lo\na = em0\npass\n", unused(2, 1, "a")),
     ("in braces", "anchor {\n\ta = lo\n\tpass\n}\n", unused(2, 2, "a")),

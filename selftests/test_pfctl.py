@@ -111,7 +111,7 @@ CONFIRM = "--confirm takes a number of seconds (1 to 86400), not "
        ("-x", ["-x", "nonsense"], "unknown debug level 'nonsense'"),
        ("-x empty", ["-x", ""], "unknown debug level ''"),
        *((f"-s {m}", ["-s", m], f"-s {m} is not supported yet")
-         for m in ("queue", "Anchors", "Sources", "Interfaces", "osfp")),
+         for m in ("queue", "Sources", "Interfaces", "osfp")),
        *((f"-F {m}", ["-F", m], f"-F {m} is not supported yet")
          for m in ("Sources", "osfp")),
        *((f"-T {m}", ["-t", "t", "-T", m], f"-T {m} is not supported yet")

@@ -275,7 +275,7 @@ def test_killed_while_it_changes():
         began = time.monotonic()
         lab.pf.ctl("-t", "t", "-T", "replace", "-f", path)
         took = time.monotonic() - began
-        for _ in range(12):
+        for _ in range(8):
             lab.pf.ctl("-t", "t", "-T", "replace", "-f", "-", input="\n".join(old) + "\n")
             argv = [PFCTL, "-p", lab.pf.socket, "-t", "t", "-T", "replace", "-f", path]
             with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as p:
@@ -321,7 +321,7 @@ def test_killed_while_it_loads():
         began = time.monotonic()
         lab.pf.ctl("-o", "none", "-f", "-", input=rules)
         took = time.monotonic() - began
-        for i in range(10):
+        for i in range(6):
             before = ["t"] if i % 2 else sorted(f"t{k}" for k in range(400))
             after = sorted(f"t{k}" for k in range(400)) if i % 2 else ["t"]
             lab.pf.load("table <t> { 192.0.2.77 }\nblock from <t>\n" if i % 2 else rules,

@@ -25,19 +25,26 @@ static int slot(void *ctx, const char *name)
 	return *name == 'n' ? -ENOENT : *name + 1;
 }
 
-static void check_compile(const struct pf_ruleset *rs, enum pf_emitter emitter)
+static int tag(void *ctx, const char *name)
 {
-	uint32_t *ids = calloc(pf_filter(rs)->n + 1, sizeof(*ids));
-	const struct pf_compile_env env = {.table_slot = slot, .rule_ids = ids, .emitter = emitter};
+	(void)ctx;
+	return *name == 'n' ? -ENOSPC : *name + 1;
+}
+
+static void check_compile(const struct pf_policy *p, enum pf_emitter emitter)
+{
+	uint32_t *ids = calloc((size_t)p->nrules + 1, sizeof(*ids));
+	const struct pf_compile_env env = {
+		.table_slot = slot, .tag_id = tag, .rule_ids = ids, .emitter = emitter};
 	struct pf_compile_error err;
 	struct pf_compiled *c = NULL;
-	int r = pf_ruleset_compile(rs, &env, &c, &err);
+	int r = pf_policy_compile(p, &env, &c, &err);
 
 	if (r == 0) {
 		uint64_t *evals = calloc(pf_compiled_nevals(c), sizeof(*evals));
-		uint64_t *evaluations = calloc(pf_filter(rs)->n + 1, sizeof(*evaluations));
+		uint64_t *evaluations = calloc((size_t)p->nrules + 1, sizeof(*evaluations));
 
-		pf_compiled_evaluations(c, evals, evaluations);
+		REQUIRE(pf_compiled_evaluations(c, evals, evaluations) == 0);
 		free(evals);
 		free(evaluations);
 		pf_compiled_free(c);
@@ -100,12 +107,14 @@ static void check_text(const struct pf_ruleset *rs)
 static void check(const struct pf_ruleset *rs)
 {
 	enum pf_rule_part part;
+	pf_policy_auto policy = NULL;
 
 	for (size_t i = 0; i < pf_filter(rs)->n; i++)
 		REQUIRE(!pf_rule_check(&pf_filter(rs)->v[i], &part));
 	check_encoding(rs);
-	check_compile(rs, PF_EMITTER_LINEAR);
-	check_compile(rs, PF_EMITTER_TREE);
+	REQUIRE(pf_policy_of(rs, &policy) == 0);
+	check_compile(policy, PF_EMITTER_LINEAR);
+	check_compile(policy, PF_EMITTER_TREE);
 	if (!fuzz_has_dollar(rs))
 		check_text(rs);
 }

@@ -18,7 +18,7 @@ static void skips_are_pfs(void **state)
 		pf_ruleset_auto rs = naive_ruleset(&r, rnd_below(&r, 40));
 		struct pf_skips *skips = calloc(pf_filter(rs)->n + 1, sizeof(*skips));
 
-		pf_skips_compute(rs, skips);
+		pf_skips_compute(pf_filter(rs), skips);
 		for (size_t i = 0; i < pf_filter(rs)->n; i++)
 			for (int what = 0; what < PF_SKIP_MAX; what++)
 				assert_int_equal(skips[i].to[what], naive_skip(rs, i, what));
@@ -32,7 +32,7 @@ static void skips_of_no_rules(void **state)
 	struct pf_skips untouched = {{77}};
 
 	(void)state;
-	pf_skips_compute(rs, &untouched);
+	pf_skips_compute(pf_filter(rs), &untouched);
 	assert_int_equal(untouched.to[0], 77);
 }
 
@@ -53,7 +53,7 @@ static void skips_of_a_known_ruleset(void **state)
 	struct pf_skips skips[5];
 
 	(void)state;
-	pf_skips_compute(rs, skips);
+	pf_skips_compute(pf_filter(rs), skips);
 	for (size_t i = 0; i < 5; i++)
 		for (int what = 0; what < PF_SKIP_MAX; what++)
 			if (skips[i].to[what] != want[i][what])
@@ -133,7 +133,9 @@ static void unreachable_rules_are_known(void **state)
 static void evaluations_are_worked_out_from_edges(void **state)
 {
 	struct pf_edge edges[] = {{0, 2}, {1, 4}, {2, 4}};
-	const struct pf_compiled c = {.nrules = 4, .edges = edges, .nedges = 3};
+	uint32_t rules[] = {0, 1, 2, 3};
+	const struct pf_compiled c = {
+		.nrules = 4, .nsteps = 4, .step_rules = rules, .edges = edges, .nedges = 3};
 	/* of 100, 30 leave rule 0 for rule 2; of 70, 50 leave rule 1 for the end; 45 rule 2 */
 	const uint64_t evals[] = {100, 30, 50, 45};
 	/* counters of other CPUs have moved while they were read */
@@ -142,12 +144,12 @@ static void evaluations_are_worked_out_from_edges(void **state)
 
 	(void)state;
 	assert_int_equal(pf_compiled_nevals(&c), 4);
-	pf_compiled_evaluations(&c, evals, out);
+	assert_int_equal(pf_compiled_evaluations(&c, evals, out), 0);
 	assert_int_equal(out[0], 100);
 	assert_int_equal(out[1], 70);
 	assert_int_equal(out[2], 50);
 	assert_int_equal(out[3], 5);
-	pf_compiled_evaluations(&c, torn, out);
+	assert_int_equal(pf_compiled_evaluations(&c, torn, out), 0);
 	assert_int_equal(out[0], 100);
 	assert_int_equal(out[1], 0);
 	for (int i = 0; i < 4; i++)
@@ -159,8 +161,10 @@ static void evaluations_are_worked_out_from_edges(void **state)
 static int compile_error(const struct pf_ruleset *rs, struct pf_compile_error *err)
 {
 	uint32_t *ids = naive_ids(pf_filter(rs)->n);
-	const struct pf_compile_env env = {
-		.table_slot = naive_slot, .rule_ids = ids, .emitter = PF_EMITTER_LINEAR};
+	const struct pf_compile_env env = {.table_slot = naive_slot,
+					   .tag_id = naive_tag,
+					   .rule_ids = ids,
+					   .emitter = PF_EMITTER_LINEAR};
 	struct pf_compiled *c = (void *)&c;
 	int r;
 

@@ -105,7 +105,7 @@ static uint64_t lookup(void *ctx, uint64_t map, const void *key)
 	case PF_CODE_COUNTERS:
 		return k < PF_CNT_MAX ? address(&m->counters[k]) : 0;
 	case PF_CODE_INFOS:
-		return k <= m->c->nrules ? address(&m->c->infos[k]) : 0;
+		return k < m->c->ninfos ? address(&m->c->infos[k]) : 0;
 	case PF_CODE_TABLES:
 		return lookup_table(k);
 	case PF_CODE_TABLE_NODES:
@@ -154,7 +154,7 @@ static struct machine *machine_new(const struct pf_compiled *c)
 	vm_region_add(vm, &m->pkt, sizeof(m->pkt), true);
 	vm_region_add(vm, m->evals, pf_compiled_nevals(c) * sizeof(*m->evals), true);
 	vm_region_add(vm, m->counters, sizeof(m->counters), true);
-	vm_region_add(vm, c->infos, (c->nrules + 1) * sizeof(*c->infos), false);
+	vm_region_add(vm, c->infos, c->ninfos * sizeof(*c->infos), false);
 	vm_region_add(vm, m->masks, sizeof(m->masks), false);
 	vm_region_add(vm, &m->no_mask, sizeof(m->no_mask), false);
 	vm_region_add(vm, tables, sizeof(tables), false);

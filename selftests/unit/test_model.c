@@ -277,8 +277,11 @@ struct bad_rule {
 #define PREFIX(f, n) .type = PF_HOST_PREFIX, .af = (f), .bits = (n)
 #define BLOCK	     .action = PF_RULE_ACTION_BLOCK
 
+static const struct pf_ip ip1 = {{1}}, ip6 = {{[15] = 1}};
+static const struct pf_anchor nameless, reserved = {.path = "_1"}, named = {.path = "a"};
+
 static const struct bad_rule bad_rules[] = {
-	{"action", {.action = 2}, "action 2 is unknown"},
+	{"action", {.action = PF_RULE_ACTION_SCRUB}, "action 3 is unknown"},
 	{"direction", {.dir = 3}, "direction 3 is unknown"},
 	{"family", {.af = 5}, "address family 5 is unknown"},
 	{"family", {.af = 2}, "address family 2 is unknown"},
@@ -287,7 +290,33 @@ static const struct bad_rule bad_rules[] = {
 	{"icmp code",
 	 {.af = 4, .proto = 1, .icmp_type = 1, .icmp_code = 257},
 	 "icmp type or code is out of range"},
-	{"host type", {.src = {.type = (enum pf_host_type)3}}, "address type 3 is unknown"},
+	{"host type", {.src = {.type = PF_HOST_DYNAMIC}}, "address type 4 is unknown"},
+	{"range",
+	 {.af = 4, .src = {.type = PF_HOST_RANGE, .af = 4, .ip = {{2}}, .hi = &ip1}},
+	 "ends before it begins"},
+	{"range",
+	 {.af = 4, .src = {.type = PF_HOST_RANGE, .af = 4, .hi = &ip6}},
+	 "bits behind its prefix"},
+	{"range",
+	 {.af = 6, .src = {.type = PF_HOST_RANGE, .af = 4, .hi = &ip1}},
+	 "not of the rule's family"},
+	{"received",
+	 {.x = &(const struct pf_rule_ext){.received_not = true}},
+	 "denies what it does not say"},
+	{"received", {.x = &(const struct pf_rule_ext){.received_on = "a b"}}, "odd characters"},
+	{"tagged",
+	 {.x = &(const struct pf_rule_ext){.tagged_not = true}},
+	 "denies what it does not say"},
+	{"tagged", {.x = &(const struct pf_rule_ext){.tagged = ""}}, "a tag is empty"},
+	{"tag", {.x = &(const struct pf_rule_ext){.tag = ""}}, "a tag is empty"},
+	{"tag", {.x = &(const struct pf_rule_ext){.tag = "a\"b"}}, "odd characters"},
+	{"anchor",
+	 {.x = &(const struct pf_rule_ext){.anchor = &nameless}},
+	 "an anchor has no name"},
+	{"anchor",
+	 {.x = &(const struct pf_rule_ext){.anchor = &reserved}},
+	 "an anchor's name is not one"},
+	{"anchor", {BLOCK, .x = &(const struct pf_rule_ext){.anchor = &named}}, "is no pass rule"},
 	{"host family", {.af = 4, .dst = {PREFIX(0, 8)}}, "address family 0 is unknown"},
 	{"prefix length", {.af = 4, .dst = {PREFIX(4, 33)}}, "prefix length 33 is too long"},
 	{"prefix length", {.af = 6, .dst = {PREFIX(6, 129)}}, "prefix length 129 is too long"},

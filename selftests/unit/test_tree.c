@@ -122,10 +122,10 @@ static bool record_matches(const struct pf_tree_rule *r, const struct pf_pkt *p,
 	    words_match(&p->dst.addr, &r->dst, &r->dst_mask) == !!(t & PF_TEST_DST_NOT))
 		return false;
 	if (t & PF_TEST_SRC_TABLE &&
-	    table_holds(r->src_table, p->af, &p->src.addr) == !!(t & PF_TEST_SRC_NOT))
+	    table_holds(r->src.w[0], p->af, &p->src.addr) == !!(t & PF_TEST_SRC_NOT))
 		return false;
 	if (t & PF_TEST_DST_TABLE &&
-	    table_holds(r->dst_table, p->af, &p->dst.addr) == !!(t & PF_TEST_DST_NOT))
+	    table_holds(r->dst.w[0], p->af, &p->dst.addr) == !!(t & PF_TEST_DST_NOT))
 		return false;
 	return !(t & PF_TEST_WHOLE && p->frag == PF_FRAG_LATER) &&
 	       !(t & PF_TEST_FRAGMENT && p->frag == PF_FRAG_NONE) &&
@@ -143,7 +143,7 @@ static void candidates(const struct pf_compiled *c, const struct pf_pkt *p, bool
 	memset(named, 0, c->nrules);
 	memset(sure, 0, c->nrules);
 	for (int g = 0; g < PF_TREE_GROUPS; g++) {
-		uint32_t root = t->roots[p->af == PF_AF_INET6][g];
+		uint32_t root = t->sets[0].root[p->af == PF_AF_INET6][g];
 		const struct pf_tree_node *leaf;
 		uint32_t last = 0;
 
@@ -290,7 +290,7 @@ static void no_rules(void **state)
 	assert_int_equal(c->tree.nnodes, 0);
 	for (int family = 0; family < 2; family++)
 		for (int group = 0; group < PF_TREE_GROUPS; group++)
-			assert_int_equal(c->tree.roots[family][group], PF_TREE_NONE);
+			assert_int_equal(c->tree.sets[0].root[family][group], PF_TREE_NONE);
 }
 
 /* Few rules are A's, many are B's, and few that A cannot hold are, too. */

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The reference model: what pf makes of a packet, written from pf.conf(5) and
+ * descriptions of its evaluation and state tracking, as plainly as can be.  It
+ * shares nothing with compiler/ and bpf/ but the rule model that the parser makes:
+ * every rule is asked every question, in order, each time.
+ */
+#ifndef PF_SELFTESTS_MODEL_H
+#define PF_SELFTESTS_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../grammar/rule.h"
+
+#define MODEL_ANCHOR_DEPTH 64
+#define MODEL_STEPS_MOST   1000000
+#define MODEL_MATCHES_MOST 128 /* pf-linux's limit; pf has none */
+
+enum model_frag { MODEL_WHOLE, MODEL_FRAG_FIRST, MODEL_FRAG_LATER };
+
+/* What an ICMP error quotes. */
+struct model_quote {
+	uint8_t proto;
+	struct pf_ip src, dst;
+	uint16_t sport, dport; /* TCP, UDP */
+	uint32_t seq;
+	uint8_t icmp_type;
+	uint16_t icmp_id;
+};
+
+/* Numbers are in host order. */
+struct model_packet {
+	uint8_t dir; /* PF_RULE_IN, PF_RULE_OUT */
+	uint8_t af;
+	uint8_t proto;
+	uint8_t frag; /* enum model_frag */
+	uint8_t tos;
+	uint8_t ttl;
+	bool options;	      /* IPv4 options, or a header of destination options */
+	uint8_t vlans;	      /* tags, of which rules see nothing */
+	const char *ifname;   /* where it is seen */
+	const char *received; /* where it came in; NULL: it was made on this host */
+	struct pf_ip src, dst;
+	uint16_t len;	       /* of the payload behind the transport header */
+	uint16_t sport, dport; /* TCP, UDP */
+	uint8_t flags;	       /* TCP */
+	uint32_t seq, ack;
+	uint16_t win;
+	uint8_t icmp_type, icmp_code;
+	uint16_t icmp_id;
+	struct pf_ip target; /* of a neighbour's solicitation or advertisement */
+	struct model_quote quote;
+	const char *tag; /* that it carries already */
+	uint32_t seed;	 /* of its random numbers */
+};
+
+enum model_verdict { MODEL_PASS, MODEL_DROP, MODEL_RST, MODEL_ACK, MODEL_ICMP };
+extern const char *const model_verdict_names[];
+
+enum model_reason {
+	MODEL_R_MATCH,
+	MODEL_R_FRAG,
+	MODEL_R_NORM,
+	MODEL_R_IPOPTION,
+	MODEL_R_BADSTATE,
+	MODEL_R_DEPTH,	 /* anchors in anchors without end */
+	MODEL_R_MATCHES, /* more of them than we take */
+	MODEL_R_STEPS,	 /* given up: no answer at all */
+};
+
+enum model_use { MODEL_NO_STATE, MODEL_STATE_MADE, MODEL_STATE_USED };
+
+struct model_log {
+	const struct pf_rule *rule; /* NULL: none */
+	enum model_verdict verdict; /* PASS or DROP */
+	bool match;		    /* logged as a match rule */
+};
+
+struct model_key {
+	uint8_t af, proto;
+	struct pf_ip addr[2]; /* [0] outside of the interface */
+	uint16_t port[2];
+};
+
+struct model_peer {
+	uint32_t seqlo, seqhi, max_win;
+	int state; /* TCP's */
+	uint64_t packets;
+};
+
+struct model_state {
+	struct model_key key;
+	uint8_t dir;
+	bool allow_opts, dead;
+	const struct pf_rule *rule, *anchor;
+	const struct pf_rule **matches; /* it counts for them, too */
+	size_t nmatches;
+	const char *tag;
+	struct model_peer peer[2]; /* [0] made it */
+};
+
+/* What became of a packet.  The arrays are the model's until the next one. */
+struct model_answer {
+	enum model_verdict verdict;
+	enum model_reason reason;
+	uint16_t icmp;	 /* MODEL_ICMP: type << 8 | code */
+	bool from_rules; /* the rules were walked */
+	const struct pf_rule **matches;
+	size_t nmatches;
+	const struct pf_rule *rule;   /* NULL: the default rule */
+	const struct pf_rule *anchor; /* the call through which it was found */
+	const char *tag;
+	struct model_log *logs;
+	size_t nlogs;
+	uint32_t draws;
+	uint64_t steps; /* rules that were asked */
+	enum model_use use;
+	size_t state; /* which one, if there is one */
+};
+
+/* Of a rule: the packets that it decided about, those of its states too; [0] in. */
+struct model_count {
+	uint64_t evaluations;
+	uint64_t packets[2];
+	uint64_t states;
+};
+
+/* A ruleset with the path by which it is called; "" is the main one. */
+struct model_ruleset {
+	char *path;
+	const struct pf_block *block;
+	size_t first; /* number of its first rule */
+};
+
+struct model {
+	const struct pf_ruleset *rs;
+	struct model_ruleset *rulesets;
+	size_t nrulesets, rulesets_capacity;
+	size_t nrules; /* of all */
+	struct model_state *states;
+	size_t nstates, states_capacity;
+	struct model_count *counts; /* nrules */
+	/* of the packet at hand */
+	const struct pf_rule **matches;
+	size_t matches_capacity;
+	struct model_log *logs;
+	size_t logs_capacity;
+};
+
+/* rs must outlive the model.  Memory that is short ends the program. */
+void model_init(struct model *m, const struct pf_ruleset *rs);
+/*
+ * Another ruleset, loaded at an anchor's path before the first packet: rulesets of
+ * the same paths give way to it and to those in its braces.
+ */
+void model_load_anchor(struct model *m, const char *path, const struct pf_ruleset *rs);
+void model_free(struct model *m);
+#define model_auto __attribute__((cleanup(model_free))) struct model
+
+/* The next packet. */
+void model_packet(struct model *m, const struct model_packet *p, struct model_answer *a);
+
+/* --- between the model's files --- */
+
+/*
+ * The first question that a packet does not meet.  The earlier ones have skip steps:
+ * rules behind it that ask the same are not evaluated.
+ */
+enum model_miss {
+	MODEL_MISS_IFACE,
+	MODEL_MISS_DIR,
+	MODEL_MISS_AF,
+	MODEL_MISS_PROTO,
+	MODEL_MISS_SRC,
+	MODEL_MISS_DST,
+	MODEL_MISS_SPORT,
+	MODEL_MISS_DPORT,
+	MODEL_MISS, /* any other */
+	MODEL_HIT,
+};
+
+/* The tag is as set so far; draws counts random numbers. */
+enum model_miss model_ask(const struct model *m, const struct model_ruleset *in,
+			  const struct pf_rule *r, const struct model_packet *p, const char *tag,
+			  uint32_t *draws);
+/* Do two rules ask the same there? */
+bool model_same_question(enum model_miss what, const struct pf_rule *a, const struct pf_rule *b);
+/* Walks the rules: match rules, winner and tag.  false: too deep. */
+bool model_walk(struct model *m, const struct model_packet *p, struct model_answer *a);
+void model_log_packet(struct model *m, struct model_answer *a, const struct pf_rule *r,
+		      enum model_verdict verdict, bool match);
+
+/* One more packet for the rule, the anchor that led to it, and match rules. */
+void model_count(struct model *m, const struct pf_rule *r, const struct pf_rule *anchor,
+		 const struct pf_rule *const *matches, size_t nmatches, uint8_t dir);
+/* Rules of all rulesets are numbered: a ruleset's own, then those in its first braces, ... */
+size_t model_rule_nr(const struct model *m, const struct pf_rule *r);
+
+enum model_role { MODEL_QUERY, MODEL_REPLY, MODEL_ERROR };
+enum model_role model_icmp_role(uint8_t af, uint8_t type);
+bool model_is_icmp(const struct model_packet *p);
+bool model_keeps_never(const struct model_packet *p);
+
+/* Is the packet one of a state?  Then *a has been filled in. */
+bool model_track(struct model *m, const struct model_packet *p, struct model_answer *a);
+void model_make_state(struct model *m, const struct model_packet *p, struct model_answer *a);
+
+enum model_tcp { MODEL_TCP_PASS, MODEL_TCP_DROP, MODEL_TCP_RST, MODEL_TCP_ACK, MODEL_TCP_NEW };
+void model_tcp_begin(struct model_state *s, const struct model_packet *p);
+enum model_tcp model_tcp(struct model_state *s, unsigned int from, const struct model_packet *p);
+
+/* An array that can hold one more than n. */
+void *model_grow(void *v, size_t n, size_t *capacity, size_t size);
+
+enum {
+	TH_FIN = 0x01,
+	TH_SYN = 0x02,
+	TH_RST = 0x04,
+	TH_PUSH = 0x08,
+	TH_ACK = 0x10,
+	TH_URG = 0x20,
+};
+
+enum {
+	MODEL_P_ICMP = 1,
+	MODEL_P_TCP = 6,
+	MODEL_P_UDP = 17,
+	MODEL_P_ICMP6 = 58,
+};
+
+enum { MODEL_NS = 135, MODEL_NA = 136, MODEL_REDIRECT6 = 137 };
+
+#endif /* PF_SELFTESTS_MODEL_H */

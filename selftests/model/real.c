@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "real.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../lib/model.h"
+#include "../../loader/pin.h"
+#include "../../loader/states.h"
+#include "frame.h"
+
+#define STATES	     8192
+#define NO_RULE	     0xfffffffeU /* in scratch memory, where no rules have been walked */
+#define VERDICT_NEXT (-1)
+#define VERDICT_SHOT 2
+#define VERDICT_AWAY 7 /* redirected: an answer */
+
+/* --- interfaces --- */
+
+static int command(const char *const argv[])
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execvp(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return -errno;
+	return status ? -EIO : 0;
+}
+
+/* The fourth one's number is beyond those that the programs keep in an array. */
+static int make_interfaces(struct real *r)
+{
+	for (int i = 0; i < GEN_IFACES; i++) {
+		const char *name = gen_ifaces[i];
+		char mac[32], peer[32], index[16];
+		int err;
+
+		if (strcmp(name, "lo") != 0) {
+			r->mac[i][0] = 2;
+			r->mac[i][5] = (uint8_t)(i + 1);
+			snprintf(mac, sizeof(mac), "02:00:00:00:00:%02x", i + 1);
+			snprintf(peer, sizeof(peer), "%s-p", name);
+			snprintf(index, sizeof(index), "%d", i == 3 ? 70000 : 10 + i);
+			err = command((const char *[]){"ip", "link", "add", name, "index", index,
+						       "address", mac, "type", "veth", "peer",
+						       "name", peer, NULL});
+			if (err)
+				return err;
+		}
+		r->ifindex[i] = (int)if_nametoindex(name);
+		if (!r->ifindex[i])
+			return -errno;
+	}
+	return 0;
+}
+
+/* Scratch memory is per CPU: we stay on one. */
+static int stay_here(struct real *r)
+{
+	cpu_set_t set;
+	int n, which;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return -errno;
+	n = CPU_COUNT(&set);
+	which = (int)(getpid() % n);
+	for (r->cpu = 0; !CPU_ISSET(r->cpu, &set) || which--; r->cpu++)
+		;
+	CPU_ZERO(&set);
+	CPU_SET(r->cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
+}
+
+/* --- life --- */
+
+static int open_scratch(struct real *r)
+{
+	r->scratch = pf_datapath_map(&r->dp, "pf_scratch");
+	r->scratch_size = (sizeof(struct pf_pkt) + 7) / 8 * 8;
+	r->before = calloc((size_t)r->dp.ncpus, r->scratch_size);
+	r->after = calloc((size_t)r->dp.ncpus, r->scratch_size);
+	if (!r->before || !r->after)
+		return -ENOMEM;
+	for (int i = 0; i < r->dp.ncpus; i++) {
+		struct pf_pkt *p = (struct pf_pkt *)(r->before + (size_t)i * r->scratch_size);
+
+		p->rule.id = p->logged.id = NO_RULE;
+	}
+	return 0;
+}
+
+/* As pfd does, for options that are never set here. */
+static void configure(struct real *r)
+{
+	struct pf_options o;
+
+	pf_options_init(&o);
+	pf_options_finish(&o);
+	for (int i = 0; i < PF_TIMEOUT_MAX; i++) {
+		bool count = i == PF_TIMEOUT_ADAPTIVE_START || i == PF_TIMEOUT_ADAPTIVE_END;
+
+		/* nothing ends while we look elsewhere */
+		r->dp.config->timeout[i] = count ? 0
+						 : 1000 * pf_datapath_ticks(&r->dp, o.timeout[i]);
+	}
+	r->dp.config->sweep_slice = 1;
+	r->tables.limit_tables = PF_MAX_TABLES;
+	r->tables.limit_entries = 1000000;
+}
+
+int real_open(struct real *r, const char *pin_dir, struct pf_error_text *e)
+{
+	int err;
+
+	memset(r, 0, sizeof(*r));
+	if (unshare(CLONE_NEWNET))
+		return pf_fail(e, -errno, "cannot make a network namespace: %s", strerror(errno));
+	err = make_interfaces(r);
+	if (err)
+		return pf_fail(e, err, "cannot make interfaces: %s", strerror(-err));
+	err = stay_here(r);
+	if (!err)
+		err = pf_loop_init(&r->loop);
+	if (err)
+		return pf_fail(e, err, "cannot begin: %s", strerror(-err));
+	err = pf_pin_prepare(pin_dir, e);
+	if (!err)
+		err = pf_datapath_open(&r->dp, pin_dir, STATES, e);
+	if (!err)
+		err = pf_netifs_open(&r->ifs, &r->loop, NULL, NULL, e);
+	if (err)
+		return err;
+	pf_tables_init(&r->tables, &r->dp);
+	err = pf_generations_open(&r->gens, &r->dp, &r->tables, &r->ifs, e);
+	if (err)
+		return err;
+	configure(r);
+	err = open_scratch(r);
+	return err ? pf_fail(e, err, "out of memory") : 0;
+}
+
+void real_close(struct real *r)
+{
+	struct pf_error_text e;
+	char dir[sizeof(r->dp.pin_dir)];
+
+	memcpy(dir, r->dp.pin_dir, sizeof(dir));
+	free(r->nr_of);
+	pf_generation_destroy(&r->gens, r->active);
+	pf_generations_close(&r->gens);
+	pf_tables_close(&r->tables);
+	pf_netifs_close(&r->ifs, &r->loop);
+	pf_datapath_close(&r->dp);
+	pf_loop_close(&r->loop);
+	pf_datapath_unpin(dir, &e);
+	free(r->before);
+	free(r->after);
+}
+
+/* --- rulesets --- */
+
+/* By way of its encoding, as rules come to pfd. */
+static int copy_ruleset(const struct pf_ruleset *rs, struct pf_ruleset **out,
+			struct pf_error_text *e)
+{
+	pf_buf_auto b = {0};
+	char why[256] = "";
+	int err;
+
+	pf_model_encode(rs, &b);
+	err = pf_model_decode(b.data, b.len, out, why, sizeof(why));
+	return err ? pf_fail(e, err, "decoding: %s", why) : 0;
+}
+
+static const struct model_ruleset *ruleset_at(const struct model *m, const char *path)
+{
+	for (size_t i = 0; i < m->nrulesets; i++)
+		if (strcmp(m->rulesets[i].path, path) == 0)
+			return &m->rulesets[i];
+	return NULL;
+}
+
+/* Both know a ruleset by its path, and its rules in their order. */
+int real_number(struct real *r, const struct model *m)
+{
+	const struct pf_policy *p = r->active->policy;
+
+	free(r->nr_of);
+	r->nr_of = calloc(p->nrules + 1, sizeof(*r->nr_of));
+	if (!r->nr_of)
+		return -ENOMEM;
+	for (size_t s = 0; s < p->nsets; s++) {
+		const struct model_ruleset *in = ruleset_at(m, p->sets[s].path);
+
+		for (uint32_t i = 0; i < p->sets[s].n; i++)
+			r->nr_of[p->sets[s].first + i] = in ? (uint32_t)in->first + i
+							    : REAL_UNKNOWN;
+	}
+	return 0;
+}
+
+uint32_t real_rule(const struct real *r, uint32_t id)
+{
+	uint32_t i;
+
+	if (id == PF_RULE_DEFAULT)
+		return REAL_NONE;
+	i = pf_generation_rule(r->active, id);
+	return i == UINT32_MAX || !r->nr_of ? REAL_UNKNOWN : r->nr_of[i];
+}
+
+int real_load(struct real *r, const char *path, const struct pf_ruleset *rs,
+	      enum pf_emitter emitter, struct pf_error_text *e)
+{
+	struct pf_generation *gen = NULL;
+	struct pf_ruleset *copy = NULL;
+	int err = copy_ruleset(rs, &copy, e);
+
+	if (err)
+		return err;
+	r->gens.emitter = emitter;
+	err = pf_generation_make(&r->gens, path, copy, *path ? r->active : NULL, &gen, e);
+	if (err)
+		return err;
+	err = pf_generation_switch(&r->gens, gen, e);
+	if (err) {
+		pf_generation_destroy(&r->gens, gen);
+		return err;
+	}
+	pf_generation_destroy(&r->gens, r->active);
+	r->active = gen;
+	/* until real_number() */
+	free(r->nr_of);
+	r->nr_of = NULL;
+	return 0;
+}
+
+int real_change(struct real *r, const char *table, const struct pf_table_entry *entry, bool add,
+		struct pf_error_text *e)
+{
+	struct pf_binding *b = pf_generation_table(r->active, table);
+	struct pf_wire_entry w = {.af = entry->af, .bits = entry->bits, .neg = entry->neg};
+	struct pf_table_result result = {0};
+
+	if (!b)
+		return 0;
+	memcpy(w.addr, entry->ip.b, sizeof(w.addr));
+	if (add)
+		return pf_table_add(&r->tables, b->table, &w, 1, false, &result, e);
+	return pf_table_delete(&r->tables, b->table, &w, 1, false, &result, e);
+}
+
+void real_flush(struct real *r)
+{
+	pf_states_flush(&r->dp);
+}
+
+struct pf_rule_stats *real_stats(struct real *r, uint64_t **evaluations)
+{
+	size_t n = r->active->policy->nrules;
+	struct pf_rule_stats *stats = calloc(n + 1, sizeof(*stats));
+	uint64_t *evals = calloc(n + 1, sizeof(*evals));
+
+	if (!stats || !evals || pf_generation_stats(&r->gens, r->active, stats, evals))
+		abort();
+	pf_states_add_to_rules(&r->dp, r->active, stats);
+	*evaluations = evals;
+	return stats;
+}
+
+uint64_t real_logged(const struct real *r)
+{
+	return pf_datapath_counter(&r->dp, PF_CNT_LOGGED);
+}
+
+/* --- packets --- */
+
+static int iface_nr(const char *name)
+{
+	for (int i = 0; i < GEN_IFACES; i++)
+		if (name && strcmp(gen_ifaces[i], name) == 0)
+			return i;
+	return -1;
+}
+
+static enum model_verdict verdict_of(int retval, const struct pf_pkt *p, bool loopback)
+{
+	if (retval == VERDICT_SHOT)
+		return MODEL_DROP;
+	if (retval != VERDICT_AWAY && !(retval == VERDICT_NEXT && loopback && p->answer))
+		return MODEL_PASS;
+	if (p->answer == PF_ANSWER_ICMP)
+		return MODEL_ICMP;
+	return p->answer_flags & TH_RST ? MODEL_RST : MODEL_ACK;
+}
+
+int real_run(struct real *r, const struct model_packet *p, struct real_answer *a)
+{
+	static uint8_t frame[FRAME_MOST];
+	static const uint8_t gateway[6] = {2, 0, 0, 0, 0xff, 2};
+	const int nr = iface_nr(p->ifname), received = iface_nr(p->received);
+	const bool in = p->dir == PF_RULE_IN;
+	const struct pf_pkt *pkt;
+	struct __sk_buff ctx = {0};
+	LIBBPF_OPTS(bpf_test_run_opts, o, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
+		    .data_in = frame, .repeat = 1);
+	uint32_t zero = 0;
+	int err;
+
+	ctx.ifindex = (uint32_t)r->ifindex[nr];
+	ctx.ingress_ifindex = received < 0 ? 0 : (uint32_t)r->ifindex[received];
+	o.data_size_in = (uint32_t)frame_build(p, in ? r->mac[nr] : gateway, frame);
+	r->dp.config->random_seed = p->seed;
+	err = bpf_map_update_elem(r->scratch, &zero, r->before, BPF_ANY);
+	if (!err)
+		err = bpf_prog_test_run_opts(
+			pf_datapath_hook(&r->dp, in ? PF_HOOK_IN : PF_HOOK_OUT), &o);
+	if (!err)
+		err = bpf_map_lookup_elem(r->scratch, &zero, r->after);
+	if (err)
+		return err;
+	pkt = (const struct pf_pkt *)(r->after + (size_t)r->cpu * r->scratch_size);
+	a->verdict = verdict_of((int)o.retval, pkt, strcmp(p->ifname, "lo") == 0);
+	a->icmp = a->verdict == MODEL_ICMP ? pkt->answer_icmp : 0;
+	a->from_rules = pkt->rule.id != NO_RULE;
+	a->rule = real_rule(r, pkt->rule.id);
+	a->logged = pkt->logged.id != NO_RULE;
+	a->logged_rule = real_rule(r, pkt->logged.id);
+	a->anchor = real_rule(r, pkt->rule.anchor);
+	a->nmatches = pkt->nmatched < PF_MATCH_MOST ? pkt->nmatched : PF_MATCH_MOST;
+	for (uint32_t i = 0; i < a->nmatches; i++)
+		a->match[i] = real_rule(r, pkt->matched[i].id);
+	a->tag = pf_tag_name(&r->gens.tags, pkt->tag);
+	a->draws = pkt->draws;
+	return 0;
+}

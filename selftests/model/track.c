@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Packets that have a state. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+/* --- keys --- */
+
+/* Of a query or its answer: what they have in common, the query's type. */
+static uint8_t query_type(uint8_t af, uint8_t type)
+{
+	static const uint8_t pairs4[][2] = {{0, 8}, {9, 10}, {14, 13}, {16, 15}, {18, 17}};
+	static const uint8_t pairs6[][2] = {{129, 128}, {136, 135}, {140, 139}};
+	const uint8_t(*pairs)[2] = af == PF_FAMILY_INET ? pairs4 : pairs6;
+	size_t n = af == PF_FAMILY_INET ? sizeof(pairs4) / 2 : sizeof(pairs6) / 2;
+
+	for (size_t i = 0; i < n; i++)
+		if (pairs[i][0] == type)
+			return pairs[i][1];
+	return type;
+}
+
+static bool has_id(uint8_t af, uint8_t query)
+{
+	if (af == PF_FAMILY_INET6)
+		return query == 128;
+	return query == 8 || query == 13 || query == 15 || query == 17;
+}
+
+/* The id stands for a port, and so does the type. */
+static void icmp_ports(uint8_t af, uint8_t type, uint16_t id, uint16_t *sport, uint16_t *dport)
+{
+	uint8_t query = query_type(af, type);
+	uint16_t number = has_id(af, query) ? id : 0;
+	bool reply = model_icmp_role(af, type) == MODEL_REPLY;
+
+	*sport = reply ? query : number;
+	*dport = reply ? number : query;
+}
+
+static struct model_key make_key(uint8_t dir, uint8_t af, uint8_t proto, const struct pf_ip *src,
+				 const struct pf_ip *dst, uint16_t sport, uint16_t dport)
+{
+	struct model_key k = {.af = af, .proto = proto};
+	int out = dir == PF_RULE_OUT;
+
+	k.addr[out] = *src;
+	k.addr[!out] = *dst;
+	k.port[out] = sport;
+	k.port[!out] = dport;
+	return k;
+}
+
+static struct model_key key_of(const struct model_packet *p)
+{
+	struct pf_ip src = p->src, dst = p->dst;
+	uint16_t sport = 0, dport = 0;
+
+	if (p->proto == MODEL_P_TCP || p->proto == MODEL_P_UDP) {
+		sport = p->sport;
+		dport = p->dport;
+	} else if (model_is_icmp(p)) {
+		icmp_ports(p->af, p->icmp_type, p->icmp_id, &sport, &dport);
+	}
+	/* neighbours: the target stands for the group that is asked, and for who answers */
+	if (p->proto == MODEL_P_ICMP6 && p->icmp_type == MODEL_NS)
+		dst = p->target;
+	if (p->proto == MODEL_P_ICMP6 && p->icmp_type == MODEL_NA) {
+		src = p->target;
+		if (dst.b[0] == 0xff)
+			memset(&dst, 0, sizeof(dst));
+	}
+	return make_key(p->dir, p->af, p->proto, &src, &dst, sport, dport);
+}
+
+static bool same_key(const struct model_key *a, const struct model_key *b)
+{
+	return a->af == b->af && a->proto == b->proto && pf_ip_equal(&a->addr[0], &b->addr[0]) &&
+	       pf_ip_equal(&a->addr[1], &b->addr[1]) && a->port[0] == b->port[0] &&
+	       a->port[1] == b->port[1];
+}
+
+static struct model_state *find(struct model *m, const struct model_key *k)
+{
+	for (size_t i = 0; i < m->nstates; i++)
+		if (!m->states[i].dead && same_key(&m->states[i].key, k))
+			return &m->states[i];
+	return NULL;
+}
+
+/* --- packets of a state --- */
+
+static bool drop(struct model_answer *a, enum model_reason why)
+{
+	a->verdict = MODEL_DROP;
+	a->reason = why;
+	return true;
+}
+
+static uint8_t other_way(uint8_t dir)
+{
+	return dir == PF_RULE_IN ? PF_RULE_OUT : PF_RULE_IN;
+}
+
+static bool pass(struct model *m, struct model_state *s, unsigned int from, struct model_answer *a)
+{
+	s->peer[from].packets++;
+	model_count(m, s->rule, s->anchor, s->matches, s->nmatches,
+		    from == 0 ? s->dir : other_way(s->dir));
+	a->verdict = MODEL_PASS;
+	a->use = MODEL_STATE_USED;
+	a->state = (size_t)(s - m->states);
+	return true;
+}
+
+static bool refuses_options(struct model *m, const struct model_state *s,
+			    const struct model_packet *p, struct model_answer *a)
+{
+	if (!p->options || s->allow_opts)
+		return false;
+	model_log_packet(m, a, NULL, MODEL_DROP, false);
+	return true;
+}
+
+static bool track_tcp(struct model *m, struct model_state *s, const struct model_packet *p,
+		      struct model_answer *a)
+{
+	unsigned int from = s->dir != p->dir;
+
+	switch (model_tcp(s, from, p)) {
+	case MODEL_TCP_PASS:
+		return pass(m, s, from, a);
+	case MODEL_TCP_NEW:
+		s->dead = true;
+		return false;
+	case MODEL_TCP_RST:
+		drop(a, MODEL_R_BADSTATE);
+		a->verdict = MODEL_RST;
+		return true;
+	case MODEL_TCP_ACK:
+		drop(a, MODEL_R_BADSTATE);
+		a->verdict = MODEL_ACK;
+		return true;
+	default:
+		return drop(a, MODEL_R_BADSTATE);
+	}
+}
+
+/* --- errors, by what they quote --- */
+
+static bool quoted_tcp_inside(const struct model_state *s, unsigned int from, uint32_t seq)
+{
+	const struct model_peer *src = &s->peer[from], *dst = &s->peer[!from];
+
+	return (int32_t)(src->seqhi - seq) >= 0 &&
+	       (int32_t)(seq - (src->seqlo - dst->max_win)) >= 0;
+}
+
+static struct model_key quoted_key(const struct model_packet *p)
+{
+	const struct model_quote *q = &p->quote;
+	uint8_t dir = other_way(p->dir);
+	uint16_t sport = 0, dport = 0;
+
+	if (q->proto == MODEL_P_TCP || q->proto == MODEL_P_UDP) {
+		sport = q->sport;
+		dport = q->dport;
+	} else if (q->proto == MODEL_P_ICMP || q->proto == MODEL_P_ICMP6) {
+		icmp_ports(p->af, q->icmp_type, q->icmp_id, &sport, &dport);
+	}
+	return make_key(dir, p->af, q->proto, &q->src, &q->dst, sport, dport);
+}
+
+static bool track_error(struct model *m, const struct model_packet *p, struct model_answer *a)
+{
+	const struct model_quote *q = &p->quote;
+	struct model_key k = quoted_key(p);
+	struct model_state *s;
+	unsigned int from;
+
+	if (!pf_ip_equal(&p->dst, &q->src))
+		return drop(a, MODEL_R_BADSTATE);
+	s = find(m, &k);
+	if (!s)
+		return false;
+	from = s->dir == p->dir; /* the quoted packet went the other way */
+	if (q->proto == MODEL_P_TCP && !quoted_tcp_inside(s, from, q->seq))
+		return drop(a, MODEL_R_BADSTATE);
+	if ((q->proto == MODEL_P_ICMP || q->proto == MODEL_P_ICMP6) &&
+	    (from == 0) != (model_icmp_role(p->af, q->icmp_type) != MODEL_REPLY))
+		return drop(a, MODEL_R_BADSTATE);
+	if (refuses_options(m, s, p, a))
+		return drop(a, MODEL_R_IPOPTION);
+	return pass(m, s, s->dir != p->dir, a);
+}
+
+/* --- */
+
+bool model_track(struct model *m, const struct model_packet *p, struct model_answer *a)
+{
+	struct model_key k = key_of(p);
+	struct model_state *s;
+	unsigned int from;
+
+	if (model_is_icmp(p) && model_icmp_role(p->af, p->icmp_type) == MODEL_ERROR)
+		return track_error(m, p, a);
+	s = find(m, &k);
+	if (!s)
+		return false;
+	from = s->dir != p->dir;
+	/* only answers come from who was asked */
+	if (model_is_icmp(p) &&
+	    (from == 1) != (model_icmp_role(p->af, p->icmp_type) == MODEL_REPLY))
+		return drop(a, MODEL_R_BADSTATE);
+	if (refuses_options(m, s, p, a))
+		return drop(a, MODEL_R_IPOPTION);
+	return p->proto == MODEL_P_TCP ? track_tcp(m, s, p, a) : pass(m, s, from, a);
+}
+
+void model_make_state(struct model *m, const struct model_packet *p, struct model_answer *a)
+{
+	struct model_state *s;
+
+	m->states = model_grow(m->states, m->nstates, &m->states_capacity, sizeof(*m->states));
+	s = &m->states[m->nstates];
+	*s = (struct model_state){.key = key_of(p),
+				  .dir = p->dir,
+				  .rule = a->rule,
+				  .anchor = a->anchor,
+				  .nmatches = a->nmatches,
+				  .tag = a->tag,
+				  .allow_opts = a->rule->allow_opts};
+	s->matches = calloc(a->nmatches + 1, sizeof(*s->matches));
+	if (!s->matches)
+		abort();
+	for (size_t i = 0; i < a->nmatches; i++)
+		s->matches[i] = a->matches[i];
+	s->peer[0].packets = 1;
+	if (p->proto == MODEL_P_TCP)
+		model_tcp_begin(s, p);
+	a->use = MODEL_STATE_MADE;
+	a->state = m->nstates++;
+}
