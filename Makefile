@@ -18,6 +18,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 CLANG ?= clang
 BPFTOOL ?= $(firstword $(shell command -v bpftool /usr/sbin/bpftool 2>/dev/null) bpftool)
+OBJCOPY_BPF ?= llvm-objcopy
 SANITIZE ?=
 FUZZ_SECONDS ?= 60
 
@@ -101,6 +102,15 @@ $(BUILD)/gen/bpf/%.skel.h: $(BUILD)/gen/bpf/%.bpf.o
 
 $(LOADER_OBJ): $(SKEL)
 
+# The look-up of tables, as numbers that the compiler puts into its programs.
+INSNS := $(BUILD)/gen/bpf/ranges.insns.h
+$(INSNS): $(BUILD)/gen/bpf/ranges.bpf.o
+	$(call say,INSNS)
+	$(Q)$(OBJCOPY_BPF) -O binary -j .text $< $<.text
+	$(Q)od -An -v -tx8 -w8 $<.text | sed 's/ */0x/; s/$$/,/' >$@
+
+$(COMPILER_OBJ): $(INSNS)
+
 # Unit tests: each a cmocka program over all that is not a main().
 UNIT := $(patsubst selftests/unit/%.c,$(BUILD)/unit/%,$(wildcard selftests/unit/test_*.c))
 
@@ -136,6 +146,8 @@ FUZZ_CFLAGS = $(filter-out -fstack-protector-strong -D_FORTIFY_SOURCE=2,$(ALL_CF
 	-Wno-unused-function -Wno-unused-but-set-variable -Wno-missing-prototypes $(FUZZ_FLAGS)
 
 fuzzers: $(FUZZ)
+
+$(FUZZ_OBJ): $(INSNS)
 
 $(BUILD)/fuzz/obj/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)

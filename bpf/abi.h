@@ -21,7 +21,7 @@
 #include <stddef.h>
 #endif
 
-#define PF_ABI_VERSION 4
+#define PF_ABI_VERSION 5
 
 #if defined(__bpf__) || !defined(__cplusplus)
 #define PF_ABI_ASSERT(expr) _Static_assert(expr, #expr)
@@ -310,23 +310,99 @@ struct pf_iface {
 	struct pf_addr linklocal;
 };
 
-/* Key of the address tables: longest prefix over family and address. */
+/* A packet's address and what it is. */
 struct pf_table_key {
 	__u32 prefixlen; /* 32 + the address's */
 	__u32 af;	 /* enum pf_af, in network order */
 	struct pf_addr addr;
 };
+
+/*
+ * An entry of a table, as the loader keeps it in the table's own pinned array;
+ * packets are judged by the ranges made of them.  The family is written last.
+ */
 #define PF_TABLE_ENTRY_NOT 0x01
-struct pf_table_value {
-	__u32 flags;
-	__u32 prefixlen; /* the key's, for a look-up tells only that something covers it */
+struct pf_table_item {
+	struct pf_addr addr;
+	__u8 af; /* enum pf_af; 0: no entry */
+	__u8 bits;
+	__u8 flags;
+	__u8 pad;
+	__u32 pad2;
 };
-#define PF_MAX_TABLES	 4096 /* slots of the array of tables; 0 is always empty */
+
+/*
+ * The ranges of a table: which addresses are in it, longest prefixes and negated
+ * ones worked out.  A word tells it for a range of addresses; for all of them it
+ * stands in pf_tables, one for each family.  What a word leads to does not change
+ * while a packet may look at it, but for single words in slots of a node.
+ *
+ * SAME: the bit says it for all.  LEAF: the bit says it for the first, and from
+ * each address above one of `above` on it is the other way round; what is unused
+ * there is all ones.  SPLIT: the word of the address's part of the range says it.
+ */
+#define PF_RANGE_SAME	     0x0
+#define PF_RANGE_LEAF	     0x1
+#define PF_RANGE_SPLIT	     0x2
+#define PF_RANGE_KIND	     0x3
+#define PF_RANGE_IN	     0x4
+#define PF_RANGE_IN_SHIFT    2
+/* where it is: word >> 16 the chunk, these bits the unit in it */
+#define PF_RANGE_UNIT	     0xfff0
+#define PF_RANGE_UNIT_BYTES  16 /* word & PF_RANGE_UNIT, times this, is the byte */
+#define PF_RANGE_CHUNK_SHIFT 16
+
+#define PF_NODE_UNIT	     256 /* bytes */
+#define PF_NODE_UNITS	     4096
+#define PF_NODE_CHUNK	     (PF_NODE_UNIT * PF_NODE_UNITS)
+#define PF_NODE_CHUNKS	     4096
+
+/* One unit more than there is, for the verifier: a leaf in the last one may be of two. */
+struct pf_node_chunk {
+	__u8 bytes[PF_NODE_CHUNK + PF_NODE_UNIT];
+};
+
+struct pf_table_roots {
+	__u32 word[2]; /* IPv4, IPv6; an aligned pair, written as one */
+};
+
+#define PF_LEAF4_MOST 63
+struct pf_range_leaf4 {
+	__u32 above[PF_LEAF4_MOST + 1];
+};
+
+/* In host order. */
+struct pf_range_addr {
+	__u64 hi, lo; /* an IPv4 address is in lo */
+};
+#define PF_LEAF6_MOST 31
+struct pf_range_leaf6 {
+	struct pf_range_addr above[PF_LEAF6_MOST + 1];
+};
+
+/*
+ * The slot is (address - base) >> shift; what is below the base belongs to the
+ * first, what is beyond the last to that.  At least 8 bits are taken at each step,
+ * unless nothing is left of the address: that bounds the depth.
+ */
+struct pf_range_split {
+	struct pf_range_addr base;
+	__u32 shift;
+	__u32 last;
+	__u32 pad[2];
+	__u32 slot[];
+};
+#define PF_SPLIT_BITS_LEAST 8
+#define PF_SPLIT_BITS_MOST  17
+#define PF_RANGE_DEPTH4	    5 /* words from the root's on, that of the leaf's range too */
+#define PF_RANGE_DEPTH6	    17
+
+#define PF_MAX_TABLES	    4096 /* slots of the array of tables; 0 is always empty */
 
 /* Who a table is; kept by the loader, by slot. */
-#define PF_TABLE_USED	 0x01
-#define PF_TABLE_PERSIST 0x02
-#define PF_TABLE_CONST	 0x04
+#define PF_TABLE_USED	    0x01
+#define PF_TABLE_PERSIST    0x02
+#define PF_TABLE_CONST	    0x04
 struct pf_table_name {
 	char name[32];
 	__u32 flags;
@@ -621,7 +697,11 @@ PF_ABI_ASSERT(sizeof(struct pf_status) == 192);
 PF_ABI_ASSERT(sizeof(struct pf_rule_stats) == 48);
 PF_ABI_ASSERT(sizeof(struct pf_iface) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_table_key) == 24);
-PF_ABI_ASSERT(sizeof(struct pf_table_value) == 8);
+PF_ABI_ASSERT(sizeof(struct pf_table_item) == 24);
+PF_ABI_ASSERT(sizeof(struct pf_table_roots) == 8);
+PF_ABI_ASSERT(sizeof(struct pf_range_leaf4) == PF_NODE_UNIT);
+PF_ABI_ASSERT(sizeof(struct pf_range_leaf6) == 2 * PF_NODE_UNIT);
+PF_ABI_ASSERT(sizeof(struct pf_range_split) == 32);
 PF_ABI_ASSERT(sizeof(struct pf_table_name) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_rule_info) == 32);
 PF_ABI_ASSERT(sizeof(struct pf_matched) == 16);

@@ -138,25 +138,34 @@ struct {
 } pf_log SEC(".maps");
 
 /*
- * Address tables; slots are given out by the loader.  The generated rules look
- * them up; no program here does, but the template gives libbpf the inner type.
+ * Address tables by slot, which the loader gives out, and the nodes that their
+ * words lead to.  Rules look them up; no program here does, but the templates give
+ * libbpf the types.
  */
-struct pf_table_map {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1);
-	__type(key, struct pf_table_key);
-	__type(value, struct pf_table_value);
-};
-struct pf_table_map pf_table0 SEC(".maps");
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, PF_MAX_TABLES);
 	__type(key, __u32);
-	__array(values, struct pf_table_map);
-} pf_tables SEC(".maps") = {
-	.values = {[0] = &pf_table0},
+	__type(value, struct pf_table_roots);
+} pf_tables SEC(".maps");
+
+struct pf_node_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct pf_node_chunk));
 };
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, PF_NODE_CHUNKS);
+	__type(key, __u32);
+	__array(values, struct pf_node_map);
+} pf_table_nodes SEC(".maps");
+
+/* What the array of a table's entries holds: its type is wanted, for bpftool. */
+struct pf_table_item type_of_entries;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -44,19 +44,31 @@ struct {
 	__type(value, struct pf_config);
 } pf_config SEC(".maps");
 
-struct pf_table_map {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PF_MAX_TABLES);
+	__type(key, __u32);
+	__type(value, struct pf_table_roots);
+} pf_tables SEC(".maps");
+
+struct pf_node_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
-	__uint(key_size, sizeof(struct pf_table_key));
-	__uint(value_size, sizeof(struct pf_table_value));
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct pf_node_chunk));
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, PF_MAX_TABLES);
+	__uint(max_entries, PF_NODE_CHUNKS);
 	__type(key, __u32);
-	__array(values, struct pf_table_map);
-} pf_tables SEC(".maps");
+	__array(values, struct pf_node_map);
+} pf_table_nodes SEC(".maps");
+
+#define RANGE_TABLES (&pf_tables)
+#define RANGE_NODES  (&pf_table_nodes)
+#include "ranges.h"
 
 /* The generation's. */
 struct {
@@ -146,20 +158,12 @@ struct {
 
 /* --- one rule --- */
 
-/*
- * Does the table hold the address?  The entry that decides may be a negated one.
- * The key is copied: 6.1 takes none from the memory that a global function is given.
- */
-inline_always int in_table(__u32 slot, const struct pf_table_key *from)
+/* Does the table hold the address? */
+inline_always int in_table(__u32 slot, const struct pf_pkt *p, const struct pf_table_key *key)
 {
-	struct pf_table_key key = *from;
-	struct pf_table_value *v;
-	void *table = bpf_map_lookup_elem(&pf_tables, &slot);
+	const __u64 *addr = (const void *)&key->addr;
 
-	if (!table)
-		return 0;
-	v = bpf_map_lookup_elem(table, &key);
-	return v && !(v->flags & PF_TABLE_ENTRY_NOT);
+	return in_ranges(slot, p->af, addr[0], addr[1]);
 }
 
 inline_always int words_differ(const struct pf_addr *a, const struct pf_addr *b,
@@ -220,9 +224,9 @@ inline_always int rare_hosts(const struct pf_tree_rule *r, const struct pf_pkt *
 		return 0;
 	if (tests & PF_TEST_DST_RANGE && in_range(&p->dst.addr, &r->dst, &r->dst_mask) == dst_not)
 		return 0;
-	if (tests & PF_TEST_SRC_TABLE && in_table(r->src.w[0], &p->src) == src_not)
+	if (tests & PF_TEST_SRC_TABLE && in_table(r->src.w[0], p, &p->src) == src_not)
 		return 0;
-	return !(tests & PF_TEST_DST_TABLE && in_table(r->dst.w[0], &p->dst) == dst_not);
+	return !(tests & PF_TEST_DST_TABLE && in_table(r->dst.w[0], p, &p->dst) == dst_not);
 }
 
 /* In this order, for `probability` draws numbers only for who has come so far. */

@@ -2,6 +2,7 @@
 #include "code.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static bool room(void **array, size_t n, size_t *capacity, size_t size)
 {
@@ -121,6 +122,38 @@ size_t pf_code_call(struct pf_code *c, int helper)
 {
 	c->calls++;
 	return put(c, BPF_JMP | BPF_CALL, 0, 0, 0, helper);
+}
+
+size_t pf_code_call_function(struct pf_code *c)
+{
+	return put(c, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, 0);
+}
+
+static void land_calls(struct pf_code *c, size_t end)
+{
+	for (size_t i = 0; i < end && !c->failed; i++) {
+		struct bpf_insn *in = &c->insns[i];
+
+		if (in->code == (BPF_JMP | BPF_CALL) && in->src_reg == BPF_PSEUDO_CALL)
+			in->imm = (int32_t)(end - i - 1);
+	}
+}
+
+void pf_code_function(struct pf_code *c, const uint64_t *insns, size_t n)
+{
+	land_calls(c, c->n);
+	for (size_t i = 0; i < n; i++) {
+		struct bpf_insn in;
+
+		memcpy(&in, &insns[i], sizeof(in));
+		if (in.code != (BPF_LD | BPF_IMM | BPF_DW)) {
+			pf_code_put(c, in);
+			continue;
+		}
+		/* of two; the first names the map */
+		pf_code_map(c, in.dst_reg, (enum pf_code_map)(in.imm - PF_CODE_MAP_MARK));
+		i++;
+	}
 }
 
 size_t pf_code_exit(struct pf_code *c)

@@ -18,6 +18,7 @@
 
 #include "../bpf/abi.h"
 #include "../grammar/rule.h"
+#include "code_maps.h"
 #include "policy.h"
 
 enum pf_emitter {
@@ -27,20 +28,6 @@ enum pf_emitter {
 	PF_EMITTER_MAX,
 };
 extern const char *const pf_emitter_names[PF_EMITTER_MAX];
-
-/* Maps that a program refers to; the loader puts their descriptors in. */
-enum pf_code_map {
-	PF_CODE_SCRATCH,
-	PF_CODE_COUNTERS,
-	PF_CODE_TABLES,
-	PF_CODE_CONFIG,
-	PF_CODE_INFOS,	    /* ARRAY of struct pf_rule_info, see struct pf_compiled */
-	PF_CODE_EVALS,	    /* PERCPU_ARRAY, one value of nevals u64 */
-	PF_CODE_IFACES,	    /* ARRAY of struct pf_ifmask, by ifindex below PF_IFACE_DIRECT */
-	PF_CODE_IFACES_FAR, /* HASH of the same, by any other ifindex */
-	PF_CODE_JUMP,	    /* the generation's PROG_ARRAY */
-	PF_CODE_MAP_MAX,
-};
 
 #define PF_IFACE_DIRECT 1024
 
@@ -97,7 +84,8 @@ struct pf_compiled {
 	size_t ninsns;
 	struct pf_reloc *relocs;
 	size_t nrelocs;
-	size_t nrules; /* of the policy */
+	size_t in_table; /* where the function that looks tables up begins; 0: there is none */
+	size_t nrules;	 /* of the policy */
 	/* of each step with A, of each rule with B; then the default rule, then failure */
 	struct pf_rule_info *infos;
 	size_t ninfos;

@@ -441,6 +441,19 @@ static int too_big(struct linear *l, const char *what, size_t have, size_t most)
 	return -E2BIG;
 }
 
+/* The look-up of tables, from bpf/ranges.bpf.c: see the Makefile. */
+static const uint64_t in_table_code[] = {
+#include "bpf/ranges.insns.h"
+};
+
+static void put_in_table(struct linear *l)
+{
+	if (!l->tables)
+		return;
+	l->out->in_table = l->code.n;
+	pf_code_function(&l->code, in_table_code, sizeof(in_table_code) / sizeof(in_table_code[0]));
+}
+
 static int put_all(struct linear *l)
 {
 	bool runs_on = true;
@@ -465,7 +478,9 @@ static int put_all(struct linear *l)
 	insns = l->code.n + l->code.calls * CALL_GROWTH;
 	if (l->far || insns > MAX_INSNS)
 		return too_big(l, "instructions", insns, MAX_INSNS);
-	return 0;
+	/* behind all that jumps have to reach */
+	put_in_table(l);
+	return l->code.failed ? -ENOMEM : 0;
 }
 
 /* The information of each step, and which rule it is of. */

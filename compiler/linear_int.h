@@ -36,7 +36,8 @@ struct linear {
 	uint32_t nr, met; /* the step at hand, and how many of its criteria are met here */
 	size_t edges_capacity;
 	size_t ifmask_words;
-	bool far; /* a jump did not fit */
+	bool far;    /* a jump did not fit */
+	bool tables; /* are looked up */
 };
 
 /* A jump of the step at hand to where it goes on when it does not match. */

@@ -155,34 +155,20 @@ static int test_table(struct linear *l, const struct pf_rule *r, const struct pf
 {
 	struct pf_code *c = &l->code;
 	int slot = l->env->table_slot(l->env->ctx, h->table);
-	size_t out[3];
 
 	if (slot < 0) {
 		l->err->line = r->line;
 		snprintf(l->err->text, sizeof(l->err->text), "table <%s> has no place", h->table);
 		return -EINVAL;
 	}
-	pf_code_store_imm(c, BPF_W, BPF_REG_10, -4, slot);
-	pf_code_alu(c, BPF_MOV, BPF_REG_2, BPF_REG_10);
-	pf_code_alu_imm(c, BPF_ADD, BPF_REG_2, -4);
-	pf_code_map(c, BPF_REG_1, PF_CODE_TABLES);
-	pf_code_call(c, BPF_FUNC_map_lookup_elem);
-	out[0] = pf_code_jump(c, BPF_JEQ, BPF_REG_0, 0);
-	pf_code_alu(c, BPF_MOV, BPF_REG_1, BPF_REG_0);
-	pf_code_alu(c, BPF_MOV, BPF_REG_2, R_PKT);
-	pf_code_alu_imm(c, BPF_ADD, BPF_REG_2, (int32_t)key);
-	pf_code_call(c, BPF_FUNC_map_lookup_elem);
-	out[1] = pf_code_jump(c, BPF_JEQ, BPF_REG_0, 0);
-	pf_code_load(c, BPF_W, BPF_REG_1, BPF_REG_0, offsetof(struct pf_table_value, flags));
-	out[2] = pf_code_jump32(c, BPF_JSET, BPF_REG_1, PF_TABLE_ENTRY_NOT);
-	if (h->neg)
-		pf_linear_miss(l, pf_code_goto(c), to);
-	for (int i = 0; i < 3; i++) {
-		if (h->neg)
-			pf_linear_land_here(l, out[i]);
-		else
-			pf_linear_miss(l, out[i], to);
-	}
+	key += offsetof(struct pf_table_key, addr);
+	pf_code_alu_imm(c, BPF_MOV, BPF_REG_1, slot);
+	pf_code_load(c, BPF_B, BPF_REG_2, R_PKT, PKT(af));
+	pf_code_load(c, BPF_DW, BPF_REG_3, R_PKT, key);
+	pf_code_load(c, BPF_DW, BPF_REG_4, R_PKT, key + sizeof(uint64_t));
+	pf_code_call_function(c);
+	l->tables = true;
+	pf_linear_miss(l, pf_code_jump32(c, h->neg ? BPF_JNE : BPF_JEQ, BPF_REG_0, 0), to);
 	return 0;
 }
 

@@ -57,3 +57,38 @@ int pf_btf_numbers(uint32_t n, uint32_t size, struct bpf_map_create_opts *opts)
 	opts->btf_value_type_id = (__u32)array;
 	return fd;
 }
+
+/* int name(parameters): the function's type. */
+static int add_function(struct btf *btf, const char *name, enum btf_func_linkage linkage,
+			const int *types, size_t n, int result)
+{
+	static const char *const names[] = {"a", "b", "c", "d"};
+	int proto = btf__add_func_proto(btf, result), err = proto < 0 ? proto : 0;
+
+	for (size_t i = 0; i < n && !err; i++)
+		err = btf__add_func_param(btf, names[i], types[i]);
+	return err ? err : btf__add_func(btf, name, linkage, proto);
+}
+
+int pf_btf_functions(struct bpf_func_info funcs[2], uint32_t in_table)
+{
+	struct btf *btf = btf__new_empty();
+	int number, u32, u64, ctx, program, look_up, fd;
+
+	if (!btf)
+		return -errno;
+	number = btf__add_int(btf, "int", 4, BTF_INT_SIGNED);
+	u32 = btf__add_int(btf, "u32", 4, 0);
+	u64 = btf__add_int(btf, "u64", 8, 0);
+	ctx = btf__add_ptr(btf, btf__add_struct(btf, "__sk_buff", 4));
+	program = add_function(btf, "pf_rules", BTF_FUNC_STATIC, (int[]){ctx}, 1, number);
+	look_up = add_function(btf, "pf_in_table", BTF_FUNC_GLOBAL, (int[]){u32, u32, u64, u64}, 4,
+			       number);
+	funcs[0] = (struct bpf_func_info){.insn_off = 0, .type_id = (uint32_t)program};
+	funcs[1] = (struct bpf_func_info){.insn_off = in_table, .type_id = (uint32_t)look_up};
+	fd = program < 0 || look_up < 0 ? -ENOMEM : btf__load_into_kernel(btf);
+	if (!fd)
+		fd = dup(btf__fd(btf));
+	btf__free(btf);
+	return fd;
+}

@@ -22,4 +22,11 @@ void pf_btf_map_types(const struct pf_datapath *dp, const char *key, const char 
  */
 int pf_btf_numbers(uint32_t n, uint32_t size, struct bpf_map_create_opts *opts);
 
+/*
+ * Types of a generated program's two functions: the program, and pf_in_table() of
+ * bpf/ranges.bpf.c, which begins at that instruction.  Returns a descriptor, which
+ * must stay open until the program is loaded, or a negative errno.
+ */
+int pf_btf_functions(struct bpf_func_info funcs[2], uint32_t in_table);
+
 #endif /* PF_LOADER_BTF_H */

@@ -780,7 +780,9 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 		pf_say_level((int)g->dp.config->debug);
 	for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
 		tell_iface(g, i, false);
-	pf_tables_init(&g->tables, &g->dp);
+	err = pf_tables_open(&g->tables, &g->dp, e);
+	if (err)
+		return err;
 	g->gens.emitter = o->emitter;
 	err = pf_generations_open(&g->gens, &g->dp, &g->tables, &g->ifs, e);
 	if (!err)

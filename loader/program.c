@@ -184,6 +184,7 @@ static void relocate(const struct pf_program *p, const struct pf_datapath *dp,
 		[PF_CODE_SCRATCH] = pf_datapath_map(dp, "pf_scratch"),
 		[PF_CODE_COUNTERS] = pf_datapath_map(dp, "pf_counters"),
 		[PF_CODE_TABLES] = pf_datapath_map(dp, "pf_tables"),
+		[PF_CODE_TABLE_NODES] = pf_datapath_map(dp, "pf_table_nodes"),
 		[PF_CODE_CONFIG] = pf_datapath_map(dp, "pf_config"),
 		[PF_CODE_INFOS] = p->infos,
 		[PF_CODE_EVALS] = p->evals,
@@ -196,26 +197,45 @@ static void relocate(const struct pf_program *p, const struct pf_datapath *dp,
 		c->insns[c->relocs[i].insn].imm = fds[c->relocs[i].map];
 }
 
+static int load_insns(struct pf_program *p, const struct pf_compiled *c,
+		      const struct bpf_prog_load_opts *opts)
+{
+	p->prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "pf_rules", "Dual BSD/GPL", c->insns,
+				c->ninsns, opts);
+	return p->prog < 0 ? p->prog : 0;
+}
+
 static int load_linear(struct pf_program *p, const struct pf_datapath *dp, struct pf_compiled *c,
 		       struct pf_error_text *e)
 {
 	static char log[65536];
 	LIBBPF_OPTS(bpf_prog_load_opts, opts);
-	int err;
+	struct bpf_func_info funcs[2];
+	int err = 0, btf = -1;
 
 	relocate(p, dp, c);
-	p->prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "pf_rules", "Dual BSD/GPL", c->insns,
-				c->ninsns, &opts);
-	if (p->prog >= 0)
-		return 0;
-	err = p->prog;
-	/* once more for the reason: a log costs time, so there was none */
-	opts.log_level = 1;
-	opts.log_buf = log;
-	opts.log_size = sizeof(log);
-	p->prog = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "pf_rules", "Dual BSD/GPL", c->insns,
-				c->ninsns, &opts);
-	if (p->prog >= 0)
+	if (c->in_table) {
+		/* a function with a type is looked at once, others at each call */
+		btf = pf_btf_functions(funcs, (uint32_t)c->in_table);
+		err = btf < 0 ? btf : 0;
+		opts.prog_btf_fd = (uint32_t)btf;
+		opts.func_info = funcs;
+		opts.func_info_cnt = 2;
+		opts.func_info_rec_size = sizeof(funcs[0]);
+	}
+	if (!err)
+		err = load_insns(p, c, &opts);
+	if (err && (btf >= 0 || !c->in_table)) {
+		/* once more for the reason: a log costs time, so there was none */
+		opts.log_level = 1;
+		opts.log_buf = log;
+		opts.log_size = sizeof(log);
+		log[0] = '\0';
+		err = load_insns(p, c, &opts);
+	}
+	if (btf >= 0)
+		close(btf);
+	if (!err)
 		return 0;
 	pf_say(LOG_DEBUG, "verifier: %s", log);
 	return pf_fail(e, err, "the kernel does not take the program of %zu rules: %s", c->nrules,
@@ -227,7 +247,8 @@ static int load_linear(struct pf_program *p, const struct pf_datapath *dp, struc
 static int share_maps(const struct pf_rules_skel *s, const struct pf_datapath *dp)
 {
 	struct bpf_map *const shared[] = {s->maps.pf_scratch, s->maps.pf_counters,
-					  s->maps.pf_config, s->maps.pf_tables};
+					  s->maps.pf_config, s->maps.pf_tables,
+					  s->maps.pf_table_nodes};
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]) && !err; i++)

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Address tables: slots of the datapath's array of tables, each a longest-prefix
- * map.  A table belongs to the generations that have it (see generation.h), and
- * is gone with the last of them.
+ * Address tables: slots of the datapath's array of tables.  A table belongs to the
+ * generations that have it (see generation.h), and is gone with the last of them.
  *
- * A slot's map, name and pin are made before any rules refer to it, and unmade
+ * What a table holds stands in a pinned list, which outlives pfd; packets are judged
+ * by ranges made of it (see abi.h), which a pfd that takes over makes anew.  So the
+ * list is written first, and a pfd that is killed in between has only done its work
+ * by half, not left two truths.
+ *
+ * A slot's list, name and pin are made before any rules refer to it, and unmade
  * after none do any more.
  */
 #ifndef PF_LOADER_TABLES_H
@@ -15,28 +19,37 @@
 #include <stdint.h>
 
 #include "../grammar/rule.h"
+#include "../compiler/prefixes.h"
 #include "../lib/proto.h"
 #include "datapath.h"
 #include "say.h"
+#include "tablestore.h"
+
+#define PF_TABLE_ENTRIES_MOST (1U << 24) /* of one table; see pf.conf(5), LIMITS */
 
 struct pf_table {
 	char name[PF_TABLE_NAME_SIZE];
 	uint32_t slot;
-	int fd;
 	uint32_t entries;
 	uint32_t refs; /* generations */
+	struct pf_entries list;
+	uint32_t used;		   /* of the list: from here on none ever was */
+	uint32_t hole;		   /* below that: 1 + the first that is free, 0 none */
+	struct pf_prefixes set[2]; /* IPv4, IPv6 */
 };
 
 struct pf_tables {
 	const struct pf_datapath *dp;
+	struct pf_tablestore store;
 	struct pf_table *slot[PF_MAX_TABLES];
+	uint32_t last_slot; /* that was given out */
 	uint32_t limit_tables;
 	uint32_t limit_entries;
 	uint32_t ntables;
 	uint64_t nentries; /* in all tables */
 };
 
-void pf_tables_init(struct pf_tables *t, const struct pf_datapath *dp);
+int pf_tables_open(struct pf_tables *t, const struct pf_datapath *dp, struct pf_error_text *err);
 /* Takes over the tables of an earlier pfd, with no references yet. */
 int pf_tables_adopt(struct pf_tables *t, struct pf_error_text *err);
 void pf_tables_close(struct pf_tables *t);
@@ -65,7 +78,7 @@ struct pf_table_result {
 	size_t nentries;
 };
 
-/* In place, entry by entry: each packet sees each entry before or after. */
+/* Few in place, entry by entry: each packet sees each entry before or after; many in one step. */
 int pf_table_add(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
 		 size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);
 int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,

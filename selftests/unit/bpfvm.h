@@ -2,11 +2,13 @@
 /*
  * An interpreter of the eBPF that the compiler writes, as strict as the verifier
  * where that is cheap: a register or a byte of the stack is read only after it
- * was written, memory only inside of a region, aligned, and forward jumps only.
+ * was written, memory only inside of a region and aligned.  Jumps go forward, but in
+ * a function that the program calls, which has only so many steps.
  */
 #ifndef PF_SELFTESTS_UNIT_BPFVM_H
 #define PF_SELFTESTS_UNIT_BPFVM_H
 
+#include <endian.h>
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +18,7 @@
 #define VM_STACK       512
 #define VM_REGIONS     16
 #define VM_HELPER_RUIN 0x3e /* registers that a call leaves undefined: r1 to r5 */
+#define VM_STEPS       5000 /* of a function */
 
 struct vm_region {
 	uint64_t base;
@@ -49,6 +52,10 @@ struct vm {
 	unsigned int known; /* registers with a value: a bit for each */
 	uint8_t stack[VM_STACK] __attribute__((aligned(8)));
 	bool stack_known[VM_STACK];
+	/* a function's frame is the stack's lower half; who called it */
+	bool in_function;
+	size_t return_to, function_steps;
+	uint64_t saved[11];
 };
 
 static inline void vm_region_add(struct vm *vm, const void *base, size_t size, bool writable)
@@ -135,6 +142,16 @@ static inline bool vm_alu(uint8_t op, bool wide, uint64_t *dst, uint64_t src)
 	case BPF_XOR:
 		r = a ^ src;
 		break;
+	case BPF_LSH:
+		r = a << (src & (wide ? 63 : 31));
+		break;
+	case BPF_RSH:
+		r = wide ? a >> (src & 63) : (uint32_t)a >> (src & 31);
+		break;
+	case BPF_ARSH:
+		r = wide ? (uint64_t)((int64_t)a >> (src & 63))
+			 : (uint64_t)((int32_t)a >> (src & 31));
+		break;
 	case BPF_MOV:
 		r = src;
 		break;
@@ -143,6 +160,24 @@ static inline bool vm_alu(uint8_t op, bool wide, uint64_t *dst, uint64_t src)
 	}
 	*dst = wide ? r : (uint32_t)r;
 	return true;
+}
+
+/* To big-endian: the bits of the number are given. */
+static inline bool vm_swap(int32_t bits, uint64_t *v)
+{
+	switch (bits) {
+	case 16:
+		*v = htobe16((uint16_t)*v);
+		return true;
+	case 32:
+		*v = htobe32((uint32_t)*v);
+		return true;
+	case 64:
+		*v = htobe64(*v);
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* 1 if the condition holds, 0 if not, -1 if it is none. */
@@ -303,11 +338,41 @@ static inline bool vm_jump(struct vm *vm, const struct bpf_insn *in, size_t *tar
 		b = BPF_SRC(in->code) == BPF_X ? vm->reg[in->src_reg] : (uint64_t)(int64_t)in->imm;
 		yes = vm_compare(BPF_OP(in->code), wide ? a : (uint32_t)a, wide ? b : (uint32_t)b);
 	}
-	if (yes < 0 || in->off < 0) {
+	if (yes < 0 || (in->off < 0 && !vm->in_function)) {
 		vm->error = yes < 0 ? "jump that is not known" : "jump backwards";
 		return false;
 	}
-	*target = vm->pc + 1 + (yes ? (size_t)in->off : 0);
+	*target = (size_t)((long)vm->pc + 1 + (yes ? in->off : 0));
+	return true;
+}
+
+/* Into a function of the program's own: it gets r1 to r5, and a frame. */
+static inline bool vm_enter(struct vm *vm, const struct bpf_insn *in, size_t *target)
+{
+	if (vm->in_function || in->imm < 0) {
+		vm->error = "call in a function, or backwards";
+		return false;
+	}
+	memcpy(vm->saved, vm->reg, sizeof(vm->saved));
+	memset(vm->stack_known, 0, VM_STACK / 2);
+	vm->in_function = true;
+	vm->function_steps = 0;
+	vm->return_to = vm->pc + 1;
+	vm->reg[10] -= VM_STACK / 2;
+	vm->known = (vm->known & VM_HELPER_RUIN) | 1U << 10;
+	*target = vm->pc + 1 + (size_t)in->imm;
+	return true;
+}
+
+static inline bool vm_leave(struct vm *vm)
+{
+	if (!vm_known(vm, 0))
+		return false;
+	/* r6 to r9 are as they were; all of them had a value, or will not be read */
+	memcpy(&vm->reg[6], &vm->saved[6], 5 * sizeof(vm->reg[0]));
+	vm->known = 1U | 0x7c0U;
+	vm->in_function = false;
+	vm->pc = vm->return_to;
 	return true;
 }
 
@@ -340,6 +405,11 @@ static inline bool vm_step(struct vm *vm, enum vm_end *end)
 		const bool x = BPF_SRC(in->code) == BPF_X;
 		uint64_t v;
 
+		if (in->code == (BPF_ALU | BPF_END | BPF_TO_BE)) {
+			if (!vm_known(vm, in->dst_reg) || !vm_swap(in->imm, &vm->reg[in->dst_reg]))
+				return false;
+			break;
+		}
 		if ((x && !vm_known(vm, in->src_reg)) ||
 		    (BPF_OP(in->code) != BPF_MOV && !vm_known(vm, in->dst_reg)))
 			return false;
@@ -352,7 +422,10 @@ static inline bool vm_step(struct vm *vm, enum vm_end *end)
 		break;
 	}
 	default:
-		if (in->code == (BPF_JMP | BPF_CALL)) {
+		if (in->code == (BPF_JMP | BPF_CALL) && in->src_reg == BPF_PSEUDO_CALL) {
+			if (!vm_enter(vm, in, &next))
+				return false;
+		} else if (in->code == (BPF_JMP | BPF_CALL)) {
 			if (!vm_call(vm, in->imm, end))
 				return false;
 		} else if (!vm_jump(vm, in, &next)) {
@@ -373,11 +446,19 @@ static inline enum vm_end vm_run(struct vm *vm)
 	vm->reg[10] = (uint64_t)(uintptr_t)vm->stack + VM_STACK;
 	memset(vm->stack_known, 0, sizeof(vm->stack_known));
 	vm->error = NULL;
+	vm->in_function = false;
 	vm->pc = 0;
-	/* forward jumps only: it ends */
+	/* forward jumps only, and functions end: it ends */
 	for (vm->steps = 0; vm->pc < vm->ninsns; vm->steps++) {
 		if (vm->visited)
 			vm->visited[vm->pc] = true;
+		if (vm->in_function && ++vm->function_steps > VM_STEPS)
+			return vm_fail(vm, "a function that does not end");
+		if (vm->in_function && vm->insns[vm->pc].code == (BPF_JMP | BPF_EXIT)) {
+			if (!vm_leave(vm))
+				return VM_ERROR;
+			continue;
+		}
 		if (vm->insns[vm->pc].code == (BPF_JMP | BPF_EXIT)) {
 			if (!vm_known(vm, 0))
 				return VM_ERROR;

@@ -6,10 +6,11 @@
  */
 #include "bpfvm.h"
 #include "naive.h"
+#include "ranges_mem.h"
 
-/* What stands in a program for a map, and for a table in the map of tables. */
+/* What stands in a program for a map, and for a chunk in the map of nodes. */
 #define HANDLE(map)  (((uint64_t)1 << 32) + (map))
-#define TABLE(slot)  (((uint64_t)2 << 32) + (slot))
+#define CHUNK(at)    (((uint64_t)2 << 32) + (at))
 
 #define VERDICT_DROP 2
 
@@ -21,7 +22,6 @@ struct machine {
 	uint64_t counters[PF_CNT_MAX];
 	struct pf_ifmask masks[ARRAY_SIZE(naive_ifaces)];
 	struct pf_ifmask no_mask;
-	struct pf_table_value value;
 	bool missing[PF_CODE_MAP_MAX]; /* look-ups in them find nothing */
 	struct pf_pkt pkt __attribute__((aligned(8)));
 };
@@ -33,10 +33,7 @@ static size_t key_size(void *ctx, uint64_t map)
 	(void)ctx;
 	if (map >= HANDLE(0) && map < HANDLE(PF_CODE_MAP_MAX))
 		return sizeof(uint32_t);
-	for (size_t i = 0; i < ARRAY_SIZE(naive_tables); i++)
-		if (map == TABLE((uint64_t)NAIVE_SLOT(i)))
-			return sizeof(struct pf_table_key);
-	return 0;
+	return map == CHUNK(0) ? sizeof(uint32_t) : 0;
 }
 
 static uint64_t address(const void *p)
@@ -44,20 +41,40 @@ static uint64_t address(const void *p)
 	return (uint64_t)(uintptr_t)p;
 }
 
-/* A longest-prefix-match map: the key's length bounds that of the entries. */
-static uint64_t lookup_table(struct machine *m, size_t table, const struct pf_table_key *key)
-{
-	const uint8_t af = (uint8_t)ntohl(key->af);
-	const struct pf_table_entry *e;
+/* The tables, as the loader would have them: made once, never changed. */
+static struct pf_nodes nodes;
+static struct mem_table tables[ARRAY_SIZE(naive_tables)];
 
-	assert_int_equal(key->prefixlen, 32 + pf_family_bits((enum pf_family)af));
-	e = naive_longest(table, af, (const uint8_t *)&key->addr);
-	if (!e)
-		return 0;
-	/* other flags say nothing */
-	m->value = (struct pf_table_value){.flags = 0x80000000 | (e->neg ? PF_TABLE_ENTRY_NOT : 0),
-					   .prefixlen = 32U + e->bits};
-	return address(&m->value);
+static void open_tables(void)
+{
+	mem_open(&nodes);
+	for (size_t i = 0; i < ARRAY_SIZE(naive_tables); i++) {
+		mem_table_open(&tables[i], &nodes, ARRAY_SIZE(naive_entries[0]));
+		for (size_t j = 0; j < ARRAY_SIZE(naive_entries[0]); j++) {
+			const struct pf_table_entry *e = &naive_entries[i][j];
+			struct pf_prefix_key k;
+
+			if (!e->af)
+				continue;
+			k = pf_prefix_key_of(e->af, e->ip.b, e->bits, e->neg, 0);
+			mem_add(&tables[i], e->af == PF_AF_INET6, &k);
+		}
+	}
+}
+
+static void close_tables(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(naive_tables); i++)
+		mem_table_close(&tables[i]);
+	mem_close(&nodes);
+}
+
+static uint64_t lookup_table(uint32_t slot)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(naive_tables); i++)
+		if (NAIVE_SLOT(i) == (int)slot)
+			return address(&tables[i].roots);
+	return 0;
 }
 
 static uint64_t lookup_iface(struct machine *m, uint32_t ifindex, bool direct)
@@ -75,10 +92,9 @@ static uint64_t lookup(void *ctx, uint64_t map, const void *key)
 	struct machine *m = ctx;
 	uint32_t k;
 
-	for (size_t i = 0; i < ARRAY_SIZE(naive_tables); i++)
-		if (map == TABLE((uint64_t)NAIVE_SLOT(i)))
-			return lookup_table(m, i, key);
 	memcpy(&k, key, sizeof(k));
+	if (map == CHUNK(0))
+		return k == 0 ? address(mem_now.chunk[0]) : 0;
 	if (m->missing[map - HANDLE(0)])
 		return 0;
 	switch (map - HANDLE(0)) {
@@ -91,7 +107,9 @@ static uint64_t lookup(void *ctx, uint64_t map, const void *key)
 	case PF_CODE_INFOS:
 		return k < m->c->ninfos ? address(&m->c->infos[k]) : 0;
 	case PF_CODE_TABLES:
-		return key_size(ctx, TABLE(k)) ? TABLE(k) : 0;
+		return lookup_table(k);
+	case PF_CODE_TABLE_NODES:
+		return k == 0 && mem_now.chunk[0] ? CHUNK(0) : 0;
 	case PF_CODE_IFACES:
 		return lookup_iface(m, k, true);
 	case PF_CODE_IFACES_FAR:
@@ -139,7 +157,9 @@ static struct machine *machine_new(const struct pf_compiled *c)
 	vm_region_add(vm, c->infos, c->ninfos * sizeof(*c->infos), false);
 	vm_region_add(vm, m->masks, sizeof(m->masks), false);
 	vm_region_add(vm, &m->no_mask, sizeof(m->no_mask), false);
-	vm_region_add(vm, &m->value, sizeof(m->value), false);
+	vm_region_add(vm, tables, sizeof(tables), false);
+	if (mem_now.chunk[0])
+		vm_region_add(vm, mem_now.chunk[0], PF_NODE_CHUNK, false);
 	return m;
 }
 
@@ -556,5 +576,10 @@ int main(void)
 		cmocka_unit_test(packets_reach_the_code),
 	};
 
-	return unit_run(tests);
+	int failed;
+
+	open_tables();
+	failed = unit_run(tests);
+	close_tables();
+	return failed;
 }

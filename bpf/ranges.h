@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Is an address in a table?  See abi.h for what the words and nodes are.
+ *
+ * The includer defines RANGE_TABLES and RANGE_NODES, the maps.  In a leaf nothing
+ * is decided by a branch: it could not be foretold, and would cost more than all
+ * of the search.  Masks and limits that the nodes themselves would not need are
+ * for the verifier, which does not know what stands in them.
+ */
+#ifndef PF_BPF_RANGES_H
+#define PF_BPF_RANGES_H
+
+#include "abi.h"
+
+/* The chunk that a word leads into, and where in it. */
+inline_always const __u8 *range_chunk(__u32 word)
+{
+	__u32 at = word >> PF_RANGE_CHUNK_SHIFT, zero = 0;
+	void *chunk = bpf_map_lookup_elem(RANGE_NODES, &at);
+
+	return chunk ? bpf_map_lookup_elem(chunk, &zero) : NULL;
+}
+
+inline_always __u64 range_offset(__u32 word)
+{
+	return (__u64)(word & PF_RANGE_UNIT) * PF_RANGE_UNIT_BYTES;
+}
+
+inline_always __u32 range_slot(const __u8 *chunk, __u64 node, __u64 i)
+{
+	__u64 off = node + sizeof(struct pf_range_split) + i * sizeof(__u32);
+
+	off &= PF_NODE_CHUNK - sizeof(__u32);
+	return READ_ONCE(*(const __u32 *)(chunk + off));
+}
+
+inline_always int range_verdict(__u32 word, __u64 changes)
+{
+	return ((word >> PF_RANGE_IN_SHIFT) ^ changes) & 1;
+}
+
+/* --- IPv4 --- */
+
+/* 1 if a < b, of numbers below 1 << 63 */
+inline_always __u64 below(__u64 a, __u64 b)
+{
+	a -= b;
+	opaque(a);
+	return a >> 63;
+}
+
+/* How many of k[0], k[step], k[2 * step] are below: with step and all before them sorted. */
+inline_always __u64 below4(const __u32 *k, __u64 step, __u64 addr)
+{
+	return below(k[step - 1], addr) + below(k[2 * step - 1], addr) +
+	       below(k[3 * step - 1], addr);
+}
+
+inline_always __u64 leaf4_changes(const __u8 *chunk, __u64 node, __u64 addr)
+{
+	const __u32 *k = (const void *)(chunk + node);
+	__u64 n = below4(k, 16, addr) * 16;
+
+	n += below4(k + n, 4, addr) * 4;
+	return n + below4(k + n, 1, addr);
+}
+
+inline_always int in_ranges4(__u32 word, __u64 addr)
+{
+	for (int depth = 0; depth < PF_RANGE_DEPTH4; depth++) {
+		const struct pf_range_split *s;
+		const __u8 *chunk;
+		__u64 node, i;
+
+		if (!(word & PF_RANGE_KIND))
+			break;
+		chunk = range_chunk(word);
+		if (!chunk)
+			return 0;
+		node = range_offset(word);
+		if (word & PF_RANGE_LEAF)
+			return range_verdict(word, leaf4_changes(chunk, node, addr));
+		s = (const void *)(chunk + node);
+		i = addr < s->base.lo ? 0 : (addr - s->base.lo) >> (s->shift & 31);
+		if (i > s->last)
+			i = s->last;
+		word = range_slot(chunk, node, i);
+	}
+	return range_verdict(word, 0);
+}
+
+/* --- IPv6 --- */
+
+/* What a - b - lent borrows from the digit above: the top bit of it. */
+inline_always __u64 borrows(__u64 a, __u64 b, __u64 lent)
+{
+	__u64 d = a - b - lent;
+
+	opaque(d);
+	return ((~a & b) | (~(a ^ b) & d)) >> 63;
+}
+
+inline_always __u64 below6(const struct pf_range_addr *a, __u64 hi, __u64 lo)
+{
+	return borrows(a->hi, hi, borrows(a->lo, lo, 0));
+}
+
+inline_always __u64 leaf6_changes(const __u8 *chunk, __u64 node, __u64 hi, __u64 lo)
+{
+	const struct pf_range_addr *k = (const void *)(chunk + node);
+	__u64 n = (below6(&k[7], hi, lo) + below6(&k[15], hi, lo) + below6(&k[23], hi, lo)) * 8;
+
+	k += n;
+	n += (below6(&k[1], hi, lo) + below6(&k[3], hi, lo) + below6(&k[5], hi, lo)) * 2;
+	k = (const struct pf_range_addr *)(const void *)(chunk + node) + n;
+	return n + below6(k, hi, lo);
+}
+
+/* The slot, or more than the last one. */
+inline_always __u64 slot6(const struct pf_range_split *s, __u64 hi, __u64 lo)
+{
+	__u32 shift = s->shift;
+	__u64 less = lo < s->base.lo;
+
+	if (hi < s->base.hi || (hi == s->base.hi && less))
+		return 0;
+	hi -= s->base.hi + less;
+	lo -= s->base.lo;
+	if (shift & 64)
+		return hi >> (shift & 63);
+	shift &= 63;
+	if (hi >> shift)
+		return ~0ULL;
+	return lo >> shift | hi << 1 << (63 - shift);
+}
+
+inline_always int in_ranges6(__u32 word, __u64 hi, __u64 lo)
+{
+	for (int depth = 0; depth < PF_RANGE_DEPTH6; depth++) {
+		const struct pf_range_split *s;
+		const __u8 *chunk;
+		__u64 node, i;
+
+		if (!(word & PF_RANGE_KIND))
+			break;
+		chunk = range_chunk(word);
+		if (!chunk)
+			return 0;
+		node = range_offset(word);
+		if (word & PF_RANGE_LEAF)
+			return range_verdict(word, leaf6_changes(chunk, node, hi, lo));
+		s = (const void *)(chunk + node);
+		i = slot6(s, hi, lo);
+		if (i > s->last)
+			i = s->last;
+		word = range_slot(chunk, node, i);
+	}
+	return range_verdict(word, 0);
+}
+
+/* --- */
+
+/* hi, lo: the words of the address as they lie in the packet, an IPv4 one in the first. */
+inline_always int in_ranges(__u32 slot, __u32 af, __u64 hi, __u64 lo)
+{
+	const struct pf_table_roots *roots = bpf_map_lookup_elem(RANGE_TABLES, &slot);
+
+	if (!roots)
+		return 0;
+	if (af == PF_AF_INET)
+		return in_ranges4(READ_ONCE(roots->word[0]), bpf_ntohl((__u32)hi));
+	return in_ranges6(READ_ONCE(roots->word[1]), bpf_be64_to_cpu(hi), bpf_be64_to_cpu(lo));
+}
+
+#endif /* PF_BPF_RANGES_H */

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What can be done to the content of a table: requests, and what becomes of each entry. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tablelist.h"
+
+/*
+ * That many entries at once, and a part of the table that is not small, and it is
+ * made anew in one step: that takes less time than one after the other.
+ */
+#define MANY	  256
+#define MANY_PART 32
+
+/* Are there too many, once the table has so many more, or `less` of it have gone? */
+static int check_room(const struct pf_tables *t, const struct pf_table *table, size_t more,
+		      size_t less, struct pf_error_text *e)
+{
+	if (more && t->nentries - less + more > t->limit_entries)
+		return pf_fail(e, -ENOSPC,
+			       "table entries would be more than the limit of %u "
+			       "(set limit table-entries)",
+			       t->limit_entries);
+	if (more && table->entries - less + more > PF_TABLE_ENTRIES_MOST)
+		return pf_fail(e, -ENOSPC, "table <%s> would have more than %u entries",
+			       table->name, PF_TABLE_ENTRIES_MOST);
+	return 0;
+}
+
+static void counted(struct pf_tables *t, struct pf_table *table, int64_t change)
+{
+	table->entries = (uint32_t)(table->entries + change);
+	t->nentries = (uint64_t)((int64_t)t->nentries + change);
+}
+
+static int failed(const struct pf_table *table, int rc, struct pf_error_text *err)
+{
+	return pf_fail(err, rc, "table <%s>: %s", table->name, strerror(-rc));
+}
+
+static void feed(struct pf_table_result *r, const struct pf_prefix_key *k, enum pf_table_feedback f)
+{
+	if (r->feedback)
+		r->feedback[k->at] = (uint8_t)f;
+	r->added += f == PF_FEEDBACK_ADDED;
+	r->deleted += f == PF_FEEDBACK_DELETED;
+	r->changed += f == PF_FEEDBACK_CHANGED;
+}
+
+/* --- requests in order --- */
+
+static struct pf_wire_entry wire_of(int f, const struct pf_prefix *p)
+{
+	struct pf_prefix_key k = {
+		.hi = (uint64_t)(p->addr >> 64), .lo = (uint64_t)p->addr, .bits = p->bits};
+	struct pf_wire_entry e = {.af = pf_content_af(f), .bits = p->bits, .neg = p->neg};
+	struct pf_table_item item;
+
+	pf_prefix_to_item(&k, e.af, &item);
+	memcpy(e.addr, &item.addr, sizeof(e.addr));
+	return e;
+}
+
+static int sorted(struct pf_content *c)
+{
+	int err = pf_prefix_sort(c->key[0], c->n[0]);
+
+	return err ? err : pf_prefix_sort(c->key[1], c->n[1]);
+}
+
+/* What came twice stands beside each other then, in the order in which it came. */
+static int sort_request(const struct pf_wire_entry *e, size_t n, struct pf_content *out)
+{
+	size_t n6 = 0;
+	int err;
+
+	for (size_t i = 0; i < n; i++)
+		n6 += e[i].af == PF_FAMILY_INET6;
+	err = pf_content_alloc(out, n - n6, n6);
+	for (size_t i = 0; i < n && !err; i++) {
+		int f = e[i].af == PF_FAMILY_INET6;
+
+		out->key[f][out->n[f]++] = pf_prefix_key_of(pf_content_af(f), e[i].addr, e[i].bits,
+							    e[i].neg, (uint32_t)i);
+	}
+	return err ? err : sorted(out);
+}
+
+/* Entries of one prefix, and what the table has there. */
+struct group {
+	struct pf_prefix_key *key;
+	size_t n;
+	const struct pf_prefix *have; /* NULL: nothing */
+};
+
+/* Says what becomes of each of them; true: the first of the array is to be kept, for it is done. */
+typedef bool group_fn(const struct group *g, struct pf_table_result *r);
+
+/* Leaves those in *c that something is to be done about. */
+static void each_group(const struct pf_table *table, struct pf_content *c, group_fn *fn,
+		       struct pf_table_result *r)
+{
+	for (int f = 0; f < 2; f++) {
+		size_t kept = 0, next;
+
+		for (size_t i = 0; i < c->n[f]; i = next) {
+			struct pf_prefix want = pf_prefix_of_key(&c->key[f][i]), have;
+			struct pf_prefix_place at;
+			struct group g = {.key = &c->key[f][i]};
+			bool exact;
+
+			for (next = i + 1; next < c->n[f]; next++)
+				if (!pf_prefix_same(&c->key[f][i], &c->key[f][next]))
+					break;
+			g.n = next - i;
+			at = pf_prefixes_find(&table->set[f], &want, &exact);
+			if (exact) {
+				have = pf_prefixes_get(&table->set[f], at);
+				g.have = &have;
+			}
+			if (fn(&g, r))
+				c->key[f][kept++] = c->key[f][i];
+		}
+		c->n[f] = kept;
+	}
+}
+
+static bool many(const struct pf_table *table, const struct pf_content *c)
+{
+	size_t n = pf_content_size(c);
+
+	return n >= MANY && n >= table->entries / MANY_PART;
+}
+
+/* --- add --- */
+
+static bool add_group(const struct group *g, struct pf_table_result *r)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		enum pf_table_feedback f = PF_FEEDBACK_DUPLICATE;
+
+		if (g->have)
+			f = g->have->neg == g->key[i].neg ? PF_FEEDBACK_NONE : PF_FEEDBACK_CONFLICT;
+		else if (i == 0)
+			f = PF_FEEDBACK_ADDED;
+		feed(r, &g->key[i], f);
+	}
+	return !g->have;
+}
+
+static int replace_by(struct pf_tables *t, struct pf_table *table, const struct pf_content *add,
+		      const struct pf_content *without)
+{
+	pf_content_auto c = {.n = {0}};
+	int rc = pf_content_of(table, add, without, &c);
+
+	if (!rc)
+		rc = pf_tablelist_set(t, table, &c);
+	if (!rc)
+		counted(t, table, (int64_t)pf_content_size(&c) - table->entries);
+	return rc;
+}
+
+/* All, or none. */
+static int add_each(struct pf_tables *t, struct pf_table *table, const struct pf_content *c)
+{
+	size_t done[2] = {0};
+	int rc = 0;
+
+	for (int f = 0; f < 2 && !rc; f++)
+		for (size_t i = 0; i < c->n[f] && !rc; i++) {
+			rc = pf_tablelist_add(t, table, f, &c->key[f][i]);
+			done[f] += !rc;
+		}
+	for (int f = 0; f < 2 && rc; f++)
+		for (size_t i = 0; i < done[f]; i++) {
+			struct pf_prefix p = pf_prefix_of_key(&c->key[f][i]);
+
+			pf_tablelist_delete(t, table, f, &p);
+		}
+	if (!rc)
+		counted(t, table, (int64_t)pf_content_size(c));
+	return rc;
+}
+
+int pf_table_add(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		 size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
+{
+	pf_content_auto c = {.n = {0}};
+	int rc = sort_request(e, n, &c);
+
+	if (rc)
+		return failed(table, rc, err);
+	each_group(table, &c, add_group, r);
+	rc = check_room(t, table, pf_content_size(&c), 0, err);
+	if (rc || dry)
+		return rc;
+	rc = many(table, &c) ? replace_by(t, table, &c, NULL) : add_each(t, table, &c);
+	return rc ? failed(table, rc, err) : 0;
+}
+
+/* --- delete --- */
+
+static bool delete_group(const struct group *g, struct pf_table_result *r)
+{
+	bool gone = false;
+
+	for (size_t i = 0; i < g->n; i++) {
+		enum pf_table_feedback f = PF_FEEDBACK_NONE;
+
+		if (g->have && g->have->neg != g->key[i].neg)
+			f = PF_FEEDBACK_CONFLICT;
+		else if (g->have)
+			f = gone ? PF_FEEDBACK_DUPLICATE : PF_FEEDBACK_DELETED;
+		gone |= f == PF_FEEDBACK_DELETED;
+		feed(r, &g->key[i], f);
+	}
+	return gone;
+}
+
+static int delete_each(struct pf_tables *t, struct pf_table *table, const struct pf_content *c)
+{
+	int rc = 0;
+
+	for (int f = 0; f < 2 && !rc; f++)
+		for (size_t i = 0; i < c->n[f] && !rc; i++) {
+			struct pf_prefix p = pf_prefix_of_key(&c->key[f][i]);
+
+			rc = pf_tablelist_delete(t, table, f, &p);
+			if (!rc)
+				counted(t, table, -1);
+		}
+	return rc;
+}
+
+int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		    size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
+{
+	pf_content_auto c = {.n = {0}};
+	int rc = sort_request(e, n, &c);
+
+	if (rc)
+		return failed(table, rc, err);
+	each_group(table, &c, delete_group, r);
+	if (dry)
+		return 0;
+	rc = many(table, &c) ? replace_by(t, table, NULL, &c) : delete_each(t, table, &c);
+	return rc ? failed(table, rc, err) : 0;
+}
+
+/* --- test --- */
+
+int pf_table_test(const struct pf_table *table, const struct pf_wire_entry *e, size_t n,
+		  struct pf_table_result *r, struct pf_error_text *err)
+{
+	if (r->details) {
+		r->entries = calloc(n + 1, sizeof(*r->entries));
+		if (!r->entries)
+			return pf_fail(err, -ENOMEM, "out of memory");
+		r->nentries = n;
+	}
+	for (size_t i = 0; i < n; i++) {
+		int f = e[i].af == PF_FAMILY_INET6;
+		struct pf_prefix_key k = pf_prefix_key_of(pf_content_af(f), e[i].addr, e[i].bits,
+							  false, (uint32_t)i);
+		struct pf_prefix p = pf_prefix_of_key(&k), found;
+
+		if (!pf_prefixes_cover(&table->set[f], p.addr, p.bits, &found))
+			continue;
+		feed(r, &k, found.neg ? PF_FEEDBACK_NOMATCH : PF_FEEDBACK_MATCH);
+		r->matched += !found.neg;
+		if (r->details)
+			r->entries[i] = wire_of(f, &found);
+	}
+	return 0;
+}
+
+/* --- replace --- */
+
+static bool replace_group(const struct group *g, struct pf_table_result *r)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		enum pf_table_feedback f = PF_FEEDBACK_NONE;
+
+		if (i)
+			f = PF_FEEDBACK_DUPLICATE;
+		else if (!g->have)
+			f = PF_FEEDBACK_ADDED;
+		else if (g->have->neg != g->key[0].neg)
+			f = PF_FEEDBACK_CHANGED;
+		feed(r, &g->key[i], f);
+	}
+	return true;
+}
+
+static bool is_before(const struct pf_prefix *a, const struct pf_prefix *b)
+{
+	return a->addr < b->addr || (a->addr == b->addr && a->bits < b->bits);
+}
+
+/* Those that are not in the replacement. */
+static int deleted(const struct pf_table *table, const struct pf_content *c,
+		   struct pf_table_result *r)
+{
+	r->entries = calloc(r->deleted + 1U, sizeof(*r->entries));
+	if (!r->entries)
+		return -ENOMEM;
+	for (int f = 0; f < 2; f++) {
+		const struct pf_prefixes *set = &table->set[f];
+		struct pf_prefix_place at = pf_prefixes_first();
+		size_t i = 0;
+
+		/* in order, both */
+		for (; !pf_prefixes_end(set, at); pf_prefixes_next(set, &at)) {
+			struct pf_prefix old = pf_prefixes_get(set, at), next = old;
+
+			for (; i < c->n[f]; i++) {
+				next = pf_prefix_of_key(&c->key[f][i]);
+				if (!is_before(&next, &old))
+					break;
+			}
+			if (i == c->n[f] || is_before(&old, &next))
+				r->entries[r->nentries++] = wire_of(f, &old);
+		}
+	}
+	return 0;
+}
+
+int pf_table_replace(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		     size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
+{
+	pf_content_auto c = {.n = {0}};
+	int rc = sort_request(e, n, &c);
+	size_t count;
+
+	if (rc)
+		return failed(table, rc, err);
+	each_group(table, &c, replace_group, r);
+	count = pf_content_size(&c);
+	rc = check_room(t, table, count, table->entries, err);
+	if (rc)
+		return rc;
+	/* what is not new was there before; all else of the old ones goes */
+	r->deleted = (uint32_t)(table->entries - (count - r->added));
+	rc = r->details ? deleted(table, &c, r) : 0;
+	if (!rc && !dry)
+		rc = pf_tablelist_set(t, table, &c);
+	if (rc)
+		return failed(table, rc, err);
+	if (!dry)
+		counted(t, table, (int64_t)count - table->entries);
+	return 0;
+}
+
+/* --- a definition, a list --- */
+
+int pf_table_fill(struct pf_tables *t, struct pf_table *table, const struct pf_table_entry *e,
+		  size_t n, struct pf_error_text *err)
+{
+	struct pf_table_result ignored = {0};
+	pf_content_auto c = {.n = {0}};
+	int rc = pf_content_alloc(&c, n, n);
+
+	for (size_t i = 0; i < n && !rc; i++) {
+		int f = e[i].af == PF_FAMILY_INET6;
+
+		c.key[f][c.n[f]++] = pf_prefix_key_of(pf_content_af(f), e[i].ip.b, e[i].bits,
+						      e[i].neg, (uint32_t)i);
+	}
+	if (!rc)
+		rc = sorted(&c);
+	if (rc)
+		return failed(table, rc, err);
+	/* the first of each counts, as in pf */
+	each_group(table, &c, replace_group, &ignored);
+	rc = check_room(t, table, pf_content_size(&c), 0, err);
+	if (rc)
+		return rc;
+	rc = pf_tablelist_set(t, table, &c);
+	if (rc)
+		return failed(table, rc, err);
+	counted(t, table, (int64_t)pf_content_size(&c));
+	return 0;
+}
+
+int pf_table_list(const struct pf_table *table, struct pf_wire_entry **out, size_t *n)
+{
+	struct pf_wire_entry *list = calloc(table->entries + 1U, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	*n = 0;
+	for (int f = 0; f < 2; f++) {
+		const struct pf_prefixes *set = &table->set[f];
+		struct pf_prefix_place at = pf_prefixes_first();
+
+		for (; !pf_prefixes_end(set, at); pf_prefixes_next(set, &at)) {
+			struct pf_prefix p = pf_prefixes_get(set, at);
+
+			list[(*n)++] = wire_of(f, &p);
+		}
+	}
+	*out = list;
+	return 0;
+}
