@@ -140,7 +140,9 @@ int real_open(struct real *r, const char *pin_dir, struct pf_error_text *e)
 		err = pf_netifs_open(&r->ifs, &r->loop, NULL, NULL, e);
 	if (err)
 		return err;
-	pf_tables_init(&r->tables, &r->dp);
+	err = pf_tables_open(&r->tables, &r->dp, e);
+	if (err)
+		return err;
 	err = pf_generations_open(&r->gens, &r->dp, &r->tables, &r->ifs, e);
 	if (err)
 		return err;
