@@ -177,7 +177,9 @@ int pf_anchors_policy(const struct pf_anchors *a, struct pf_policy **out)
 /* Rules without a name stand in the ruleset that calls them. */
 static bool is_part(const char *path)
 {
-	return *path == '_' || strstr(path, "/_");
+	const char *last = strrchr(path, '/');
+
+	return *(last ? last + 1 : path) == '_';
 }
 
 void pf_anchors_encode(const struct pf_anchors *a, struct pf_buf *out)
