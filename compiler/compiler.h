@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "../bpf/abi.h"
 #include "../grammar/rule.h"
@@ -132,6 +133,27 @@ int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env 
 void pf_compiled_free(struct pf_compiled *c);
 void pf_compiled_freep(struct pf_compiled **c);
 #define pf_compiled_auto __attribute__((cleanup(pf_compiled_freep))) struct pf_compiled *
+
+/* What the kernel holds of a ruleset: a map, or the program. */
+struct pf_describe_part {
+	const char *name;
+	uint64_t bytes;
+};
+
+/* What a description tells beside the rules and their code. */
+struct pf_describe_env {
+	enum pf_emitter asked; /* AUTO: none in particular */
+	bool all;	       /* also steps and trees, and lists however long */
+	const struct pf_describe_part *parts;
+	size_t nparts;
+	/* How many addresses a table has. */
+	size_t (*addresses)(void *ctx, const char *table);
+	void *ctx;
+};
+
+/* Writes how p was lowered to c, in words; 0 or -ENOMEM.  Whether all was written f knows. */
+int pf_compiled_describe(FILE *f, const struct pf_policy *p, const struct pf_compiled *c,
+			 const struct pf_describe_env *env);
 
 /* Is it the name of at most one interface?  Others may stand for several, or beside another. */
 bool pf_iface_own_name(const char *name);

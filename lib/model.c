@@ -20,7 +20,7 @@ enum {
 	RULE_FRAGMENT = 32,
 };
 
-enum { TABLE_PERSIST = 1, TABLE_CONST = 2, TABLE_LIST = 4 };
+enum { TABLE_PERSIST = 1, TABLE_CONST = 2, TABLE_LIST = 4, TABLE_AUTOMATIC = 8 };
 
 /* What of a rule's rarer parts follows it. */
 enum {
@@ -155,8 +155,9 @@ static void put_block(struct pf_buf *b, const struct pf_block *block)
 static void put_table(struct pf_buf *b, const struct pf_table_def *t)
 {
 	pf_put_string(b, t->name);
-	pf_put_u8(b, (uint8_t)((t->persist ? TABLE_PERSIST : 0) | (t->constant ? TABLE_CONST : 0) |
-			       (t->has_list ? TABLE_LIST : 0)));
+	pf_put_u8(b,
+		  (uint8_t)((t->persist ? TABLE_PERSIST : 0) | (t->constant ? TABLE_CONST : 0) |
+			    (t->has_list ? TABLE_LIST : 0) | (t->automatic ? TABLE_AUTOMATIC : 0)));
 	pf_put_u32(b, (uint32_t)t->nentries);
 	for (size_t i = 0; i < t->nentries; i++) {
 		const struct pf_table_entry *e = &t->entries[i];
@@ -528,6 +529,7 @@ static void get_table(struct reader *r)
 	t->persist = flags & TABLE_PERSIST;
 	t->constant = flags & TABLE_CONST;
 	t->has_list = flags & TABLE_LIST;
+	t->automatic = flags & TABLE_AUTOMATIC;
 	for (uint32_t i = 0; i < n && !r->c.bad && !r->nomem; i++) {
 		struct pf_table_entry *e = pf_table_def_add(t);
 

@@ -67,6 +67,7 @@ enum pf_msg {
 	PF_REQ_DEBUG, /* u32 level -> */
 	PF_REQ_RESET, /* -> ; options, skipped interfaces and the debug level as at first */
 	PF_REQ_ANCHORS, /* -> DATA s path; u32 anchors */
+	PF_REQ_DUMP,	/* u8 all -> DATA text in pieces */
 	PF_REQ_MOST,
 };
 

@@ -9,6 +9,7 @@
 #include "../grammar/check.h"
 #include "../lib/model.h"
 #include "control.h"
+#include "dump.h"
 
 #define LOAD_MOST    ((size_t)1 << 30)
 #define ENTRIES_MOST PF_MODEL_ENTRIES_MOST
@@ -250,6 +251,25 @@ static void anchors(struct pf_client_conn *c, struct pf_cursor *p)
 		n++;
 	}
 	reply_u32(c, n);
+}
+
+static void dump(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	const struct pf_engine *g = c->control->engine;
+	bool all = pf_get_u8(p) != 0;
+	char *text;
+	size_t len;
+
+	if (!complete(c, p))
+		return;
+	if (pf_dump_text(g->active, g->gens.emitter, all, &text, &len)) {
+		pf_reply_error(c, -ENOMEM, "out of memory");
+		return;
+	}
+	for (size_t at = 0; at < len; at += PF_FRAME_MOST)
+		pf_reply_data(c, text + at, len - at < PF_FRAME_MOST ? len - at : PF_FRAME_MOST);
+	free(text);
+	pf_reply_ok(c, NULL);
 }
 
 static void clear_rules(struct pf_client_conn *c, struct pf_cursor *p)
@@ -630,6 +650,7 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_DEBUG - PF_REQ_FIRST] = set_debug,
 	[PF_REQ_RESET - PF_REQ_FIRST] = reset,
 	[PF_REQ_ANCHORS - PF_REQ_FIRST] = anchors,
+	[PF_REQ_DUMP - PF_REQ_FIRST] = dump,
 };
 
 void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *p)

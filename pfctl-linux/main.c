@@ -14,7 +14,7 @@
 
 /* What was asked for, in the order in which pfctl does it. */
 struct actions {
-	bool enable, disable, clear_counters, confirmed;
+	bool enable, disable, clear_counters, confirmed, dump;
 	const char *show;
 	const char *flush;
 	const char *kill[KILLS_MOST];
@@ -54,7 +54,8 @@ static void usage(FILE *f)
 	fputs("usage: pfctl-linux [-dehNnPqvz] [-a anchor] [-D macro=value] [-F modifier]\n"
 	      "\t[-f file] [-k host [-k host]] [-o level] [-p socket] [-s modifier]\n"
 	      "\t[-t table -T command [address ...]] [-x level]\n"
-	      "\t[--confirm seconds] [--confirmed] [--lint] [--offline] [--version]\n",
+	      "\t[--confirm seconds] [--confirmed] [--dump-program] [--lint] [--offline]\n"
+	      "\t[--version]\n",
 	      f);
 }
 
@@ -163,7 +164,7 @@ static int parse_seconds(const char *text, unsigned int *out)
 	return 0;
 }
 
-enum { OPT_CONFIRM = 256, OPT_CONFIRMED, OPT_VERSION, OPT_HELP, OPT_LINT, OPT_OFFLINE };
+enum { OPT_CONFIRM = 256, OPT_CONFIRMED, OPT_VERSION, OPT_HELP, OPT_LINT, OPT_OFFLINE, OPT_DUMP };
 
 static const struct option long_options[] = {
 	{"confirm", required_argument, NULL, OPT_CONFIRM},
@@ -172,6 +173,7 @@ static const struct option long_options[] = {
 	{"help", no_argument, NULL, OPT_HELP},
 	{"lint", no_argument, NULL, OPT_LINT},
 	{"offline", no_argument, NULL, OPT_OFFLINE},
+	{"dump-program", no_argument, NULL, OPT_DUMP},
 	{NULL, 0, NULL, 0},
 };
 
@@ -253,6 +255,9 @@ static int one_option(struct pfctl *c, struct actions *a, int opt)
 		return 0;
 	case OPT_CONFIRMED:
 		a->confirmed = true;
+		return 0;
+	case OPT_DUMP:
+		a->dump = true;
 		return 0;
 	case OPT_VERSION:
 		puts("pfctl-linux " PF_VERSION);
@@ -346,6 +351,8 @@ static int run(struct pfctl *c, const struct actions *a, char *const *rest, size
 		status = pfctl_show(c, a->show, a->clear_counters);
 	else if (a->clear_counters)
 		status = clear_counters(c);
+	if (a->dump)
+		status |= pfctl_dump_program(c);
 	if (a->flush && pfctl_flush(c, a->flush))
 		return 1;
 	if (a->nkill && pfctl_kill(c, a->kill, a->nkill))

@@ -212,3 +212,20 @@ int pfctl_show(struct pfctl *c, const char *what, bool clear)
 		status |= pfctl_clear_rule_counters(c);
 	return status;
 }
+
+/* --- the program --- */
+
+static int print_text(void *ctx, const void *payload, size_t len)
+{
+	(void)ctx;
+	fwrite(payload, 1, len, stdout); /* main() looks for errors */
+	return 0;
+}
+
+int pfctl_dump_program(struct pfctl *c)
+{
+	pf_buf_auto ask = {0};
+
+	pf_put_u8(&ask, c->verbose > 0);
+	return pfctl_call(c, PF_REQ_DUMP, &ask, print_text, NULL, NULL);
+}

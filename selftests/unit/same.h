@@ -77,6 +77,7 @@ static inline const char *table_difference(const struct pf_table_def *a,
 {
 	DIFFER_TEXT(name);
 	DIFFER(persist);
+	DIFFER(automatic);
 	DIFFER(constant);
 	DIFFER(has_list);
 	DIFFER(nentries);
