@@ -14,7 +14,10 @@
 #include "btf.h"
 #include "pin.h"
 
-#define NFDS (sizeof(struct pf_program) / sizeof(int))
+/* Interfaces whose number is PF_IFACE_DIRECT or more, at one time. */
+#define FAR_MOST 8192
+
+#define NFDS	 (sizeof(struct pf_program) / sizeof(int))
 
 void pf_program_init(struct pf_program *p)
 {
@@ -46,13 +49,24 @@ static int new_array(const struct pf_datapath *dp, const char *name, const char 
 			      (uint32_t)(n ? n : 1), &opts);
 }
 
-static int new_far(const struct pf_datapath *dp)
+/* Where no rule names an interface nobody looks; their buckets are there from the start. */
+static uint32_t far_entries(const struct pf_compiled *c)
+{
+	return c->nifaces ? FAR_MOST : 1;
+}
+
+static uint32_t direct_entries(const struct pf_compiled *c)
+{
+	return c->nifaces ? PF_IFACE_DIRECT : 1;
+}
+
+static int new_far(const struct pf_datapath *dp, const struct pf_compiled *c)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
 
 	pf_btf_map_types(dp, "u32", "pf_ifmask", &opts);
 	return bpf_map_create(BPF_MAP_TYPE_HASH, "pf_ifaces_far", sizeof(uint32_t),
-			      sizeof(struct pf_ifmask), 65536, &opts);
+			      sizeof(struct pf_ifmask), far_entries(c), &opts);
 }
 
 /* One value of many numbers, so that it is looked up once a packet. */
@@ -78,8 +92,8 @@ static int make_linear_maps(struct pf_program *p, const struct pf_datapath *dp,
 			     BPF_F_MMAPABLE);
 	p->evals = new_evals(c);
 	p->ifaces = new_array(dp, "pf_ifaces", "pf_ifmask", sizeof(struct pf_ifmask),
-			      PF_IFACE_DIRECT, 0);
-	p->ifaces_far = new_far(dp);
+			      direct_entries(c), 0);
+	p->ifaces_far = new_far(dp, c);
 	pf_btf_map_types(dp, "u32", "u32", &jump);
 	p->jump = bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "pf_jump", sizeof(uint32_t),
 				 sizeof(uint32_t), PF_GEN_MAX, &jump);
@@ -262,6 +276,8 @@ static int size_maps(const struct pf_rules_skel *s, const struct pf_compiled *c)
 		struct bpf_map *map;
 		size_t n;
 	} sizes[] = {
+		{s->maps.pf_ifaces, direct_entries(c)},
+		{s->maps.pf_ifaces_far, far_entries(c)},
 		{s->maps.pf_infos, c->ninfos},
 		{s->maps.pf_evals, pf_compiled_nevals(c)},
 		{s->maps.pf_sets, c->tree.nsets},
