@@ -263,6 +263,10 @@ static int compile_cheaper(const struct pf_policy *p, const struct pf_compile_en
 		*out = linear;
 		linear = NULL;
 	}
+	if (p->nrules > LINEAR_RULES) {
+		(*out)->linear_ns = costs.linear;
+		(*out)->tree_ns = costs.tree;
+	}
 	return 0;
 }
 

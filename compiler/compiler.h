@@ -99,8 +99,9 @@ struct pf_compiled {
 	struct pf_tree tree;		/* B's */
 	char (*ifaces)[PF_IFNAME_SIZE]; /* bit i of an interface's mask: it is ifaces[i] */
 	size_t nifaces;
-	bool random;   /* rules ask for probability, ... */
-	bool received; /* ... or where a packet came in */
+	double linear_ns, tree_ns; /* by pf_costs_of(), when the choice was free; else 0 */
+	bool random;		   /* rules ask for probability, ... */
+	bool received;		   /* ... or where a packet came in */
 };
 #define PF_INFOS_EXTRA 2
 

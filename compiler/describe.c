@@ -268,8 +268,13 @@ static void print_emitter(struct pf_describer *d)
 			pf_emitter_names[d->env->asked]);
 	else if (d->env->asked != PF_EMITTER_AUTO)
 		fputs("an earlier pfd chose it, and this one took the rules over\n", d->f);
+	else if (d->c->tree_ns > 0)
+		fprintf(d->f,
+			"of packets made of the rules one costs about %.0f ns as code, and %.0f ns "
+			"by trees\n",
+			d->c->linear_ns, d->c->tree_ns);
 	else if (!tree)
-		fputs("for these rules it is the faster one\n", d->f);
+		fputs("so few rules are faster as code\n", d->f);
 	else
 		print_why_not_linear(d);
 }

@@ -300,7 +300,11 @@ def test_why():
     with Lab(hosts=2, v6=False, rules="pass\n") as lab:
         if not os.environ.get("PF_EMITTER"):
             contains(dump(lab), "emitter: linear, straight code in the order of the rules\n"
-                                "why: for these rules it is the faster one\n")
+                                "why: so few rules are faster as code\n")
+            lab.pf.load("".join(f"block from 192.0.2.{i} to 198.51.100.{j}\n"
+                                for i in range(20) for j in range(24)))
+            matches(dump(lab), r"^why: of packets made of the rules one costs about \d+ ns as code, "
+                               r"and \d+ ns by trees$")
             lab.pf.load(many(600))
             contains(dump(lab), "emitter: tree, rules as data, found through decision trees\n"
                                 "why: straight code does not hold the rules: the ruleset has 600 "
