@@ -244,7 +244,7 @@ static int compile_cheaper(const struct pf_policy *p, const struct pf_compile_en
 {
 	pf_compiled_auto linear = NULL;
 	pf_compiled_auto tree = NULL;
-	struct pf_costs costs;
+	struct pf_costs costs = {0};
 	int r = compile_by(p, env, PF_EMITTER_LINEAR, &linear, err);
 
 	/* few rules can still be more than A takes */
