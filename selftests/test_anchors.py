@@ -2,10 +2,10 @@
 """match rules, tags and anchors: by BPF_PROG_TEST_RUN on both emitters, and with packets."""
 import re
 import struct
-import time
 
 from pft.check import absent, cases, contains, eq, lines_eq, matches
 from pft.lab import DST, FW_SRC, MAC, Lab
+from pft.netns import wait_for
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
@@ -479,9 +479,9 @@ def test_what_cannot_be_loaded():
 
 def test_confirm_an_anchor():
     with Lab(hosts=2, rules="block\nanchor a\n") as lab:
-        lab.pf.ctl("-a", "a", "-f", "-", "--confirm", "2", input="pass\n")
+        lab.pf.ctl("-a", "a", "-f", "-", "--confirm", "8", input="pass\n")
         lines_eq(lab.pf.ctl("-a", "a", "-sr").stdout, ["pass all flags S/SA"])
-        time.sleep(2.5)
+        wait_for("the rules before", lambda: "those of before are back" in lab.pf.said(), 20)
         r = lab.pf.ctl("-a", "a", "-sr", check=False)
         eq((r.returncode, r.stderr), (1, "pfctl-linux: Anchor does not exist.\n"))
         eq(lab.src.ping(FW_SRC), False)

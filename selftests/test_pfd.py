@@ -462,11 +462,11 @@ def test_loopback_is_filtered():
 
 def test_rollback():
     with Lab(rules="pass\n") as lab:
-        lab.pf.load("block\n", "--confirm", "3")
+        lab.pf.load("block\n", "--confirm", "6")
         eq(lab.pf.rules(), ["block drop all"])
         matches(lab.pf.ctl("-si").stdout, r"Rules wait to be confirmed: \d+ seconds? left")
         eq(lab.src.ping(DST), False)
-        wait_for("the old rules", lambda: lab.pf.rules() == ["pass all flags S/SA"], 6)
+        wait_for("the old rules", lambda: lab.pf.rules() == ["pass all flags S/SA"], 15)
         eq(lab.src.ping(DST), True)
         contains(lab.pf.said(), "the rules were not confirmed: those of before are back")
         lab.pf.load("block\n", "--confirm", "4")
@@ -505,12 +505,12 @@ def test_rollback_goes_to_what_was_confirmed():
 @cases(("term", signal.SIGTERM), ("kill", signal.SIGKILL))
 def test_rollback_over_a_restart(_name, sig):
     with Lab(hosts=2, rules="table <t> { 192.0.2.77 }\npass\nblock from <t>\n") as lab:
-        lab.pf.load("block\n", "--confirm", "6")
+        lab.pf.load("block\n", "--confirm", "10")
         lab.pf.stop(sig)
         lab.pf.start()
         eq(lab.pf.rules(), ["block drop all"])
         wait_for("the old rules", lambda: lab.pf.rules() ==
-                 ["pass all flags S/SA", "block drop from <t> to any"], 10)
+                 ["pass all flags S/SA", "block drop from <t> to any"], 20)
         eq(lab.pf.ctl("-t", "t", "-T", "show").stdout, "   192.0.2.77\n")
         # its time runs out while there is no pfd
         lab.pf.load("block\n", "--confirm", "1")
