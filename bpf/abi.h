@@ -21,7 +21,7 @@
 #include <stddef.h>
 #endif
 
-#define PF_ABI_VERSION 5
+#define PF_ABI_VERSION 6
 
 #if defined(__bpf__) || !defined(__cplusplus)
 #define PF_ABI_ASSERT(expr) _Static_assert(expr, #expr)
@@ -253,8 +253,8 @@ struct pf_config {
 	__u32 abi_version;
 	__u32 hz;
 	__u64 hash_key[6]; /* of the state table; never changes while it holds states */
-	__u32 mark;	   /* secret by which we know our own answers; not 0 */
-	__u32 mark16;	   /* the same in 16 bits, for tc_index; not 0 */
+	__u32 mark[4];	   /* secret in cb[] by which we know our own answers */
+	__u32 mark16;	   /* in tc_index, of those that our hook has let in; not 0 */
 	__u32 state_limit; /* set limit states */
 	__u32 slots;	   /* entries of the slot array */
 	__u32 bucket_mask;
@@ -272,7 +272,6 @@ struct pf_config {
 	__u32 loader_uid;  /* whose rules they are */
 	__u32 loader_pid;
 	__u32 random_seed; /* for tests: what `probability` draws from; 0: the kernel's numbers */
-	__u32 pad;
 };
 
 /* What the datapath alone writes, each on a cache line of its own. */
@@ -303,6 +302,7 @@ struct pf_rule_stats {
 
 /* Interfaces, by ifindex; kept by the loader. */
 #define PF_IFACE_BRIDGED 0x01 /* a bridge port: frames for other stations are ours too */
+#define PF_IFACE_HOOKED	 0x02 /* what comes in there has the tc_index that we gave it */
 struct pf_iface {
 	__u32 flags;
 	__u32 addr4; /* own addresses, 0 if none: sources of ICMP errors */
@@ -692,7 +692,7 @@ PF_ABI_ASSERT(sizeof(struct pf_state_peer) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_state) == 256);
 PF_ABI_ASSERT(sizeof(struct pf_bucket) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_limbo_entry) == 8);
-PF_ABI_ASSERT(sizeof(struct pf_config) == 224);
+PF_ABI_ASSERT(sizeof(struct pf_config) == 232);
 PF_ABI_ASSERT(sizeof(struct pf_status) == 192);
 PF_ABI_ASSERT(sizeof(struct pf_rule_stats) == 48);
 PF_ABI_ASSERT(sizeof(struct pf_iface) == 40);

@@ -158,16 +158,23 @@ inline_always int send_back(struct __sk_buff *skb, struct pf_pkt *p, __u32 way_b
 			return VERDICT_DROP;
 	}
 	/*
-	 * cb[0] is for our own hook on the way, tc_index survives forwarding;
-	 * barriers, for clang would merge the two stores and the verifier minds.
+	 * cb[] is for our own hook on the way, which ends it; tc_index survives
+	 * forwarding.  The way back may be skipped, with no hook that ends cb[].
+	 * Barriers, for clang would merge the stores and the verifier minds.
 	 */
-	skb->cb[0] = cfg->mark;
-	barrier();
 	skb->tc_index = cfg->mark16;
 	barrier();
 	count(PF_CNT_ANSWERS);
 	if (way_back)
 		return (int)bpf_redirect_neigh(way_back, NULL, 0, 0);
+	skb->cb[0] = cfg->mark[0];
+	barrier();
+	skb->cb[1] = cfg->mark[1];
+	barrier();
+	skb->cb[2] = cfg->mark[2];
+	barrier();
+	skb->cb[3] = cfg->mark[3];
+	barrier();
 	if (skb->ifindex == LOOPBACK_IFINDEX)
 		return VERDICT_PASS;
 	if (p->dir == PF_IN)

@@ -52,21 +52,21 @@ inline_always int to_slow(struct __sk_buff *skb, __u8 dir, __u32 l2)
 	return to_prog(skb, PF_PROG_SLOW);
 }
 
-/* tc_index carries a tag from the way in to the way out; also our own mark, which stays. */
-noinline_sub int put_tag(struct __sk_buff *skb, __u16 tag)
+/*
+ * tc_index carries a tag from the way in to the way out.  A neighbour in another
+ * namespace can send packets that have one: it goes when they come in.
+ */
+inline_always void clear_tag(struct __sk_buff *skb, __u8 dir)
 {
-	struct pf_config *cfg = config();
-
-	if (cfg && skb->tc_index != cfg->mark16)
-		skb->tc_index = tag;
-	return 0;
+	if (dir == PF_IN && unlikely(skb->tc_index))
+		skb->tc_index = 0;
 }
 
-/* A packet that came in has the tag of its state, and none that others may have left there. */
+/* A packet that came in has the tag of its state, and no other. */
 inline_always void carry_tag(struct __sk_buff *skb, const struct pf_state *s, __u8 dir)
 {
 	if (dir == PF_IN && unlikely((s->flags & PF_SF_TAGGED) | skb->tc_index))
-		put_tag(skb, s->flags & PF_SF_TAGGED ? s->tag : 0);
+		skb->tc_index = s->flags & PF_SF_TAGGED ? s->tag : 0;
 }
 
 /* A TCP segment of l4len bytes at `th`: 1 if it passes by its state. */
@@ -183,6 +183,7 @@ inline_always int entry(struct __sk_buff *skb, __u8 dir, __u32 l2)
 		if (likely(fast_ip6(skb, data + l2, end, dir, l2)))
 			return VERDICT_PASS;
 	} else if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD)) {
+		clear_tag(skb, dir);
 		return VERDICT_PASS;
 	}
 	return to_slow(skb, dir, l2);
@@ -211,8 +212,10 @@ SEC("tc") int pf_out_l3(struct __sk_buff *skb)
 /* Interfaces whose link header we do not know: IP cannot be told there. */
 SEC("tc") int pf_unknown(struct __sk_buff *skb)
 {
-	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
+	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6)) {
+		clear_tag(skb, PF_IN);
 		return VERDICT_PASS;
+	}
 	count(PF_CNT_LINKTYPE);
 	return VERDICT_DROP;
 }
@@ -226,18 +229,47 @@ inline_always int to_rules(struct __sk_buff *skb, struct pf_pkt *p)
 	return unjudged();
 }
 
-/* Sent by pf_answer: passes as it is, as pf's own packets do. */
-inline_always int our_own(struct __sk_buff *skb)
+/*
+ * Sent by pf_answer: passes as it is, as pf's own packets do.  On the way in only
+ * by a secret that is too long to guess, for a neighbour in another namespace can
+ * set cb[] and tc_index of what it sends.  It ends here and leaves the host nowhere.
+ */
+noinline_sub int has_mark(struct __sk_buff *skb)
 {
 	struct pf_config *cfg = config();
 
-	if (!cfg)
+	if (!cfg || skb->cb[0] != cfg->mark[0] || skb->cb[1] != cfg->mark[1] ||
+	    skb->cb[2] != cfg->mark[2] || skb->cb[3] != cfg->mark[3])
 		return 0;
-	if (skb->cb[0] == cfg->mark) {
-		skb->cb[0] = 0;
+	skb->cb[0] = 0;
+	barrier();
+	skb->cb[1] = 0;
+	barrier();
+	skb->cb[2] = 0;
+	barrier();
+	skb->cb[3] = 0;
+	return 1;
+}
+
+/* What tc_index says on the way out; nothing where no hook of ours has looked at it before. */
+noinline_sub __u32 tag_of(struct __sk_buff *skb)
+{
+	__u32 in = skb->ingress_ifindex;
+	struct pf_iface *i;
+
+	if (!in) /* the host's own packet */
+		return skb->tc_index;
+	i = bpf_map_lookup_elem(&pf_ifaces, &in);
+	return i && (i->flags & PF_IFACE_HOOKED) ? skb->tc_index : 0;
+}
+
+inline_always int our_own(struct __sk_buff *skb, const struct pf_pkt *p)
+{
+	struct pf_config *cfg = config();
+
+	if (has_mark(skb))
 		return 1;
-	}
-	return skb->tc_index == cfg->mark16;
+	return cfg && p->dir == PF_OUT && p->tag == cfg->mark16;
 }
 
 /*
@@ -457,8 +489,6 @@ inline_always void pkt_reset(struct __sk_buff *skb, struct pf_pkt *p)
 	p->answer_ttl = 0;
 	p->draws = 0;
 	p->nmatched = 0;
-	/* a tag that a rule gave on the way in; what comes in has none yet */
-	p->tag = p->dir == PF_IN ? 0 : skb->tc_index;
 	p->rcv_ifindex = skb->ingress_ifindex;
 }
 
@@ -469,8 +499,14 @@ SEC("tc") int pf_slow(struct __sk_buff *skb)
 
 	if (!p)
 		return VERDICT_DROP;
-	if (our_own(skb) || not_for_us(skb, p->dir))
+	/* a tag that a rule gave on the way in; what comes in has none yet */
+	p->tag = p->dir == PF_IN ? 0 : tag_of(skb);
+	if (our_own(skb, p))
 		return VERDICT_PASS;
+	clear_tag(skb, p->dir);
+	if (not_for_us(skb, p->dir))
+		return VERDICT_PASS;
+	opaque(skb); /* or clang keeps the address of a field, which the verifier minds */
 	pkt_reset(skb, p);
 	switch (parse_packet(skb, p)) {
 	case PARSE_IP:
@@ -609,7 +645,7 @@ inline_always int refuse_state(struct __sk_buff *skb, struct pf_pkt *p, enum cre
 inline_always int pass(struct __sk_buff *skb, const struct pf_pkt *p)
 {
 	if (unlikely(p->tag != skb->tc_index))
-		put_tag(skb, p->tag);
+		skb->tc_index = p->tag;
 	return VERDICT_PASS;
 }
 

@@ -344,12 +344,11 @@ static int new_maps(struct pf_datapath *dp, uint32_t states, struct pf_config *c
 	cfg->state_limit = states;
 	err = random_bytes(cfg->hash_key, sizeof(cfg->hash_key));
 	if (!err)
-		err = random_bytes(&cfg->mark, sizeof(cfg->mark));
+		err = random_bytes(cfg->mark, sizeof(cfg->mark));
 	if (!err)
 		err = random_bytes(&cfg->mark16, sizeof(cfg->mark16));
 	if (err)
 		return pf_fail(e, err, "no random numbers: %s", strerror(-err));
-	cfg->mark |= 1;
 	cfg->mark16 = (cfg->mark16 & 0xffff) | 1;
 	for (int i = 0; i < 6; i++)
 		dp->skel->rodata->hash_key[i] = cfg->hash_key[i];

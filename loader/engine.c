@@ -44,7 +44,8 @@ static bool skipped(const struct pf_engine *g, const struct pf_netif *i)
 /* What the datapath must know of an interface. */
 static void tell_iface(const struct pf_engine *g, const struct pf_netif *i, bool gone)
 {
-	struct pf_iface info = {.flags = i->bridge_port ? PF_IFACE_BRIDGED : 0};
+	struct pf_iface info = {.flags = (i->bridge_port ? PF_IFACE_BRIDGED : 0) |
+					 (i->hooked ? PF_IFACE_HOOKED : 0)};
 	uint32_t ifindex = (uint32_t)i->ifindex;
 	int map = pf_datapath_map(&g->dp, "pf_ifaces");
 
@@ -66,17 +67,38 @@ static void tell_iface(const struct pf_engine *g, const struct pf_netif *i, bool
 		bpf_map_update_elem(map, &ifindex, &info, BPF_ANY);
 }
 
-/* Attached or not, as it should be.  A failure is said: others must go on. */
-static int settle(struct pf_engine *g, const struct pf_netif *i)
+/* By the pfd before this one. */
+static bool was_hooked(const struct pf_engine *g, const struct pf_netif *i)
 {
+	uint32_t ifindex = (uint32_t)i->ifindex;
+	struct pf_iface info;
+
+	return !bpf_map_lookup_elem(pf_datapath_map(&g->dp, "pf_ifaces"), &ifindex, &info) &&
+	       (info.flags & PF_IFACE_HOOKED);
+}
+
+static void set_hooked(const struct pf_engine *g, struct pf_netif *i, bool hooked)
+{
+	if (i->hooked == hooked)
+		return;
+	i->hooked = hooked;
+	tell_iface(g, i, false);
+}
+
+/* Attached or not, as it should be.  A failure is said: others must go on. */
+static int settle(struct pf_engine *g, struct pf_netif *i)
+{
+	bool wanted = g->dp.config->enabled && !skipped(g, i);
 	struct pf_error_text e;
 	int err;
 
-	if (!g->dp.config->enabled || skipped(g, i)) {
+	if (!wanted) {
+		set_hooked(g, i, false);
 		pf_attach_off(&g->attach, i);
 		return 0;
 	}
 	err = pf_attach_on(&g->attach, i, &e);
+	set_hooked(g, i, !err);
 	if (err)
 		pf_say(LOG_ERR, "%s: its packets are not filtered", e.text);
 	return err;
@@ -87,7 +109,7 @@ static int settle_all(struct pf_engine *g)
 	bool hurry = pf_attach_hurry_begin();
 	int err = 0;
 
-	for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
+	for (struct pf_netif *i = g->ifs.first; i; i = i->next)
 		err = settle(g, i) ? -EIO : err;
 	pf_attach_hurry_end(hurry);
 	return err;
@@ -778,8 +800,10 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 		return err;
 	if (g->dp.config->debug > LOG_INFO)
 		pf_say_level((int)g->dp.config->debug);
-	for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
+	for (struct pf_netif *i = g->ifs.first; i; i = i->next) {
+		i->hooked = was_hooked(g, i);
 		tell_iface(g, i, false);
+	}
 	err = pf_tables_open(&g->tables, &g->dp, e);
 	if (err)
 		return err;

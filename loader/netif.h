@@ -33,6 +33,7 @@ struct pf_netif {
 	bool bridge_port;
 	bool bond_port; /* or a team's: filtered as the bond */
 	bool seen;	/* by the dump at hand */
+	bool hooked;	/* whoever filters there says so */
 	struct pf_netif_addr *addrs;
 };
 

@@ -401,10 +401,10 @@ def bridge(lab, own=True):
     wait_attached(lab, "br0")
 
     def told():
-        """Both are ports, and have no address."""
+        """Both are ports that we filter, and have no address."""
         values = [lab.pf.map("ifaces").get(struct.pack("=I", lab.fw.ifindex(d)))
                   for d in ("ext", "int")]
-        return all(v == struct.pack("=I", 1) + bytes(36) for v in values)
+        return all(v == struct.pack("=I", 3) + bytes(36) for v in values)
     wait_for("the ports to be known as such", told)
 
 

@@ -56,12 +56,35 @@ def prog_by_id(prog):
     return bpf(PROG_GET_FD_BY_ID, bytearray(struct.pack("=III", prog, 0, 0)))
 
 
+def _program(*insns):
+    text = b"".join(struct.pack("=BBhi", op, dst | src << 4, off, imm)
+                    for op, dst, src, off, imm in insns)
+    code, licence = ctypes.create_string_buffer(text), ctypes.create_string_buffer(b"GPL")
+    return bpf(PROG_LOAD, bytearray(struct.pack("=IIQQ", SCHED_CLS, len(insns), _ptr(code),
+                                                _ptr(licence))), 144)
+
+
+def _word(n):
+    return n - (1 << 32) if n >= 1 << 31 else n
+
+
 def verdict_program(verdict):
     """A tc program that only gives a verdict; -1 goes on with the next one."""
-    insns = struct.pack("=BBhiBBhi", 0xB7, 0, 0, verdict, 0x95, 0, 0, 0)
-    code, licence = ctypes.create_string_buffer(insns, 16), ctypes.create_string_buffer(b"GPL")
-    return bpf(PROG_LOAD, bytearray(struct.pack("=IIQQ", SCHED_CLS, 2, _ptr(code),
-                                                _ptr(licence))), 144)
+    return _program((0xB7, 0, 0, 0, verdict), (0x95, 0, 0, 0, 0))
+
+
+def setting_program(words):
+    """A tc program that sets words of the context, {offset in struct __sk_buff: value}."""
+    insns = []
+    for off, value in words.items():
+        insns += [(0xB7, 2, 0, 0, _word(value)), (0x63, 1, 2, off, 0)]
+    return _program(*insns, (0xB7, 0, 0, 0, -1), (0x95, 0, 0, 0, 0))
+
+
+def dropping_program(off, value):
+    """A tc program that drops what has this word in its context."""
+    return _program((0x61, 2, 1, off, 0), (0xB7, 0, 0, 0, 2), (0x16, 2, 0, 1, _word(value)),
+                    (0xB7, 0, 0, 0, -1), (0x95, 0, 0, 0, 0))
 
 
 def tcx_attach(ns, dev, prog, hook, flags=0):
