@@ -214,7 +214,9 @@ bool pf_nodes_alloc(struct pf_nodes *n, uint32_t units, uint32_t *word)
 	}
 	if (take_anywhere(n, units, word))
 		return true;
-	if (n->limbo.units >= WORTH_A_WAIT && wait_limbo(n) == 0 && take_anywhere(n, units, word))
+	/* limbo keeps the room that was reserved for what an open operation frees */
+	if (n->limbo.units >= WORTH_A_WAIT && !n->gone.n && wait_limbo(n) == 0 &&
+	    take_anywhere(n, units, word))
 		return true;
 	n->error = add_chunk(n, &at);
 	return !n->error && take(n, at, units, word);

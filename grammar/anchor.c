@@ -118,7 +118,6 @@ static void old_head(struct pf_parser *p, const struct pf_loc *loc)
 static void head(struct pf_parser *p)
 {
 	pf_rule_direction(p);
-	pf_rule_log(p);
 	if (pf_accept_word(p, "quick"))
 		p->stmt.rule.quick = true;
 	pf_rule_interface(p);

@@ -206,6 +206,8 @@ bool pf_rule_ext_enforced(const struct pf_rule *r)
 
 	if (!r->x)
 		return true;
+	if (r->x->anchor && r->log) /* its rules log, it does not */
+		return false;
 	memcpy(&rest, r->x, sizeof(rest)); /* with what lies between the members */
 	rest.anchor = NULL;
 	rest.received_on = NULL;

@@ -63,8 +63,9 @@ static void tell_iface(const struct pf_engine *g, const struct pf_netif *i, bool
 	}
 	if (gone)
 		bpf_map_delete_elem(map, &ifindex);
-	else
-		bpf_map_update_elem(map, &ifindex, &info, BPF_ANY);
+	else if (bpf_map_update_elem(map, &ifindex, &info, BPF_ANY))
+		pf_say(LOG_ERR, "%s: nothing is answered in its name: %s", i->name,
+		       strerror(errno));
 }
 
 /* By the pfd before this one. */
@@ -131,16 +132,23 @@ static int attach_for(struct pf_engine *g, const struct pf_ruleset *rs, struct p
 	return err;
 }
 
+static void tell_rules(const struct pf_generation *gen, const struct pf_netif *i, bool gone)
+{
+	int err = gen ? pf_program_netif(&gen->program, gen->code, i, gone) : 0;
+
+	if (err)
+		pf_say(LOG_ERR, "%s: no rule that names an interface matches there%s: %s", i->name,
+		       err == -E2BIG ? ", until the rules are loaded again" : "", strerror(-err));
+}
+
 static void netif_changed(void *ctx, struct pf_netif *i, bool gone)
 {
 	struct pf_engine *g = ctx;
 
 	/* first what the rules need to know, then the packets */
 	tell_iface(g, i, gone);
-	if (g->active)
-		pf_program_netif(&g->active->program, g->active->code, i, gone);
-	if (g->fallback)
-		pf_program_netif(&g->fallback->program, g->fallback->code, i, gone);
+	tell_rules(g->active, i, gone);
+	tell_rules(g->fallback, i, gone);
 	if (gone)
 		pf_attach_forget(&g->attach, i->ifindex);
 	else

@@ -14,8 +14,8 @@
 #include "btf.h"
 #include "pin.h"
 
-/* Interfaces whose number is PF_IFACE_DIRECT or more, at one time. */
-#define FAR_MOST 8192
+/* Interfaces whose number is PF_IFACE_DIRECT or more, at one time: at least so many. */
+#define FAR_LEAST 8192
 
 #define NFDS	 (sizeof(struct pf_program) / sizeof(int))
 
@@ -50,9 +50,15 @@ static int new_array(const struct pf_datapath *dp, const char *name, const char 
 }
 
 /* Where no rule names an interface nobody looks; their buckets are there from the start. */
-static uint32_t far_entries(const struct pf_compiled *c)
+static uint32_t far_entries(const struct pf_compiled *c, const struct pf_netifs *ifs)
 {
-	return c->nifaces ? FAR_MOST : 1;
+	uint32_t n = 0;
+
+	for (const struct pf_netif *i = ifs->first; i; i = i->next)
+		n++;
+	if (!c->nifaces)
+		return 1;
+	return n < FAR_LEAST / 4 ? FAR_LEAST : 4 * n;
 }
 
 static uint32_t direct_entries(const struct pf_compiled *c)
@@ -60,13 +66,14 @@ static uint32_t direct_entries(const struct pf_compiled *c)
 	return c->nifaces ? PF_IFACE_DIRECT : 1;
 }
 
-static int new_far(const struct pf_datapath *dp, const struct pf_compiled *c)
+static int new_far(const struct pf_datapath *dp, const struct pf_compiled *c,
+		   const struct pf_netifs *ifs)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
 
 	pf_btf_map_types(dp, "u32", "pf_ifmask", &opts);
 	return bpf_map_create(BPF_MAP_TYPE_HASH, "pf_ifaces_far", sizeof(uint32_t),
-			      sizeof(struct pf_ifmask), far_entries(c), &opts);
+			      sizeof(struct pf_ifmask), far_entries(c, ifs), &opts);
 }
 
 /* One value of many numbers, so that it is looked up once a packet. */
@@ -84,7 +91,8 @@ static int new_evals(const struct pf_compiled *c)
 }
 
 static int make_linear_maps(struct pf_program *p, const struct pf_datapath *dp,
-			    const struct pf_compiled *c, struct pf_error_text *e)
+			    const struct pf_compiled *c, const struct pf_netifs *ifs,
+			    struct pf_error_text *e)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, jump);
 
@@ -93,7 +101,7 @@ static int make_linear_maps(struct pf_program *p, const struct pf_datapath *dp,
 	p->evals = new_evals(c);
 	p->ifaces = new_array(dp, "pf_ifaces", "pf_ifmask", sizeof(struct pf_ifmask),
 			      direct_entries(c), 0);
-	p->ifaces_far = new_far(dp, c);
+	p->ifaces_far = new_far(dp, c, ifs);
 	pf_btf_map_types(dp, "u32", "u32", &jump);
 	p->jump = bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "pf_jump", sizeof(uint32_t),
 				 sizeof(uint32_t), PF_GEN_MAX, &jump);
@@ -131,23 +139,23 @@ static void iface_mask(const struct pf_compiled *c, const struct pf_netif *i, st
 	}
 }
 
-void pf_program_netif(const struct pf_program *p, const struct pf_compiled *c,
-		      const struct pf_netif *i, bool gone)
+int pf_program_netif(const struct pf_program *p, const struct pf_compiled *c,
+		     const struct pf_netif *i, bool gone)
 {
 	uint32_t ifindex = (uint32_t)i->ifindex;
 	struct pf_ifmask m;
 
 	if (!c->nifaces)
-		return;
+		return 0;
 	iface_mask(c, i, &m);
 	if (gone)
 		memset(&m, 0, sizeof(m));
 	if (ifindex < PF_IFACE_DIRECT)
-		bpf_map_update_elem(p->ifaces, &ifindex, &m, BPF_ANY);
-	else if (gone)
-		bpf_map_delete_elem(p->ifaces_far, &ifindex);
-	else
-		bpf_map_update_elem(p->ifaces_far, &ifindex, &m, BPF_ANY);
+		return bpf_map_update_elem(p->ifaces, &ifindex, &m, BPF_ANY);
+	if (!gone)
+		return bpf_map_update_elem(p->ifaces_far, &ifindex, &m, BPF_ANY);
+	bpf_map_delete_elem(p->ifaces_far, &ifindex); /* there, or never in it */
+	return 0;
 }
 
 static int refill_tree(const struct pf_program *p, const struct pf_compiled *c)
@@ -184,8 +192,8 @@ int pf_program_refill(const struct pf_program *p, const struct pf_datapath *dp,
 		err = bpf_map_update_elem(p->jump, &slot, &apply, BPF_ANY);
 	if (!err && c->emitter == PF_EMITTER_TREE)
 		err = refill_tree(p, c);
-	for (const struct pf_netif *i = ifs->first; i; i = i->next)
-		pf_program_netif(p, c, i, false);
+	for (const struct pf_netif *i = ifs->first; i && !err; i = i->next)
+		err = pf_program_netif(p, c, i, false);
 	return err ? pf_fail(e, err, "cannot fill the maps of the rules: %s", strerror(-err)) : 0;
 }
 
@@ -270,14 +278,15 @@ static int share_maps(const struct pf_rules_skel *s, const struct pf_datapath *d
 	return err;
 }
 
-static int size_maps(const struct pf_rules_skel *s, const struct pf_compiled *c)
+static int size_maps(const struct pf_rules_skel *s, const struct pf_compiled *c,
+		     const struct pf_netifs *ifs)
 {
 	const struct {
 		struct bpf_map *map;
 		size_t n;
 	} sizes[] = {
 		{s->maps.pf_ifaces, direct_entries(c)},
-		{s->maps.pf_ifaces_far, far_entries(c)},
+		{s->maps.pf_ifaces_far, far_entries(c, ifs)},
 		{s->maps.pf_infos, c->ninfos},
 		{s->maps.pf_evals, pf_compiled_nevals(c)},
 		{s->maps.pf_sets, c->tree.nsets},
@@ -323,13 +332,14 @@ static int keep_fds(struct pf_program *p, const struct pf_rules_skel *s)
 }
 
 static int load_tree(struct pf_program *p, const struct pf_datapath *dp,
-		     const struct pf_compiled *c, struct pf_error_text *e)
+		     const struct pf_compiled *c, const struct pf_netifs *ifs,
+		     struct pf_error_text *e)
 {
 	struct pf_rules_skel *s = pf_rules_skel__open();
 	int err = s ? share_maps(s, dp) : -errno;
 
 	if (!err)
-		err = size_maps(s, c);
+		err = size_maps(s, c, ifs);
 	if (!err) {
 		s->rodata->nrules = (uint32_t)c->nrules;
 		s->rodata->name_ifaces = c->nifaces > 0;
@@ -352,10 +362,10 @@ int pf_program_load(struct pf_program *p, const struct pf_datapath *dp, struct p
 	int err;
 
 	if (c->emitter == PF_EMITTER_TREE) {
-		err = load_tree(p, dp, c, e);
+		err = load_tree(p, dp, c, ifs, e);
 		return err ? err : pf_program_refill(p, dp, c, ifs, e);
 	}
-	err = make_linear_maps(p, dp, c, e);
+	err = make_linear_maps(p, dp, c, ifs, e);
 	if (!err)
 		err = pf_program_refill(p, dp, c, ifs, e);
 	return err ? err : load_linear(p, dp, c, e);

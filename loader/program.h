@@ -33,9 +33,12 @@ int pf_program_refill(const struct pf_program *p, const struct pf_datapath *dp,
 		      const struct pf_compiled *c, const struct pf_netifs *ifs,
 		      struct pf_error_text *err);
 
-/* An interface has come, changed or gone: which rules mean it. */
-void pf_program_netif(const struct pf_program *p, const struct pf_compiled *c,
-		      const struct pf_netif *i, bool gone);
+/*
+ * An interface has come, changed or gone: which rules mean it.  -E2BIG: there are more
+ * than four times as many as when the rules were loaded, and more than 8192.
+ */
+int pf_program_netif(const struct pf_program *p, const struct pf_compiled *c,
+		     const struct pf_netif *i, bool gone);
 
 /* How often each of the rules was evaluated, c->nrules of them. */
 int pf_program_evaluations(const struct pf_program *p, const struct pf_datapath *dp,

@@ -91,7 +91,10 @@ static int put_in_force(struct pfctl *c, const struct pf_ruleset *rs, unsigned i
 	fflush(stdout);
 	if (send_ruleset(c, rs, confirm))
 		return 1;
-	return rs->options.debug_given ? pfctl_debug(c, rs->options.debug) : 0;
+	/* options are the main ruleset's, as pfctl(8) says of -a */
+	if (!rs->options.debug_given || (c->anchor && *c->anchor))
+		return 0;
+	return pfctl_debug(c, rs->options.debug);
 }
 
 int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm)

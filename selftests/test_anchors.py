@@ -440,6 +440,24 @@ def test_numbers_are_the_rulesets_own():
         contains(lab.pf.ctl("-a", "foo", "-vvsr").stdout, "@1 pass in proto udp all")
 
 
+def test_anchors_do_not_log():
+    """pf.conf(5) has no log there: the rules inside log."""
+    with Lab(hosts=2, v6=False) as lab:
+        for head in ("in log", "log quick", "log (all)"):
+            r = lab.pf.ctl("-f", "-", check=False, input=f'pass\nanchor "a" {head} {{ block }}\n')
+            eq(r.returncode, 1)
+            contains(r.stderr, "stdin:2:1")
+            contains(r.stderr, "syntax error")
+
+
+def test_options_are_the_main_rulesets():
+    with Lab(hosts=2, v6=False, rules="set debug warning\nanchor a\n") as lab:
+        lab.pf.ctl("-a", "a", "-f", "-", input="set debug debug\nset limit states 77\npass\n")
+        contains(lab.pf.ctl("-si").stdout, "Debug: warning")
+        absent(lab.pf.ctl("-sm").stdout, " 77")
+        contains(lab.pf.ctl("-a", "a", "-sr").stdout, "pass all")
+
+
 def test_logged_with_their_anchor():
     rules = "match in log\nanchor foo {\npass in log proto udp no state\n}\nblock log proto tcp\n"
     with Lab(hosts=2, rules=rules, v6=False) as lab:

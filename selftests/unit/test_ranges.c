@@ -271,6 +271,30 @@ static void random_changes(void **state)
 	mem_close(&nodes);
 }
 
+/* What an operation frees has its room in limbo: that is not emptied in its midst. */
+static void no_wait_in_an_operation(void **state)
+{
+	static struct pf_nodes nodes;
+	uint32_t a, b, c;
+
+	(void)state;
+	mem_open(&nodes);
+	assert_true(pf_nodes_alloc(&nodes, PF_NODE_UNITS, &a));
+	assert_true(pf_nodes_alloc(&nodes, PF_NODE_UNITS, &b));
+	pf_nodes_commit(&nodes);
+	pf_nodes_free(&nodes, a, PF_NODE_UNITS);
+	pf_nodes_commit(&nodes);
+	pf_nodes_free(&nodes, b, PF_NODE_UNITS);
+	assert_true(pf_nodes_alloc(&nodes, PF_NODE_UNITS, &c));
+	assert_int_equal(mem_now.graces, 0);
+	pf_nodes_commit(&nodes);
+	assert_int_equal(nodes.limbo.units, 2 * PF_NODE_UNITS);
+	assert_true(pf_nodes_alloc(&nodes, PF_NODE_UNITS, &a));
+	assert_int_equal(mem_now.graces, 1);
+	pf_nodes_commit(&nodes);
+	mem_close(&nodes);
+}
+
 /* Addresses in a row, as they come from a log: the tree stays flat. */
 static void in_order(void **state)
 {
@@ -507,6 +531,7 @@ int main(void)
 		cmocka_unit_test(random_sets),
 		cmocka_unit_test(random_changes),
 		cmocka_unit_test(in_order),
+		cmocka_unit_test(no_wait_in_an_operation),
 		cmocka_unit_test(a_change_is_one_word),
 		cmocka_unit_test(without_memory),
 	};
