@@ -403,10 +403,14 @@ struct pf_range_split {
 #define PF_TABLE_USED	    0x01
 #define PF_TABLE_PERSIST    0x02
 #define PF_TABLE_CONST	    0x04
+#define PF_TABLE_ANCHORED   0x08 /* an anchor's, whose path is in pf_table_anchors */
 struct pf_table_name {
 	char name[32];
 	__u32 flags;
 	__u32 generation; /* of the rules that it belongs to; 0: of all that come */
+};
+struct pf_table_anchor {
+	char path[1024];
 };
 
 /* Tags: a name's number is given out once, and pinned: packets and states carry it. */

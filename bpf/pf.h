@@ -174,6 +174,15 @@ struct {
 	__type(value, struct pf_table_name);
 } pf_table_names SEC(".maps");
 
+/* The paths of those that are an anchor's: only these take the room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PF_MAX_TABLES);
+	__type(key, __u32);
+	__type(value, struct pf_table_anchor);
+} pf_table_anchors SEC(".maps");
+
 /* Names of tags, by their number; kept by the loader. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

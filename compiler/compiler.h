@@ -107,8 +107,8 @@ struct pf_compiled {
 
 /* What the compiler needs to know from its caller. */
 struct pf_compile_env {
-	/* Slot of a table in the array of tables; negative errno if it has none. */
-	int (*table_slot)(void *ctx, const char *name);
+	/* Slot of the table that rules of a set mean by that name; negative errno if none. */
+	int (*table_slot)(void *ctx, uint32_t set, const char *name);
 	/* Number of a tag; negative errno if there is no room for more. */
 	int (*tag_id)(void *ctx, const char *name);
 	void *ctx;
@@ -141,14 +141,20 @@ struct pf_describe_part {
 	uint64_t bytes;
 };
 
+struct pf_describe_table {
+	const char *name;
+	const char *path; /* of its anchor */
+	size_t addresses;
+};
+
 /* What a description tells beside the rules and their code. */
 struct pf_describe_env {
 	enum pf_emitter asked; /* AUTO: none in particular */
 	bool all;	       /* also steps and trees, and lists however long */
 	const struct pf_describe_part *parts;
 	size_t nparts;
-	/* How many addresses a table has. */
-	size_t (*addresses)(void *ctx, const char *table);
+	/* The table that rules of a set mean by that name. */
+	struct pf_describe_table (*table)(void *ctx, uint32_t set, const char *name);
 	void *ctx;
 };
 

@@ -156,74 +156,80 @@ static void print_lost(const struct pf_describer *d)
 
 /* --- tables --- */
 
-static int compare_names(const void *a, const void *b)
+static int compare_tables(const void *a, const void *b)
 {
-	const char *x, *y;
+	const struct pf_describe_table *x = a, *y = b;
+	int order = strcmp(x->path, y->path);
 
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
-	return strcmp(x, y);
+	return order ? order : strcmp(x->name, y->name);
 }
 
 /* The tables that rules name, each once; NULL if memory is short. */
-static const char **named_tables(const struct pf_describer *d, size_t *n)
+static struct pf_describe_table *named_tables(const struct pf_describer *d, size_t *n)
 {
-	const char **v = calloc((size_t)d->p->nrules * 2 + 1, sizeof(*v));
+	struct pf_describe_table *v = calloc((size_t)d->p->nrules * 2 + 1, sizeof(*v));
 	size_t all = 0;
 
 	*n = 0;
 	for (uint32_t i = 0; v && i < d->p->nrules; i++) {
 		const struct pf_rule *r = d->p->rules[i];
+		const uint32_t set = d->p->set_of[i];
 
 		if (r->src.type == PF_HOST_TABLE)
-			v[all++] = r->src.table;
+			v[all++] = d->env->table(d->env->ctx, set, r->src.table);
 		if (r->dst.type == PF_HOST_TABLE)
-			v[all++] = r->dst.table;
+			v[all++] = d->env->table(d->env->ctx, set, r->dst.table);
 	}
 	if (all)
-		qsort(v, all, sizeof(*v), compare_names);
+		qsort(v, all, sizeof(*v), compare_tables);
 	for (size_t i = 0; i < all; i++)
-		if (!*n || strcmp(v[*n - 1], v[i]) != 0)
+		if (!*n || compare_tables(&v[*n - 1], &v[i]) != 0)
 			v[(*n)++] = v[i];
 	return v;
 }
 
-static bool by_optimizer(const struct pf_describer *d, const char *table)
+static bool by_optimizer(const struct pf_describer *d, const struct pf_describe_table *t)
 {
-	const struct pf_block *b = d->p->sets[0].block;
+	uint32_t set = pf_policy_find(d->p, t->path);
+	const struct pf_table_def *def =
+		set == PF_POLICY_NONE ? NULL : pf_block_find_table(d->p->sets[set].block, t->name);
 
-	for (size_t i = 0; i < b->ntables; i++)
-		if (strcmp(b->tables[i].name, table) == 0)
-			return b->tables[i].automatic;
-	return false;
+	return def && def->automatic;
 }
 
 static void print_tables(struct pf_describer *d)
 {
 	size_t n, made = 0;
-	const char **v = named_tables(d, &n);
+	struct pf_describe_table *v = named_tables(d, &n);
 
 	if (!v)
 		d->failed = true;
 	for (size_t i = 0; i < n; i++)
-		made += by_optimizer(d, v[i]);
+		made += by_optimizer(d, &v[i]);
 	if (n)
 		fprintf(d->f, "tables: %zu named by rules, %zu of them made by the optimiser\n", n,
 			made);
 	for (size_t i = 0; i < n; i++) {
-		size_t have = d->env->addresses(d->env->ctx, v[i]);
-
 		if (i == PF_DESCRIBE_MOST && !d->env->all) {
 			fprintf(d->f, "  and %zu more\n", n - i);
 			break;
 		}
-		fprintf(d->f, "  <%s> %zu address%s%s\n", v[i], have, have == 1 ? "" : "es",
-			by_optimizer(d, v[i]) ? ", made by the optimiser" : "");
+		fprintf(d->f, "  <%s>%s%s %zu address%s%s\n", v[i].name, *v[i].path ? "@" : "",
+			v[i].path, v[i].addresses, v[i].addresses == 1 ? "" : "es",
+			by_optimizer(d, &v[i]) ? ", made by the optimiser" : "");
 	}
 	free(v);
 }
 
 /* --- the summary --- */
+
+static int any_slot(void *ctx, uint32_t set, const char *name)
+{
+	(void)ctx;
+	(void)set;
+	(void)name;
+	return 1;
+}
 
 static int any_number(void *ctx, const char *name)
 {
@@ -236,7 +242,7 @@ static int any_number(void *ctx, const char *name)
 static void print_why_not_linear(struct pf_describer *d)
 {
 	uint32_t *ids = calloc((size_t)d->p->nrules + 1, sizeof(*ids));
-	const struct pf_compile_env env = {.table_slot = any_number,
+	const struct pf_compile_env env = {.table_slot = any_slot,
 					   .tag_id = any_number,
 					   .rule_ids = ids,
 					   .emitter = PF_EMITTER_LINEAR};

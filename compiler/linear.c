@@ -100,16 +100,42 @@ static void count_eval(struct pf_code *c, size_t counter)
 	pf_code_store(c, BPF_DW, R_EVALS, counter * 8, BPF_REG_1);
 }
 
+/* Rules that agree in their addresses: one name means two tables, maybe, in two rulesets. */
+static bool same_table(const struct linear *l, const struct pf_step *a, const struct pf_step *b,
+		       enum pf_skip what)
+{
+	const struct pf_rule_host *h = what == PF_SKIP_SRC_ADDR ? &a->r->src : &a->r->dst;
+	const uint32_t set = l->policy->set_of[a->rule], other = l->policy->set_of[b->rule];
+
+	if (set == other || h->type != PF_HOST_TABLE)
+		return true;
+	return l->env->table_slot(l->env->ctx, set, h->table) ==
+	       l->env->table_slot(l->env->ctx, other, h->table);
+}
+
+/* Has who has met that criterion of the one step met it of the other? */
+static bool also_met(const struct linear *l, uint32_t criterion, const struct pf_step *a,
+		     const struct pf_step *b)
+{
+	const struct pf_criterion *c = &pf_criteria[criterion];
+
+	if (c->same)
+		return c->same(a->r, b->r);
+	if (!pf_skip_agrees(c->skip, a->r, b->r))
+		return false;
+	return (c->skip != PF_SKIP_SRC_ADDR && c->skip != PF_SKIP_DST_ADDR) ||
+	       same_table(l, a, b, c->skip);
+}
+
 /* Where step `to` can be entered by who has met the first l->met criteria of step l->nr. */
 static uint32_t entry_of(const struct linear *l, uint32_t to)
 {
-	const struct pf_rule *a = l->steps.v[l->nr].r, *b = l->steps.v[to].r;
+	const struct pf_step *a = &l->steps.v[l->nr], *b = &l->steps.v[to];
 	uint32_t n = 0;
 
-	if (to >= l->steps.n || !a || !b)
+	if (to >= l->steps.n || !a->r || !b->r)
 		return 0;
-	while (n < l->met && (pf_criteria[n].same ? pf_criteria[n].same(a, b)
-						  : pf_skip_agrees(pf_criteria[n].skip, a, b)))
+	while (n < l->met && also_met(l, n, a, b))
 		n++;
 	return n;
 }

@@ -154,7 +154,8 @@ static int test_table(struct linear *l, const struct pf_rule *r, const struct pf
 		      size_t key, uint32_t to)
 {
 	struct pf_code *c = &l->code;
-	int slot = l->env->table_slot(l->env->ctx, h->table);
+	uint32_t set = l->policy->set_of[l->steps.v[l->nr].rule];
+	int slot = l->env->table_slot(l->env->ctx, set, h->table);
 
 	if (slot < 0) {
 		l->err->line = r->line;

@@ -103,6 +103,11 @@ static int compare_paths(const char *a, const char *b)
 	return (unsigned char)*a < (unsigned char)*b ? -1 : 1;
 }
 
+int pf_policy_compare_paths(const char *a, const char *b)
+{
+	return compare_paths(a, b);
+}
+
 static int compare_sets(const void *a, const void *b)
 {
 	return compare_paths(((const struct pf_policy_set *)a)->path,

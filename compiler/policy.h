@@ -76,6 +76,8 @@ void pf_policy_free(struct pf_policy *p);
 void pf_policy_freep(struct pf_policy **p);
 #define pf_policy_auto __attribute__((cleanup(pf_policy_freep))) struct pf_policy *
 
+/* As strcmp(); in this order a path's own come right behind it. */
+int pf_policy_compare_paths(const char *a, const char *b);
 /* The set of that path, or PF_POLICY_NONE. */
 uint32_t pf_policy_find(const struct pf_policy *p, const char *path);
 /* What the rule calls; NULL if it is no anchor's. */

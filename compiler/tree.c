@@ -343,7 +343,7 @@ static int fill_rules(struct builder *b, const struct pf_compile_env *env, struc
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct pf_rule *r = b->p->rules[i];
-		int e = pf_tree_rule_fill(r, env, out, &b->tree->rules[i], err);
+		int e = pf_tree_rule_fill(r, b->p->set_of[i], env, out, &b->tree->rules[i], err);
 
 		if (e)
 			return e;

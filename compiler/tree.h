@@ -9,8 +9,8 @@
 int pf_emit_tree(const struct pf_policy *p, const struct pf_compile_env *env,
 		 struct pf_compiled *out, struct pf_compile_error *err);
 
-/* The rule as the tree's program reads it. */
-int pf_tree_rule_fill(const struct pf_rule *r, const struct pf_compile_env *env,
+/* A set's rule as the tree's program reads it. */
+int pf_tree_rule_fill(const struct pf_rule *r, uint32_t set, const struct pf_compile_env *env,
 		      const struct pf_compiled *c, struct pf_tree_rule *out,
 		      struct pf_compile_error *err);
 

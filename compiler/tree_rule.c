@@ -94,7 +94,7 @@ struct side {
 	uint32_t words, not, in_table, in_range;
 };
 
-static int fill_host(const struct pf_rule *r, const struct pf_rule_host *h,
+static int fill_host(const struct pf_rule *r, uint32_t set, const struct pf_rule_host *h,
 		     const struct pf_compile_env *env, const struct side *s, uint32_t *tests,
 		     struct pf_compile_error *err)
 {
@@ -122,7 +122,7 @@ static int fill_host(const struct pf_rule *r, const struct pf_rule_host *h,
 		*tests |= h->bits > 32 ? s->words : 0;
 		return 0;
 	case PF_HOST_TABLE:
-		slot = env->table_slot(env->ctx, h->table);
+		slot = env->table_slot(env->ctx, set, h->table);
 		if (slot < 0) {
 			err->line = r->line;
 			snprintf(err->text, sizeof(err->text), "table <%s> has no place", h->table);
@@ -141,7 +141,7 @@ static int fill_host(const struct pf_rule *r, const struct pf_rule_host *h,
 	}
 }
 
-static int fill_hosts(const struct pf_rule *r, const struct pf_compile_env *env,
+static int fill_hosts(const struct pf_rule *r, uint32_t set, const struct pf_compile_env *env,
 		      struct pf_tree_rule *t, struct pf_compile_error *err)
 {
 	const struct side src = {.word0 = &t->src0,
@@ -160,9 +160,9 @@ static int fill_hosts(const struct pf_rule *r, const struct pf_compile_env *env,
 				 .not = PF_TEST_DST_NOT,
 				 .in_table = PF_TEST_DST_TABLE,
 				 .in_range = PF_TEST_DST_RANGE};
-	int e = fill_host(r, &r->src, env, &src, &t->tests, err);
+	int e = fill_host(r, set, &r->src, env, &src, &t->tests, err);
 
-	return e ? e : fill_host(r, &r->dst, env, &dst, &t->tests, err);
+	return e ? e : fill_host(r, set, &r->dst, env, &dst, &t->tests, err);
 }
 
 /* --- the rest --- */
@@ -252,7 +252,7 @@ static int fill_ext(const struct pf_rule *r, const struct pf_compile_env *env,
 	return fill_tags(r, env, t, err);
 }
 
-int pf_tree_rule_fill(const struct pf_rule *r, const struct pf_compile_env *env,
+int pf_tree_rule_fill(const struct pf_rule *r, uint32_t set, const struct pf_compile_env *env,
 		      const struct pf_compiled *c, struct pf_tree_rule *out,
 		      struct pf_compile_error *err)
 {
@@ -265,7 +265,7 @@ int pf_tree_rule_fill(const struct pf_rule *r, const struct pf_compile_env *env,
 	fill_head(r, &t);
 	fill_ports(r, &t);
 	fill_tests(r, &t);
-	e = fill_hosts(r, env, &t, err);
+	e = fill_hosts(r, set, env, &t, err);
 	if (!e)
 		e = fill_iface(c, r->ifname, r->ifnot, PF_TEST_IFACE, PF_TEST_IFACE_NOT, &t.ifbit,
 			       &t.tests);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* anchor and its kin, rules in braces, and load anchor. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
@@ -176,21 +177,73 @@ void pf_anchor_statement(struct pf_parser *p, const struct pf_loc *loc, enum pf_
 	pf_expand_rule(p);
 }
 
-/*
- * The file is a ruleset of its own.  It is read now, so that what is wrong in it is
- * said now.
- */
-void pf_load_statement(struct pf_parser *p, const struct pf_loc *loc)
+/* --- load anchor --- */
+
+/* The name, which is a path from the ruleset at hand, from the main one; NULL after an error. */
+static const char *load_path(struct pf_parser *p, const struct pf_loc *loc, const char *name)
+{
+	const char *from = p->opt->anchor ? p->opt->anchor : "";
+	char *path = pf_anchor_path_resolve(from, name);
+	const char *kept = pf_keep(p, path);
+
+	free(path);
+	if (!kept) {
+		pf_error_nomem(p);
+		return NULL;
+	}
+	if (!*kept)
+		pf_error(p, loc, "this is the main ruleset, not an anchor");
+	else if (strlen(kept) >= PF_ANCHOR_SIZE)
+		pf_error(p, loc, "the anchor's name is too long");
+	else
+		return kept;
+	return NULL;
+}
+
+/* The file is read now, so that what is wrong in it is said now. */
+static void load_file(struct pf_parser *p, const struct pf_loc *loc, const struct pf_loc *file_loc,
+		      const char *path, const char *file)
 {
 	struct pf_parse_options opt = *p->opt;
 	struct pf_parse_result result;
-	pf_ruleset_auto rs = NULL;
-	struct pf_loc name_loc, file_loc;
-	const char *name, *file;
-	char *quoted;
+	struct pf_ruleset *rs = NULL;
+	struct pf_load *load;
 	int err;
 
-	pf_unenforced(p, loc, "load anchor");
+	opt.name = file;
+	opt.anchor = path;
+	opt.err = p->err;
+	opt.lint = false;
+	opt.load_depth++;
+	opt.loaded_by = loc->file;
+	opt.loaded_line = loc->line;
+	opt.max_errors = p->max_errors - p->result.errors;
+	err = pf_parse_file(file, &opt, &rs, &result);
+	p->result.errors += result.errors;
+	if (!*p->result.elsewhere)
+		memcpy(p->result.elsewhere, result.elsewhere, sizeof(result.elsewhere));
+	if (err == -ENOENT && p->opt->offline)
+		pf_warn(p, file_loc, "there is no %s: taken as empty", file);
+	else if (err && !result.errors)
+		pf_error(p, file_loc, "cannot load %s: %s", file, strerror(-err));
+	if (err)
+		return;
+	load = pf_ruleset_add_load(p->rs, path);
+	if (load) {
+		load->rs = rs;
+	} else {
+		pf_ruleset_free(rs);
+		pf_error_nomem(p);
+	}
+}
+
+/* The file is a ruleset of its own. */
+void pf_load_statement(struct pf_parser *p, const struct pf_loc *loc)
+{
+	struct pf_loc name_loc, file_loc;
+	const char *name, *file, *path;
+	char *quoted;
+
 	if (!pf_expect_word(p, "anchor"))
 		return;
 	name = anchor_name(p, false, &name_loc);
@@ -207,26 +260,13 @@ void pf_load_statement(struct pf_parser *p, const struct pf_loc *loc)
 		return;
 	pf_word_quote(quoted, file);
 	pf_echo(p, pf_stmt_printf(p, "load anchor \"%s\" from \"%s\"", name, quoted));
-	if (opt.no_files || p->opt->load_depth >= PF_INCLUDE_DEPTH) {
+	if (p->opt->no_files || p->opt->load_depth >= PF_INCLUDE_DEPTH) {
 		pf_error(p, &file_loc,
-			 opt.no_files ? "files cannot be read here"
-				      : "anchors load files too deeply");
+			 p->opt->no_files ? "files cannot be read here"
+					  : "anchors load files too deeply");
 		return;
 	}
-	opt.name = file;
-	opt.err = p->err;
-	opt.lint = false;
-	opt.optimize = PF_OPTIMIZE_NONE;
-	opt.load_depth++;
-	opt.loaded_by = loc->file;
-	opt.loaded_line = loc->line;
-	opt.max_errors = p->max_errors - p->result.errors;
-	err = pf_parse_file(file, &opt, &rs, &result);
-	p->result.errors += result.errors;
-	if (!*p->result.elsewhere)
-		memcpy(p->result.elsewhere, result.elsewhere, sizeof(result.elsewhere));
-	if (err == -ENOENT && p->opt->offline)
-		pf_warn(p, &file_loc, "there is no %s: taken as empty", file);
-	else if (err && !result.errors)
-		pf_error(p, &file_loc, "cannot load %s: %s", file, strerror(-err));
+	path = load_path(p, &name_loc, name);
+	if (path)
+		load_file(p, loc, &file_loc, path, file);
 }

@@ -236,7 +236,7 @@ bool pf_name_ok(const char *name, size_t size)
 	return true;
 }
 
-const char *pf_anchor_path_error(const char *path, bool star_ok)
+const char *pf_anchor_path_malformed(const char *path, bool star_ok)
 {
 	size_t len = strlen(path);
 	const char *c = path;
@@ -245,8 +245,6 @@ const char *pf_anchor_path_error(const char *path, bool star_ok)
 		return "an anchor's name must not be empty";
 	if (len >= PF_ANCHOR_SIZE)
 		return "the anchor's name is too long";
-	if (*path == '_' || strstr(path, "/_"))
-		return "anchor names that begin with '_' are reserved";
 	if (strpbrk(path, "\"\\\n\t"))
 		return "an anchor's name cannot hold quotes, backslashes or control characters";
 	while (*c == '/')
@@ -265,6 +263,13 @@ const char *pf_anchor_path_error(const char *path, bool star_ok)
 			return "the anchor's name ends in '/'";
 	}
 	return NULL;
+}
+
+const char *pf_anchor_path_error(const char *path, bool star_ok)
+{
+	if (*path == '_' || strstr(path, "/_"))
+		return "anchor names that begin with '_' are reserved";
+	return pf_anchor_path_malformed(path, star_ok);
 }
 
 char *pf_anchor_path_resolve(const char *from, const char *path)

@@ -42,6 +42,8 @@ bool pf_name_ok(const char *name, size_t size);
 
 /* "a/b/c", "/a", "../a", "a" and, if it may be, a star at the end: NULL if it is good. */
 const char *pf_anchor_path_error(const char *path, bool star_ok);
+/* The same, but for names that pf gives itself. */
+const char *pf_anchor_path_malformed(const char *path, bool star_ok);
 
 /*
  * Where a call of `path`, without a star, leads from the ruleset at `from`: a path from the

@@ -516,7 +516,9 @@ static void lint_tables(struct lint *l)
 		t.last = NULL;
 		pf_block_table_refs(block_of(l->rs, t.block), table_used, &t);
 	}
-	say_unknown(&t);
+	/* an anchor's rules may mean the main ruleset's */
+	if (!l->rs->in_anchor)
+		say_unknown(&t);
 	for (size_t i = 0; i < t.nknown; i++) {
 		const struct pf_table_def *def = t.known[i].table;
 

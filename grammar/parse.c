@@ -38,7 +38,10 @@ static void warn_rule(void *ctx, uint16_t file, uint32_t line, const char *text)
 	fprintf(p->err, "%s:%u: warning: %s\n", name, line, text);
 }
 
-static int optimize(struct pf_parser *p)
+/* NOLINTBEGIN(misc-no-recursion): the parser bounds the depth of loads */
+
+/* What a file says of it holds for those that it loads, unless they say it themselves. */
+static int optimize(struct pf_parser *p, struct pf_ruleset *rs, enum pf_optimize outer)
 {
 	const struct pf_parse_options *opt = p->opt;
 	enum pf_optimize level = (enum pf_optimize)opt->optimize;
@@ -46,28 +49,36 @@ static int optimize(struct pf_parser *p)
 	int err;
 
 	if (level == PF_OPTIMIZE_DEFAULT)
-		level = (enum pf_optimize)p->rs->options.optimize;
+		level = (enum pf_optimize)rs->options.optimize;
 	if (level == PF_OPTIMIZE_DEFAULT)
-		level = PF_OPTIMIZE_BASIC;
-	if (level == PF_OPTIMIZE_PROFILE && opt->weights)
-		weights = opt->weights(opt->weights_ctx, p->rs);
-	err = pf_ruleset_optimize(p->rs, level, weights);
+		level = outer;
+	if (level == PF_OPTIMIZE_PROFILE && opt->weights && rs == p->rs)
+		weights = opt->weights(opt->weights_ctx, rs);
+	err = pf_ruleset_optimize(rs, level, weights);
 	free(weights);
+	for (size_t i = 0; i < rs->nloads && !err; i++)
+		err = optimize(p, rs->loads[i].rs, level);
 	return err;
 }
 
-static int number_labels(struct pf_parser *p)
+static int number_labels(struct pf_parser *p, struct pf_ruleset *rs)
 {
 	const struct pf_rule *bad = NULL;
-	int err = pf_labels_number(p->rs, &bad);
+	int err = pf_labels_number(rs, &bad);
 
-	if (err != -E2BIG)
-		return err;
-	p->result.errors++;
-	fprintf(p->err, "%s:%u:1: the label or tag becomes too long by the number of its rule\n",
-		p->rs->files[bad->file], bad->line);
-	return -EINVAL;
+	if (err == -E2BIG) {
+		p->result.errors++;
+		fprintf(p->err,
+			"%s:%u:1: the label or tag becomes too long by the number of its rule\n",
+			rs->files[bad->file], bad->line);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < rs->nloads && !err; i++)
+		err = number_labels(p, rs->loads[i].rs);
+	return err;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 static int run(struct pf_parser *p, const struct pf_file *file)
 {
@@ -92,8 +103,10 @@ static int run(struct pf_parser *p, const struct pf_file *file)
 		pf_macro_lint(p);
 		pf_ruleset_lint(p->rs, warn_rule, p);
 	}
-	err = optimize(p);
-	return err ? err : number_labels(p);
+	if (p->opt->load_depth) /* with that which loads it */
+		return 0;
+	err = optimize(p, p->rs, PF_OPTIMIZE_BASIC);
+	return err ? err : number_labels(p, p->rs);
 }
 
 static int parse(const char *text, size_t len, dev_t dev, ino_t ino,
@@ -116,6 +129,7 @@ static int parse(const char *text, size_t len, dev_t dev, ino_t ino,
 	if (rs && p && pf_ruleset_add_file(rs, opt->name) == 0) {
 		p->opt = opt;
 		p->rs = rs;
+		rs->in_anchor = opt->anchor && *opt->anchor;
 		p->err = opt->err ? opt->err : stderr;
 		p->max_errors = opt->max_errors ? opt->max_errors : MAX_ERRORS;
 		p->files_bytes = len;

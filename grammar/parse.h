@@ -36,6 +36,8 @@ struct pf_parse_options {
 	bool lint_interfaces; /* also about interfaces that are not there now */
 	bool no_dns;	      /* host names are errors */
 	bool no_files; /* include, load anchor and table files are errors: for untrusted text */
+	/* The path of the anchor that it is for; NULL or "": it is the main ruleset. */
+	const char *anchor;
 	/* load anchor: where; for messages */
 	const struct pf_file *loaded_by;
 	unsigned int loaded_line;

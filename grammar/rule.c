@@ -114,10 +114,14 @@ static void block_free(struct pf_block *b)
 	free(b->ether);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): whoever made it bounds the depth of loads */
 void pf_ruleset_free(struct pf_ruleset *rs)
 {
 	if (!rs)
 		return;
+	for (size_t i = 0; i < rs->nloads; i++)
+		pf_ruleset_free(rs->loads[i].rs);
+	free(rs->loads);
 	block_free(&rs->main);
 	for (size_t i = 0; i < rs->nblocks; i++)
 		block_free(rs->blocks[i]);
@@ -198,6 +202,16 @@ struct pf_block *pf_ruleset_add_block(struct pf_ruleset *rs)
 		return NULL;
 	*slot = b;
 	return b;
+}
+
+struct pf_load *pf_ruleset_add_load(struct pf_ruleset *rs, const char *path)
+{
+	const char *copy = pf_arena_strdup(&rs->arena, path);
+	struct pf_load *load = copy ? append(rs->loads, rs->nloads, rs->loads_capacity) : NULL;
+
+	if (load)
+		load->path = copy;
+	return load;
 }
 
 int pf_ruleset_add_skip(struct pf_ruleset *rs, const char *ifname)

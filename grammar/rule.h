@@ -482,6 +482,12 @@ struct pf_item {
 	size_t index;	  /* of the main ruleset's table */
 };
 
+/* "load anchor": the ruleset of a file, which is loaded together with the one that names it. */
+struct pf_load {
+	const char *path; /* of its anchor, from the main ruleset */
+	struct pf_ruleset *rs;
+};
+
 struct pf_ruleset {
 	struct pf_arena arena;
 	struct pf_options options;
@@ -494,6 +500,9 @@ struct pf_ruleset {
 	size_t nfiles, files_capacity;
 	struct pf_block **blocks; /* all of the anchors', to be freed */
 	size_t nblocks, blocks_capacity;
+	struct pf_load *loads; /* in their order */
+	size_t nloads, loads_capacity;
+	bool in_anchor; /* it is loaded at an anchor's path */
 };
 
 extern const struct pf_rule_ext pf_rule_ext_none;
@@ -531,6 +540,7 @@ struct pf_table_entry *pf_table_def_add(struct pf_table_def *t);
 struct pf_table_piece *pf_table_def_add_piece(struct pf_table_def *t);
 struct pf_ether_rule *pf_block_add_ether(struct pf_block *b);
 struct pf_block *pf_ruleset_add_block(struct pf_ruleset *rs);
+struct pf_load *pf_ruleset_add_load(struct pf_ruleset *rs, const char *path);
 int pf_ruleset_add_skip(struct pf_ruleset *rs, const char *ifname);
 int pf_ruleset_add_item(struct pf_ruleset *rs, enum pf_item_kind kind, const char *text,
 			size_t index);

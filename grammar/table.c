@@ -300,8 +300,6 @@ void pf_table_statement(struct pf_parser *p, const struct pf_loc *loc)
 		pf_error(p, &name_loc, "table <%s> is defined twice", name);
 		bad = true;
 	}
-	if (p->block != &p->rs->main)
-		pf_unenforced(p, loc, "a table in an anchor");
 	if (!bad) {
 		t = pf_block_add_table(p->rs, p->block, name);
 		if (!t) {

@@ -34,8 +34,9 @@ enum {
 	EXT_ANCHOR = 128,
 };
 
-/* As deep as braces go, and one more. */
+/* As deep as braces go, and one more; and files that load files. */
 #define DEPTH_MOST 65
+#define LOADS_MOST 16
 
 /* --- writing --- */
 
@@ -70,16 +71,31 @@ static uint8_t rule_flags(const struct pf_rule *r)
 			 (r->allow_opts ? RULE_ALLOW_OPTS : 0) | (r->fragment ? RULE_FRAGMENT : 0));
 }
 
+static void put_table(struct pf_buf *b, const struct pf_table_def *t)
+{
+	pf_put_string(b, t->name);
+	pf_put_u8(b,
+		  (uint8_t)((t->persist ? TABLE_PERSIST : 0) | (t->constant ? TABLE_CONST : 0) |
+			    (t->has_list ? TABLE_LIST : 0) | (t->automatic ? TABLE_AUTOMATIC : 0)));
+	pf_put_u32(b, (uint32_t)t->nentries);
+	for (size_t i = 0; i < t->nentries; i++) {
+		const struct pf_table_entry *e = &t->entries[i];
+
+		pf_put_u8(b, e->af);
+		pf_put_u8(b, e->bits);
+		pf_put_u8(b, e->neg);
+		pf_put(b, e->ip.b, sizeof(e->ip.b));
+	}
+}
+
 static void put_block(struct pf_buf *b, const struct pf_block *block);
 
-/* NOLINTBEGIN(misc-no-recursion): the parser bounds the depth of braces */
+/* NOLINTBEGIN(misc-no-recursion): the parser bounds the depth of braces and loads */
 
 static void put_anchor(struct pf_buf *b, const struct pf_anchor *a)
 {
 	pf_put_string(b, a->path);
 	pf_put_u8(b, a->block != NULL);
-	if (a->block && a->block->ntables) /* not yet */
-		b->failed = true;
 	if (a->block)
 		put_block(b, a->block);
 }
@@ -145,28 +161,24 @@ static void put_block(struct pf_buf *b, const struct pf_block *block)
 			b->failed = true;
 	if (block->nether)
 		b->failed = true;
+	pf_put_u32(b, (uint32_t)block->ntables);
+	for (size_t i = 0; i < block->ntables; i++)
+		put_table(b, &block->tables[i]);
 	pf_put_u32(b, (uint32_t)l->n);
 	for (size_t i = 0; i < l->n; i++)
 		put_rule(b, &l->v[i]);
 }
 
-/* NOLINTEND(misc-no-recursion) */
-
-static void put_table(struct pf_buf *b, const struct pf_table_def *t)
+static void put_load(struct pf_buf *b, const struct pf_load *load)
 {
-	pf_put_string(b, t->name);
-	pf_put_u8(b,
-		  (uint8_t)((t->persist ? TABLE_PERSIST : 0) | (t->constant ? TABLE_CONST : 0) |
-			    (t->has_list ? TABLE_LIST : 0) | (t->automatic ? TABLE_AUTOMATIC : 0)));
-	pf_put_u32(b, (uint32_t)t->nentries);
-	for (size_t i = 0; i < t->nentries; i++) {
-		const struct pf_table_entry *e = &t->entries[i];
+	pf_buf_auto model = {0};
 
-		pf_put_u8(b, e->af);
-		pf_put_u8(b, e->bits);
-		pf_put_u8(b, e->neg);
-		pf_put(b, e->ip.b, sizeof(e->ip.b));
-	}
+	pf_model_encode(load->rs, &model);
+	if (model.failed)
+		b->failed = true;
+	pf_put_string(b, load->path);
+	pf_put_u32(b, (uint32_t)model.len);
+	pf_put(b, model.data, model.len);
 }
 
 void pf_model_encode_rule(const struct pf_rule *r, struct pf_buf *b)
@@ -200,11 +212,13 @@ void pf_model_encode(const struct pf_ruleset *rs, struct pf_buf *b)
 	pf_put_u32(b, (uint32_t)rs->nskip);
 	for (size_t i = 0; i < rs->nskip; i++)
 		pf_put_string(b, rs->skip[i]);
-	pf_put_u32(b, (uint32_t)rs->main.ntables);
-	for (size_t i = 0; i < rs->main.ntables; i++)
-		put_table(b, &rs->main.tables[i]);
 	put_block(b, &rs->main);
+	pf_put_u32(b, (uint32_t)rs->nloads);
+	for (size_t i = 0; i < rs->nloads; i++)
+		put_load(b, &rs->loads[i]);
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 /* --- reading --- */
 
@@ -214,7 +228,7 @@ struct reader {
 	char *err;
 	size_t errsize;
 	bool nomem;
-	unsigned int depth, nrules;
+	unsigned int depth, nrules, loads;
 	const char *last_ifname, *last_table, *last_label, *last_tag, *last_tagged;
 	const struct pf_rule_ext *last_ext;
 };
@@ -485,43 +499,18 @@ static void get_rule(struct reader *r, struct pf_rule *rule)
 		bad(r, "%s", msg);
 }
 
-static void get_block(struct reader *r, struct pf_block *b)
-{
-	uint32_t n = pf_get_u32(&r->c);
-
-	if (r->depth == DEPTH_MOST)
-		bad(r, "anchors are nested too deeply");
-	if (n > PF_MODEL_RULES_MOST - r->nrules)
-		bad(r, "%u rules are too many (at most %u)", n, PF_MODEL_RULES_MOST);
-	if (r->c.bad)
-		return;
-	r->depth++;
-	r->nrules += n;
-	for (uint32_t i = 0; i < n && !r->c.bad && !r->nomem; i++) {
-		struct pf_rule *rule = pf_rule_list_add(&b->list[PF_LIST_FILTER]);
-
-		if (rule)
-			get_rule(r, rule);
-		else
-			r->nomem = true;
-	}
-	r->depth--;
-}
-
-/* NOLINTEND(misc-no-recursion) */
-
-static void get_table(struct reader *r)
+static void get_table(struct reader *r, struct pf_block *b)
 {
 	const char *name = get_string(r, PF_TABLE_NAME_SIZE, NULL, true);
 	uint8_t flags = pf_get_u8(&r->c);
 	uint32_t n = pf_get_u32(&r->c);
 	struct pf_table_def *t;
 
-	if (!name || n > PF_MODEL_ENTRIES_MOST || pf_ruleset_find_table(r->rs, name)) {
+	if (!name || n > PF_MODEL_ENTRIES_MOST || pf_block_find_table(b, name)) {
 		bad(r, "a table has no name, too many entries, or comes twice");
 		return;
 	}
-	t = pf_ruleset_add_table(r->rs, name);
+	t = pf_block_add_table(r->rs, b, name);
 	if (!t) {
 		r->nomem = true;
 		return;
@@ -544,6 +533,41 @@ static void get_table(struct reader *r)
 	}
 }
 
+static void get_rules(struct reader *r, struct pf_rule_list *l)
+{
+	uint32_t n = pf_get_u32(&r->c);
+
+	if (n > PF_MODEL_RULES_MOST - r->nrules)
+		bad(r, "%u rules are too many (at most %u)", n, PF_MODEL_RULES_MOST);
+	if (r->c.bad)
+		return;
+	r->nrules += n;
+	for (uint32_t i = 0; i < n && !r->c.bad && !r->nomem; i++) {
+		struct pf_rule *rule = pf_rule_list_add(l);
+
+		if (rule)
+			get_rule(r, rule);
+		else
+			r->nomem = true;
+	}
+}
+
+static void get_block(struct reader *r, struct pf_block *b)
+{
+	uint32_t n = pf_get_u32(&r->c);
+
+	if (r->depth == DEPTH_MOST)
+		bad(r, "anchors are nested too deeply");
+	r->depth++;
+	for (uint32_t i = 0; i < n && !r->c.bad && !r->nomem; i++)
+		get_table(r, b);
+	if (!r->c.bad && !r->nomem)
+		get_rules(r, &b->list[PF_LIST_FILTER]);
+	r->depth--;
+}
+
+/* NOLINTEND(misc-no-recursion) */
+
 static void get_options(struct reader *r)
 {
 	struct pf_options *o = &r->rs->options;
@@ -565,6 +589,38 @@ static void get_options(struct reader *r)
 		bad(r, "the interval or the limit of states is out of range");
 }
 
+/* NOLINTBEGIN(misc-no-recursion): depth is bounded */
+
+static int decode(struct reader *r, const void *data, size_t len, struct pf_ruleset **out);
+
+static void get_load(struct reader *r)
+{
+	struct reader inner = {
+		.err = r->err, .errsize = r->errsize, .loads = r->loads + 1, .nrules = r->nrules};
+	char path[PF_ANCHOR_SIZE];
+	struct pf_load *load;
+	uint32_t len;
+	int err;
+
+	if (!pf_get_string(&r->c, path, sizeof(path)) || *path == '/' ||
+	    pf_anchor_path_error(path, false))
+		bad(r, "an anchor's name is not one");
+	len = pf_get_u32(&r->c);
+	if (r->loads == LOADS_MOST)
+		bad(r, "anchors load files too deeply");
+	if (r->c.bad || len > (size_t)(r->c.end - r->c.at)) {
+		pf_cursor_fail(&r->c);
+		return;
+	}
+	load = pf_ruleset_add_load(r->rs, path);
+	err = load ? decode(&inner, r->c.at, len, &load->rs) : -ENOMEM;
+	r->c.at += len;
+	r->nrules = inner.nrules;
+	r->nomem |= err == -ENOMEM;
+	if (err && !r->nomem) /* said */
+		pf_cursor_fail(&r->c);
+}
+
 static void get_all(struct reader *r)
 {
 	uint32_t n;
@@ -579,35 +635,45 @@ static void get_all(struct reader *r)
 		else if (pf_ruleset_add_skip(r->rs, name))
 			r->nomem = true;
 	}
+	get_block(r, &r->rs->main);
 	n = pf_get_u32(&r->c);
 	for (uint32_t i = 0; i < n && !r->c.bad && !r->nomem; i++)
-		get_table(r);
-	get_block(r, &r->rs->main);
+		get_load(r);
 }
 
-int pf_model_decode(const void *data, size_t len, struct pf_ruleset **out, char *err,
-		    size_t errsize)
+static int decode(struct reader *r, const void *data, size_t len, struct pf_ruleset **out)
 {
 	pf_ruleset_auto rs = pf_ruleset_new();
-	struct reader r = {.c = pf_cursor_of(data, len), .rs = rs, .err = err, .errsize = errsize};
 
-	snprintf(err, errsize, "the ruleset is truncated or malformed");
+	r->c = pf_cursor_of(data, len);
+	r->rs = rs;
+	snprintf(r->err, r->errsize, "the ruleset is truncated or malformed");
 	if (!rs)
 		return -ENOMEM;
-	if (pf_get_u32(&r.c) != MODEL_MAGIC)
+	if (pf_get_u32(&r->c) != MODEL_MAGIC)
 		return -EINVAL;
-	if (pf_get_u32(&r.c) != PF_MODEL_VERSION) {
-		if (r.c.bad)
+	if (pf_get_u32(&r->c) != PF_MODEL_VERSION) {
+		if (r->c.bad)
 			return -EINVAL;
-		snprintf(err, errsize, "the ruleset is of another version of pf-linux");
+		snprintf(r->err, r->errsize, "the ruleset is of another version of pf-linux");
 		return -EPROTO;
 	}
-	get_all(&r);
-	if (r.nomem)
+	get_all(r);
+	if (r->nomem)
 		return -ENOMEM;
-	if (!pf_cursor_done(&r.c))
+	if (!pf_cursor_done(&r->c))
 		return -EINVAL;
 	*out = rs;
 	rs = NULL;
 	return 0;
+}
+
+/* NOLINTEND(misc-no-recursion) */
+
+int pf_model_decode(const void *data, size_t len, struct pf_ruleset **out, char *err,
+		    size_t errsize)
+{
+	struct reader r = {.err = err, .errsize = errsize};
+
+	return decode(&r, data, len, out);
 }

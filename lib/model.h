@@ -10,13 +10,14 @@
 #include "wire.h"
 
 /* Changes with every change of the encoding. */
-#define PF_MODEL_VERSION      3
+#define PF_MODEL_VERSION      4
 
 #define PF_MODEL_RULES_MOST   PF_RULES_LARGEST
 #define PF_MODEL_ENTRIES_MOST 10000000
 
 /*
- * Rules, with those of anchors in braces, tables and options; not what -v echoes.
+ * Rules, with those of anchors in braces, tables and options, and the rulesets that are
+ * loaded with it; not what -v echoes.
  * What the datapath does not enforce has no encoding: the buffer is then `failed`.
  */
 void pf_model_encode(const struct pf_ruleset *rs, struct pf_buf *out);

@@ -19,7 +19,7 @@
 #define PF_PIN_DIR_DEFAULT "/sys/fs/bpf/pf"
 #define PF_LOG_DEFAULT	   "/var/log/pflog"
 
-#define PF_PROTO_MAGIC	   0x70664c32 /* "pfL2": the last digit is the version */
+#define PF_PROTO_MAGIC	   0x70664c33 /* "pfL3": the last digit is the version */
 #define PF_FRAME_MOST	   (1U << 20) /* bytes of payload */
 
 struct pf_frame {
@@ -57,12 +57,16 @@ enum pf_msg {
 	PF_REQ_STATUS,	     /* -> struct pf_wire_status */
 	PF_REQ_CLEAR_STATUS, /* -> */
 	PF_REQ_OPTIONS,	     /* -> u32 timeouts[], u32 limits[] */
-	PF_REQ_TABLES,	     /* -> DATA s name, u32 flags, u32 addresses; active ones */
-	PF_REQ_TABLE,	     /* u8 op, u8 flags, s name, u32 n, n entries -> see table.h */
+	/* s path, u8 all below it as well -> DATA s path, s name, u32 flags, u32 addresses; active
+	 * ones
+	 */
+	PF_REQ_TABLES,
+	/* u8 op, u8 flags, s path, s name, u32 n, n entries -> see enum pf_table_op */
+	PF_REQ_TABLE,
 	PF_REQ_TABLE_DATA,   /* entries that the next PF_REQ_TABLE is to begin with -> */
 	PF_REQ_FLUSH_RULES,  /* s path -> */
 	PF_REQ_FLUSH_STATES, /* -> u32 states */
-	PF_REQ_FLUSH_TABLES, /* -> u32 tables */
+	PF_REQ_FLUSH_TABLES, /* s path, u8 all below it as well -> u32 tables */
 	PF_REQ_KILL,  /* u8 hosts, that many of u8 af, u8 bits, u8 neg, 16 address -> u32 states */
 	PF_REQ_DEBUG, /* u32 level -> */
 	PF_REQ_RESET, /* -> ; options, skipped interfaces and the debug level as at first */
@@ -145,6 +149,7 @@ enum pf_table_op {
 	 * DATA entries: those deleted
 	 */
 	PF_TABLE_REPLACE,
+	PF_TABLE_KILL, /* -> u32 tables, u32 0 */
 	PF_TABLE_OP_MOST,
 };
 
@@ -170,6 +175,7 @@ enum {
 	PF_TABLE_FLAG_PERSIST = 2,
 	PF_TABLE_FLAG_ACTIVE = 4,
 	PF_TABLE_FLAG_REFERENCED = 8,
+	PF_TABLE_FLAG_ANCHORED = 16, /* anchors have or mean one of its name */
 };
 
 /* Entries in requests and answers: u8 af, u8 bits, u8 neg, u8 0, 16 bytes of address. */

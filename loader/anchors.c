@@ -16,10 +16,9 @@ static void unref(struct pf_loaded_rules *from)
 	free(from);
 }
 
-static int add(struct pf_anchors *a, const char *path, const struct pf_block *block,
-	       struct pf_loaded_rules *from)
+static int add(struct pf_anchors *a, const struct pf_anchor_rules *r)
 {
-	char *copy = strdup(path);
+	char *copy = strdup(r->path);
 
 	if (copy && a->n == a->capacity) {
 		size_t want = a->capacity ? a->capacity * 2 : 8;
@@ -34,9 +33,9 @@ static int add(struct pf_anchors *a, const char *path, const struct pf_block *bl
 		free(copy);
 		return -ENOMEM;
 	}
-	from->refs++;
-	a->v[a->n++] = (struct pf_anchor_rules){
-		.path = copy, .block = (struct pf_block *)block, .from = from};
+	r->from->refs++;
+	a->v[a->n] = *r;
+	a->v[a->n++].path = copy;
 	return 0;
 }
 
@@ -106,7 +105,10 @@ static int add_new(struct pf_anchors *to, const struct pf_policy_sources *s,
 	int err = 0;
 
 	for (size_t i = 0; i < s->n && !err; i++)
-		err = add(to, s->v[i].path, s->v[i].block, from);
+		err = add(to, &(struct pf_anchor_rules){.path = (char *)s->v[i].path,
+							.block = (struct pf_block *)s->v[i].block,
+							.from = from,
+							.fresh = true});
 	for (size_t i = 0; i < to->n && !err; i++)
 		err = detach(from->rs, to->v[i].block);
 	return err;
@@ -124,31 +126,129 @@ static int add_old(struct pf_anchors *to, const struct pf_anchors *old, const ch
 			replaced = strcmp(to->v[k].path, old->v[i].path) == 0 ||
 				   is_unnamed_in(old->v[i].path, to->v[k].path);
 		if (!replaced)
-			err = add(to, old->v[i].path, old->v[i].block, old->v[i].from);
+			err = add(to, &old->v[i]);
 	}
+	return err;
+}
+
+/* *a becomes what there is after this one was loaded, without its files. */
+static int load_one(struct pf_anchors *a, const char *path, struct pf_loaded_rules *from)
+{
+	struct pf_policy_sources s = {0};
+	struct pf_anchors next = {0};
+	int err = pf_policy_collect(&s, path, &from->rs->main);
+
+	if (!err)
+		err = add_new(&next, &s, from);
+	if (!err)
+		err = add_old(&next, a, path);
+	pf_policy_sources_free(&s);
+	if (err) {
+		pf_anchors_free(&next);
+		return err;
+	}
+	pf_anchors_free(a);
+	*a = next;
+	return 0;
+}
+
+/* Rulesets that are being loaded, and those of their files behind them. */
+struct loads {
+	struct pf_loaded_rules **from;
+	const char **path;
+	size_t n, capacity;
+};
+
+/* Takes over rs. */
+static int add_load(struct loads *l, const char *path, struct pf_ruleset *rs)
+{
+	struct pf_loaded_rules *from = calloc(1, sizeof(*from));
+	const size_t want = l->n == l->capacity ? l->n * 2 + 1 : l->capacity;
+	struct pf_loaded_rules **more = reallocarray(l->from, want, sizeof(*more));
+	const char **paths = reallocarray(l->path, want, sizeof(*paths));
+
+	l->from = more ? more : l->from;
+	l->path = paths ? paths : l->path;
+	if (!from || !more || !paths) {
+		free(from);
+		pf_ruleset_free(rs);
+		return -ENOMEM;
+	}
+	l->capacity = want;
+	*from = (struct pf_loaded_rules){.rs = rs, .refs = 1};
+	l->from[l->n] = from;
+	l->path[l->n++] = path;
+	return 0;
+}
+
+static void free_loads(struct loads *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		unref(l->from[i]);
+	free(l->from);
+	free(l->path);
+}
+
+/* Each file's ruleset goes on by itself. */
+static int add_files(struct loads *l, struct pf_ruleset *rs)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < rs->nloads && !err; i++) {
+		struct pf_ruleset *file = rs->loads[i].rs;
+
+		rs->loads[i].rs = NULL;
+		file->options = rs->options;
+		err = add_load(l, rs->loads[i].path, file);
+	}
+	if (!err)
+		rs->nloads = 0;
+	return err;
+}
+
+/* In pfctl's order: those that a file loads come behind all that stand beside the file. */
+static int load_all(struct pf_anchors *a, const char *path, struct pf_ruleset *rs)
+{
+	struct loads l = {0};
+	int err = add_load(&l, path, rs);
+
+	for (size_t i = 0; i < l.n && !err; i++) {
+		err = load_one(a, l.path[i], l.from[i]);
+		if (!err)
+			err = add_files(&l, l.from[i]->rs);
+	}
+	free_loads(&l);
 	return err;
 }
 
 int pf_anchors_load(const struct pf_anchors *old, const char *path, struct pf_ruleset *rs,
 		    struct pf_anchors *out)
 {
-	struct pf_loaded_rules *from = calloc(1, sizeof(*from));
-	struct pf_policy_sources s = {0};
 	struct pf_anchors a = {0};
-	int err;
+	int err = old ? pf_anchors_copy(old, &a) : 0;
 
-	if (!from) {
+	if (err)
 		pf_ruleset_free(rs);
-		return -ENOMEM;
+	else
+		err = load_all(&a, path, rs);
+	if (err) {
+		pf_anchors_free(&a);
+		return err;
 	}
-	*from = (struct pf_loaded_rules){.rs = rs, .refs = 1};
-	err = pf_policy_collect(&s, path, &rs->main);
-	if (!err)
-		err = add_new(&a, &s, from);
-	if (!err && old)
-		err = add_old(&a, old, path);
-	pf_policy_sources_free(&s);
-	unref(from);
+	*out = a;
+	return 0;
+}
+
+int pf_anchors_copy(const struct pf_anchors *from, struct pf_anchors *out)
+{
+	struct pf_anchors a = {0};
+	int err = 0;
+
+	for (size_t i = 0; i < from->n && !err; i++) {
+		err = add(&a, &from->v[i]);
+		if (!err)
+			a.v[i].fresh = false;
+	}
 	if (err) {
 		pf_anchors_free(&a);
 		return err;

@@ -21,6 +21,7 @@ struct pf_anchor_rules {
 	char *path; /* "" is the main ruleset */
 	struct pf_block *block;
 	struct pf_loaded_rules *from;
+	bool fresh; /* came with the last load */
 };
 
 struct pf_anchors {
@@ -30,11 +31,14 @@ struct pf_anchors {
 
 /*
  * What there is after rs, which it then owns also on failure, was loaded at `path`:
- * the rulesets in its braces replace those of the same name, all others of `old`,
- * which may be NULL, stay.  0 or -ENOMEM.
+ * the rulesets in its braces replace those of the same name, and those of its files
+ * (load anchor) come after them, with its options; all others of `old`, which may be
+ * NULL, stay.  0 or -ENOMEM.
  */
 int pf_anchors_load(const struct pf_anchors *old, const char *path, struct pf_ruleset *rs,
 		    struct pf_anchors *out);
+/* The same once more, none of it fresh. */
+int pf_anchors_copy(const struct pf_anchors *from, struct pf_anchors *out);
 void pf_anchors_free(struct pf_anchors *a);
 
 /* The ruleset of that path, or NULL; the whole of what it was loaded with. */

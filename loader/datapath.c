@@ -32,10 +32,11 @@
  * configuration is pinned last: where it stands, all is there.
  */
 static const char *const pinned_maps[] = {
-	"pf_states",	  "pf_buckets",	 "pf_free",	  "pf_limbo",	   "pf_tcp_locks",
-	"pf_status",	  "pf_counters", "pf_rule_stats", "pf_ifaces",	   "pf_scratch",
-	"pf_progs",	  "pf_top",	 "pf_log",	  "pf_tables",	   "pf_table_nodes",
-	"pf_table_names", "pf_sweeper",	 "pf_config",	  "pf_match_more", "pf_tags",
+	"pf_states",	  "pf_buckets",	      "pf_free",       "pf_limbo",  "pf_tcp_locks",
+	"pf_status",	  "pf_counters",      "pf_rule_stats", "pf_ifaces", "pf_scratch",
+	"pf_progs",	  "pf_top",	      "pf_log",	       "pf_tables", "pf_table_nodes",
+	"pf_table_names", "pf_table_anchors", "pf_sweeper",    "pf_config", "pf_match_more",
+	"pf_tags",
 };
 #define NPINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 

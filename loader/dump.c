@@ -60,11 +60,16 @@ static size_t measure(const struct pf_generation *gen, struct pf_describe_part o
 	return n;
 }
 
-static size_t addresses(void *ctx, const char *name)
+static struct pf_describe_table table(void *ctx, uint32_t set, const char *name)
 {
-	const struct pf_binding *b = pf_generation_table(ctx, name);
+	const struct pf_generation *gen = ctx;
+	const struct pf_binding *b = pf_generation_table(gen, gen->policy->sets[set].path, name);
 
-	return b ? b->table->entries : 0;
+	if (!b)
+		b = pf_generation_table(gen, "", name);
+	return (struct pf_describe_table){.name = name,
+					  .path = b ? b->table->path : "",
+					  .addresses = b ? b->table->entries : 0};
 }
 
 int pf_dump_text(const struct pf_generation *gen, enum pf_emitter asked, bool all, char **text,
@@ -75,7 +80,7 @@ int pf_dump_text(const struct pf_generation *gen, enum pf_emitter asked, bool al
 					    .all = all,
 					    .parts = have,
 					    .nparts = measure(gen, have),
-					    .addresses = addresses,
+					    .table = table,
 					    .ctx = (void *)gen};
 	FILE *f;
 	int err;

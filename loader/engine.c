@@ -412,6 +412,24 @@ int pf_engine_load(struct pf_engine *g, const char *path, const void *model, siz
 	return err;
 }
 
+int pf_engine_remake(struct pf_engine *g, struct pf_error_text *e)
+{
+	struct pf_generation *gen = NULL, *old = g->active;
+	int err = pf_generation_remake(&g->gens, old, &gen, e);
+
+	if (err)
+		return err;
+	err = put_in_force(g, gen, e);
+	if (err) {
+		pf_generation_destroy(&g->gens, gen);
+		return err;
+	}
+	write_last_logs(g, old);
+	pf_generation_carry(&g->gens, gen, old);
+	pf_generation_destroy(&g->gens, old);
+	return 0;
+}
+
 int pf_engine_confirm(struct pf_engine *g, struct pf_error_text *e)
 {
 	if (!g->fallback)
@@ -618,74 +636,6 @@ void pf_engine_clear_status(struct pf_engine *g)
 		g->base_counters[i] = pf_datapath_counter(&g->dp, i);
 	g->base_searches = searches(g, &sum);
 	g->dp.config->since = boot_seconds();
-}
-
-/* --- tables --- */
-
-struct pf_binding *pf_engine_table(struct pf_engine *g, const char *name, struct pf_error_text *e)
-{
-	struct pf_binding *b = pf_generation_table(g->active, name);
-
-	if (b && b->active)
-		return b;
-	pf_fail(e, -ESRCH, "Table does not exist");
-	return NULL;
-}
-
-struct pf_binding *pf_engine_table_make(struct pf_engine *g, const char *name, bool dry, bool *made,
-					struct pf_error_text *e)
-{
-	struct pf_binding *b = pf_generation_table(g->active, name);
-	struct pf_table *table;
-	int err;
-
-	*made = false;
-	if (b && b->active)
-		return b;
-	if (dry || b) {
-		*made = true;
-		if (!dry)
-			pf_generation_activate(g->active, b, true);
-		return dry ? NULL : b;
-	}
-	if (g->tables.ntables >= g->tables.limit_tables) {
-		pf_fail(e, -ENOSPC, "the limit of %u tables is reached (set limit tables)",
-			g->tables.limit_tables);
-		return NULL;
-	}
-	if (pf_table_new(&g->tables, name, &table, e))
-		return NULL;
-	err = pf_generation_bind(&g->gens, g->active, table, true, false, false);
-	if (err) {
-		pf_table_unref(&g->tables, table);
-		pf_fail(e, err, "cannot make table <%s>: %s", name, strerror(-err));
-		return NULL;
-	}
-	*made = true;
-	return pf_generation_table(g->active, name);
-}
-
-uint32_t pf_engine_flush_tables(struct pf_engine *g)
-{
-	struct pf_generation *gen = g->active;
-	uint32_t n = 0;
-
-	for (size_t i = gen->nbindings; i-- > 0;) {
-		struct pf_binding *b = &gen->bindings[i];
-		struct pf_table_result r = {0};
-		struct pf_error_text e;
-
-		if (!b->active)
-			continue;
-		n++;
-		if (!b->referenced)
-			pf_generation_unbind(&g->gens, gen, b);
-		else if (pf_table_replace(&g->tables, b->table, NULL, 0, false, &r, &e))
-			pf_say(LOG_ERR, "%s", e.text);
-		else
-			pf_generation_activate(gen, b, false);
-	}
-	return n;
 }
 
 /* --- life --- */

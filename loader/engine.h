@@ -79,13 +79,29 @@ void pf_engine_clear_rule_stats(struct pf_engine *g);
 void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out);
 void pf_engine_clear_status(struct pf_engine *g);
 
-/* The table of that name; NULL with a message. */
-struct pf_binding *pf_engine_table(struct pf_engine *g, const char *name,
+/*
+ * The rules in force once more, with all that they have counted: they mean other tables
+ * from now on.
+ */
+int pf_engine_remake(struct pf_engine *g, struct pf_error_text *err);
+
+/* --- enginetables.c --- */
+
+/* The table of an anchor's path, "" the main ruleset, and name; NULL with a message. */
+struct pf_binding *pf_engine_table(struct pf_engine *g, const char *path, const char *name,
 				   struct pf_error_text *err);
 /* The same, made if it is not there: *made.  If dry, NULL with *made is one that would be. */
-struct pf_binding *pf_engine_table_make(struct pf_engine *g, const char *name, bool dry, bool *made,
-					struct pf_error_text *err);
-/* Unmakes all, but those that rules need, which become inactive: their number. */
-uint32_t pf_engine_flush_tables(struct pf_engine *g);
+struct pf_binding *pf_engine_table_make(struct pf_engine *g, const char *path, const char *name,
+					bool dry, bool *made, struct pf_error_text *err);
+/* Unmakes one; *n: how many there were.  The main ruleset's that rules need become inactive. */
+int pf_engine_kill_table(struct pf_engine *g, const char *path, const char *name, bool dry,
+			 uint32_t *n, struct pf_error_text *err);
+/* Unmakes all of one ruleset, and if `below` of those below it. */
+int pf_engine_flush_tables(struct pf_engine *g, const char *path, bool below, uint32_t *n,
+			   struct pf_error_text *err);
+/* Is a path this one, or if `below` one below it? */
+bool pf_engine_is_in(const char *path, const char *of, bool below);
+/* Is there such a ruleset, one below it, or a table of these? */
+bool pf_engine_anchor_exists(const struct pf_engine *g, const char *path);
 
 #endif /* PF_LOADER_ENGINE_H */

@@ -18,11 +18,8 @@
 #include "keep.h"
 #include "pin.h"
 
-#define RECORD_MAGIC   0x70664732 /* "pfG2" */
-#define RECORD_MOST    (256U << 20)
-
-/* In "PINDIR/gen/ID/tables", beside the flags of abi.h. */
-#define BOUND_INACTIVE 0x100
+#define RECORD_MAGIC 0x70664732 /* "pfG2" */
+#define RECORD_MOST  (256U << 20)
 
 int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
 			struct pf_tables *tables, const struct pf_netifs *ifs,
@@ -94,13 +91,13 @@ static int keep_ids(struct pf_generation *gen, const struct pf_generation *old, 
 }
 
 static int take_ids(struct pf_generations *g, struct pf_generation *gen,
-		    const struct pf_generation *old, struct pf_error_text *e)
+		    const struct pf_generation *old, bool keep, struct pf_error_text *e)
 {
 	size_t n = gen->policy->nrules;
 	uint32_t *ids = calloc(n + 1, sizeof(*ids));
 	int err = ids ? 0 : -ENOMEM;
 
-	if (!err && old && gen->rs->options.keep_counters)
+	if (!err && old && keep)
 		err = keep_ids(gen, old, ids);
 	err = err ? pf_fail(e, err, "out of memory") : pf_rulestats_take(&g->stats, ids, n, e);
 	if (err) {
@@ -111,171 +108,6 @@ static int take_ids(struct pf_generations *g, struct pf_generation *gen,
 	return index_ids(gen) ? pf_fail(e, -ENOMEM, "out of memory") : 0;
 }
 
-/* --- tables --- */
-
-struct pf_binding *pf_generation_table(const struct pf_generation *gen, const char *name)
-{
-	for (size_t i = 0; gen && i < gen->nbindings; i++)
-		if (strcmp(gen->bindings[i].table->name, name) == 0)
-			return &gen->bindings[i];
-	return NULL;
-}
-
-/* What "PINDIR/gen/ID/tables" says of the slot. */
-static int record_binding(const struct pf_generation *gen, const struct pf_binding *b, bool there)
-{
-	uint32_t flags = 0;
-
-	if (gen->bound < 0)
-		return 0;
-	if (there)
-		flags = PF_TABLE_USED | (b->persist ? PF_TABLE_PERSIST : 0) |
-			(b->constant ? PF_TABLE_CONST : 0) | (b->active ? 0 : BOUND_INACTIVE);
-	return bpf_map_update_elem(gen->bound, &b->table->slot, &flags, BPF_ANY);
-}
-
-/* Takes over the caller's reference. */
-static struct pf_binding *add_binding(struct pf_generation *gen, struct pf_table *table)
-{
-	struct pf_binding *b = reallocarray(gen->bindings, gen->nbindings + 1,
-					    sizeof(*gen->bindings));
-
-	if (!b)
-		return NULL;
-	gen->bindings = b;
-	b += gen->nbindings++;
-	memset(b, 0, sizeof(*b));
-	b->table = table;
-	b->active = true;
-	return b;
-}
-
-int pf_generation_bind(struct pf_generations *g, struct pf_generation *gen, struct pf_table *table,
-		       bool persist, bool constant, bool referenced)
-{
-	struct pf_binding *b = add_binding(gen, table);
-
-	(void)g;
-	if (!b)
-		return -ENOMEM;
-	b->persist = persist;
-	b->constant = constant;
-	b->referenced = referenced;
-	return record_binding(gen, b, true);
-}
-
-void pf_generation_unbind(struct pf_generations *g, struct pf_generation *gen, struct pf_binding *b)
-{
-	struct pf_table *table = b->table;
-
-	record_binding(gen, b, false);
-	*b = gen->bindings[--gen->nbindings];
-	pf_table_unref(g->tables, table);
-}
-
-void pf_generation_activate(const struct pf_generation *gen, struct pf_binding *b, bool on)
-{
-	b->active = b->persist = on;
-	b->constant = false;
-	record_binding(gen, b, true);
-}
-
-/* The old generation's table, or a new one. */
-static int bind_table(struct pf_generations *g, struct pf_generation *gen,
-		      const struct pf_generation *old, const char *name,
-		      const struct pf_table_def *def, bool referenced, struct pf_error_text *e)
-{
-	struct pf_binding *was = pf_generation_table(old, name), *b;
-	struct pf_table *table;
-	int err;
-
-	if (was && !(def && def->has_list)) {
-		table = was->table;
-		table->refs++;
-	} else {
-		if (g->tables->ntables >= g->tables->limit_tables)
-			return pf_fail(e, -ENOSPC,
-				       "table <%s> would be more than the limit of %u tables "
-				       "(set limit tables)",
-				       name, g->tables->limit_tables);
-		err = pf_table_new(g->tables, name, &table, e);
-		if (!err && def)
-			err = pf_table_fill(g->tables, table, def->entries, def->nentries, e);
-		if (err)
-			return err;
-	}
-	b = add_binding(gen, table);
-	if (!b) {
-		pf_table_unref(g->tables, table);
-		return pf_fail(e, -ENOMEM, "out of memory");
-	}
-	b->persist = def ? def->persist : was && was->persist;
-	b->constant = def ? def->constant : was && was->constant;
-	/* one that rules name and nobody has defined or filled is there for them alone */
-	b->active = def || (was && was->active);
-	b->referenced = referenced;
-	return 0;
-}
-
-static bool references(const struct pf_policy *p, const char *name)
-{
-	for (uint32_t i = 0; i < p->nrules; i++) {
-		const struct pf_rule *r = p->rules[i];
-
-		if ((r->src.type == PF_HOST_TABLE && strcmp(r->src.table, name) == 0) ||
-		    (r->dst.type == PF_HOST_TABLE && strcmp(r->dst.table, name) == 0))
-			return true;
-	}
-	return false;
-}
-
-static int bind_host(struct pf_generations *g, struct pf_generation *gen,
-		     const struct pf_generation *old, const struct pf_rule_host *h,
-		     struct pf_error_text *e)
-{
-	struct pf_binding *b;
-
-	if (h->type != PF_HOST_TABLE)
-		return 0;
-	b = pf_generation_table(gen, h->table);
-	if (b) {
-		b->referenced = true;
-		return 0;
-	}
-	return bind_table(g, gen, old, h->table, NULL, true, e);
-}
-
-/*
- * Tables of the file, tables that rules name, and persistent ones of before.  A
- * table that is neither persistent nor named by a rule is not kept, as in pf.
- */
-static int bind_tables(struct pf_generations *g, struct pf_generation *gen,
-		       const struct pf_generation *old, struct pf_error_text *e)
-{
-	const struct pf_ruleset *rs = gen->rs;
-	int err = 0;
-
-	for (size_t i = 0; i < rs->main.ntables && !err; i++) {
-		const struct pf_table_def *def = &rs->main.tables[i];
-		bool used = references(gen->policy, def->name);
-
-		if (used || def->persist)
-			err = bind_table(g, gen, old, def->name, def, used, e);
-	}
-	for (uint32_t i = 0; i < gen->policy->nrules && !err; i++) {
-		err = bind_host(g, gen, old, &gen->policy->rules[i]->src, e);
-		if (!err)
-			err = bind_host(g, gen, old, &gen->policy->rules[i]->dst, e);
-	}
-	for (size_t i = 0; old && i < old->nbindings && !err; i++) {
-		const struct pf_binding *b = &old->bindings[i];
-
-		if (b->persist && !pf_generation_table(gen, b->table->name))
-			err = bind_table(g, gen, old, b->table->name, NULL, false, e);
-	}
-	return err;
-}
-
 /* --- code --- */
 
 struct compile_ctx {
@@ -283,12 +115,11 @@ struct compile_ctx {
 	struct pf_generation *gen;
 };
 
-static int table_slot(void *ctx, const char *name)
+static int table_slot(void *ctx, uint32_t set, const char *name)
 {
 	const struct compile_ctx *c = ctx;
-	const struct pf_binding *b = pf_generation_table(c->gen, name);
 
-	return b ? (int)b->table->slot : -ENOENT;
+	return pf_generation_slot(c->gen, set, name);
 }
 
 static int tag_id(void *ctx, const char *name)
@@ -317,25 +148,6 @@ static int compile(struct pf_generations *g, struct pf_generation *gen, enum pf_
 	if (why.line)
 		return pf_fail(e, err, "rule of line %u: %s", why.line, why.text);
 	return pf_fail(e, err, "%s", why.text);
-}
-
-/* --- the record of tables --- */
-
-/* Which table of which slot it has, for a pfd that takes over. */
-static int make_bound(const struct pf_generations *g, struct pf_generation *gen,
-		      struct pf_error_text *e)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, opts);
-	int err = 0;
-
-	pf_btf_map_types(g->dp, "u32", "u32", &opts);
-	gen->bound = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pf_bound", sizeof(uint32_t),
-				    sizeof(uint32_t), PF_MAX_TABLES, &opts);
-	if (gen->bound < 0)
-		err = gen->bound;
-	for (size_t i = 0; i < gen->nbindings && !err; i++)
-		err = record_binding(gen, &gen->bindings[i], true);
-	return err ? pf_fail(e, err, "cannot keep the tables: %s", strerror(-err)) : 0;
 }
 
 /* --- pins --- */
@@ -500,6 +312,40 @@ static int load(struct pf_generations *g, struct pf_generation *gen, struct pf_e
 	return err ? err : pf_program_load(&gen->program, g->dp, gen->code, g->ifs, e);
 }
 
+/* All behind its rulesets, which are there if err is 0; gen goes if it cannot be. */
+static int complete(struct pf_generations *g, struct pf_generation *gen, int err,
+		    const struct pf_generation *old, bool keep, struct pf_generation **out,
+		    struct pf_error_text *e)
+{
+	g->next_id++;
+	if (!err)
+		err = take_anchors(gen);
+	if (!err)
+		err = new_bases(gen);
+	if (err)
+		err = pf_fail(e, err, "out of memory");
+	if (!err)
+		err = pf_bindings_make(g, gen, old, e);
+	if (!err)
+		err = take_ids(g, gen, old, keep || gen->rs->options.keep_counters, e);
+	if (!err)
+		err = compile(g, gen, g->emitter, e);
+	if (!err)
+		err = load(g, gen, e);
+	if (!err)
+		err = pf_bindings_pin(g, gen, e);
+	if (!err)
+		err = make_record(gen, e);
+	if (!err)
+		err = pin(g, gen, e);
+	if (err) {
+		pf_generation_destroy(g, gen);
+		return err;
+	}
+	*out = gen;
+	return 0;
+}
+
 int pf_generation_make(struct pf_generations *g, const char *path, struct pf_ruleset *rs,
 		       const struct pf_generation *old, struct pf_generation **out,
 		       struct pf_error_text *e)
@@ -511,34 +357,18 @@ int pf_generation_make(struct pf_generations *g, const char *path, struct pf_rul
 		pf_ruleset_free(rs);
 		return pf_fail(e, -ENOMEM, "out of memory");
 	}
-	g->next_id++;
 	err = pf_anchors_load(old ? &old->anchors : NULL, path, rs, &gen->anchors);
-	if (!err)
-		err = take_anchors(gen);
-	if (!err)
-		err = new_bases(gen);
-	if (err)
-		err = pf_fail(e, err, "out of memory");
-	if (!err)
-		err = bind_tables(g, gen, old, e);
-	if (!err)
-		err = take_ids(g, gen, old, e);
-	if (!err)
-		err = compile(g, gen, g->emitter, e);
-	if (!err)
-		err = load(g, gen, e);
-	if (!err)
-		err = make_bound(g, gen, e);
-	if (!err)
-		err = make_record(gen, e);
-	if (!err)
-		err = pin(g, gen, e);
-	if (err) {
-		pf_generation_destroy(g, gen);
-		return err;
-	}
-	*out = gen;
-	return 0;
+	return complete(g, gen, err, old, false, out, e);
+}
+
+int pf_generation_remake(struct pf_generations *g, const struct pf_generation *old,
+			 struct pf_generation **out, struct pf_error_text *e)
+{
+	struct pf_generation *gen = new_generation(g->next_id);
+
+	if (!gen)
+		return pf_fail(e, -ENOMEM, "out of memory");
+	return complete(g, gen, pf_anchors_copy(&old->anchors, &gen->anchors), old, true, out, e);
 }
 
 int pf_generation_switch(const struct pf_generations *g, const struct pf_generation *gen,
@@ -560,7 +390,7 @@ void pf_generation_release(struct pf_generation *gen)
 		close(gen->bound);
 	if (gen->model >= 0)
 		close(gen->model);
-	free(gen->bindings);
+	pf_bindings_free(gen);
 	free(gen->rule_ids);
 	free(gen->id_rules);
 	free(gen->base);
@@ -652,28 +482,6 @@ static int read_record(struct pf_generations *g, struct pf_generation *gen, char
 	return err;
 }
 
-static int read_bindings(struct pf_generations *g, struct pf_generation *gen)
-{
-	for (uint32_t slot = 1; slot < PF_MAX_TABLES; slot++) {
-		struct pf_table *table = g->tables->slot[slot];
-		struct pf_binding *b;
-		uint32_t flags;
-
-		if (!table || bpf_map_lookup_elem(gen->bound, &slot, &flags) ||
-		    !(flags & PF_TABLE_USED))
-			continue;
-		b = add_binding(gen, table);
-		if (!b)
-			return -ENOMEM;
-		table->refs++;
-		b->persist = flags & PF_TABLE_PERSIST;
-		b->constant = flags & PF_TABLE_CONST;
-		b->active = !(flags & BOUND_INACTIVE);
-		b->referenced = references(gen->policy, table->name);
-	}
-	return 0;
-}
-
 int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generation **out,
 		       struct pf_error_text *e)
 {
@@ -686,7 +494,7 @@ int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generati
 	if (!err)
 		err = new_bases(gen);
 	if (!err)
-		err = read_bindings(g, gen);
+		err = pf_bindings_read(g, gen);
 	if (!err)
 		err = compile(g, gen, gen->program.nodes < 0 ? PF_EMITTER_LINEAR : PF_EMITTER_TREE,
 			      e);

@@ -13,6 +13,7 @@
 #include "../compiler/compiler.h"
 #include "../grammar/rule.h"
 #include "anchors.h"
+#include "bindings.h"
 #include "datapath.h"
 #include "netif.h"
 #include "program.h"
@@ -20,15 +21,6 @@
 #include "say.h"
 #include "tables.h"
 #include "tags.h"
-
-/* A table as a generation has it. */
-struct pf_binding {
-	struct pf_table *table;
-	bool persist;
-	bool constant;
-	bool referenced; /* by a rule */
-	bool active;	 /* or empty, and not there for any but the rules */
-};
 
 struct pf_generation {
 	uint32_t id;
@@ -39,8 +31,10 @@ struct pf_generation {
 	uint32_t *rule_ids; /* policy->nrules */
 	uint32_t *id_rules; /* the way back, from id id_first on; ~0 none */
 	uint32_t id_first, nids;
-	struct pf_binding *bindings;
+	struct pf_binding *bindings; /* by name and path */
 	size_t nbindings;
+	struct pf_table_use *uses; /* by name and set */
+	size_t nuses;
 	struct pf_program program;
 	int bound, model;
 	/* what the counters were when they were last cleared */
@@ -77,6 +71,9 @@ void pf_generations_close(struct pf_generations *g);
 int pf_generation_make(struct pf_generations *g, const char *path, struct pf_ruleset *rs,
 		       const struct pf_generation *old, struct pf_generation **out,
 		       struct pf_error_text *err);
+/* The same rulesets once more, and all that has been counted: rules of it mean other tables. */
+int pf_generation_remake(struct pf_generations *g, const struct pf_generation *old,
+			 struct pf_generation **out, struct pf_error_text *err);
 
 /* Takes over the one that is in force; -ENOENT if there is none. */
 int pf_generation_adopt(struct pf_generations *g, struct pf_generation **out,
@@ -100,17 +97,6 @@ void pf_generation_release(struct pf_generation *gen);
 /* Removes the pins of all generations but these, NULL allowed. */
 void pf_generations_clean(const struct pf_generations *g, const struct pf_generation *a,
 			  const struct pf_generation *b);
-
-/* The generation's table of that name, or NULL. */
-struct pf_binding *pf_generation_table(const struct pf_generation *gen, const char *name);
-/* Adds one, with a reference of its own. */
-int pf_generation_bind(struct pf_generations *g, struct pf_generation *gen, struct pf_table *table,
-		       bool persist, bool constant, bool referenced);
-/* Takes one out, and its reference. */
-void pf_generation_unbind(struct pf_generations *g, struct pf_generation *gen,
-			  struct pf_binding *b);
-/* Inactive, for the rules need it, or there again, as if it was made by hand: persistent. */
-void pf_generation_activate(const struct pf_generation *gen, struct pf_binding *b, bool on);
 
 /* Keeps what has changed in its ruleset: what its code does not depend on. */
 int pf_generation_record(const struct pf_generations *g, struct pf_generation *gen,

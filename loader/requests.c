@@ -51,6 +51,15 @@ static void get_path(struct pf_cursor *p, char *path, size_t size)
 		pf_cursor_fail(p);
 }
 
+/* The same, also one that pf has named. */
+static void get_any_path(struct pf_cursor *p, char *path, size_t size)
+{
+	*path = '\0';
+	pf_get_string(p, path, size);
+	if (*path && (*path == '/' || pf_anchor_path_malformed(path, false)))
+		pf_cursor_fail(p);
+}
+
 /* --- loading --- */
 
 static void load_begin(struct pf_client_conn *c, struct pf_cursor *p)
@@ -216,8 +225,7 @@ static void rules(struct pf_client_conn *c, struct pf_cursor *p)
 	char path[PF_ANCHOR_SIZE];
 	int err;
 
-	*path = '\0'; /* also one that pf has named */
-	pf_get_string(p, path, sizeof(path));
+	get_any_path(p, path, sizeof(path));
 	if (!complete(c, p))
 		return;
 	a = pf_anchors_find(&gen->anchors, path);
@@ -235,22 +243,44 @@ static void rules(struct pf_client_conn *c, struct pf_cursor *p)
 	free(stats);
 }
 
-/* Paths of all anchors that have rules of their own. */
+static int compare_paths(const void *a, const void *b)
+{
+	return pf_policy_compare_paths(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Paths of all anchors that have rules or tables of their own. */
 static void anchors(struct pf_client_conn *c, struct pf_cursor *p)
 {
-	const struct pf_policy *policy = c->control->engine->active->policy;
-	uint32_t n = 0;
+	const struct pf_generation *gen = c->control->engine->active;
+	const struct pf_policy *policy = gen->policy;
+	const char **v;
+	size_t n = 0;
+	uint32_t sent = 0;
 
 	if (!complete(c, p))
 		return;
-	for (size_t i = 1; i < policy->nsets; i++) {
+	v = calloc(policy->nsets + gen->nbindings + 1, sizeof(*v));
+	if (!v) {
+		pf_reply_error(c, -ENOMEM, "out of memory");
+		return;
+	}
+	for (size_t i = 1; i < policy->nsets; i++)
+		v[n++] = policy->sets[i].path;
+	for (size_t i = 0; i < gen->nbindings; i++)
+		if (*gen->bindings[i].table->path)
+			v[n++] = gen->bindings[i].table->path;
+	qsort(v, n, sizeof(*v), compare_paths);
+	for (size_t i = 0; i < n; i++) {
 		pf_buf_auto b = {0};
 
-		pf_put_string(&b, policy->sets[i].path);
+		if (i && strcmp(v[i - 1], v[i]) == 0)
+			continue;
+		pf_put_string(&b, v[i]);
 		pf_reply_data(c, b.data, b.len);
-		n++;
+		sent++;
 	}
-	reply_u32(c, n);
+	free(v);
+	reply_u32(c, sent);
 }
 
 static void dump(struct pf_client_conn *c, struct pf_cursor *p)
@@ -409,25 +439,38 @@ static void flush_rules(struct pf_client_conn *c, struct pf_cursor *p)
 
 /* --- tables --- */
 
+/* Those of one ruleset, or also of all below it. */
 static void tables(struct pf_client_conn *c, struct pf_cursor *p)
 {
-	const struct pf_generation *gen = c->control->engine->active;
+	const struct pf_engine *g = c->control->engine;
+	const struct pf_generation *gen = g->active;
+	char path[PF_ANCHOR_SIZE];
+	bool below;
 	uint32_t n = 0;
 
+	get_any_path(p, path, sizeof(path));
+	below = pf_get_u8(p) != 0;
 	if (!complete(c, p))
 		return;
+	if (!pf_engine_anchor_exists(g, path)) {
+		pf_reply_error(c, -ENOENT, "Anchor does not exist.");
+		return;
+	}
 	for (size_t i = 0; i < gen->nbindings; i++) {
 		const struct pf_binding *b = &gen->bindings[i];
 		pf_buf_auto out = {0};
 
-		if (!b->active)
+		if (!b->active || !pf_engine_is_in(b->table->path, path, below))
 			continue;
 		n++;
+		pf_put_string(&out, b->table->path);
 		pf_put_string(&out, b->table->name);
-		pf_put_u32(&out, (b->constant ? PF_TABLE_FLAG_CONST : 0U) |
-					 (b->persist ? PF_TABLE_FLAG_PERSIST : 0U) |
-					 PF_TABLE_FLAG_ACTIVE |
-					 (b->referenced ? PF_TABLE_FLAG_REFERENCED : 0U));
+		pf_put_u32(&out,
+			   (b->constant ? PF_TABLE_FLAG_CONST : 0U) |
+				   (b->persist ? PF_TABLE_FLAG_PERSIST : 0U) |
+				   PF_TABLE_FLAG_ACTIVE |
+				   (b->referenced ? PF_TABLE_FLAG_REFERENCED : 0U) |
+				   (pf_generation_anchored(gen, b) ? PF_TABLE_FLAG_ANCHORED : 0U));
 		pf_put_u32(&out, b->table->entries);
 		pf_reply_data(c, out.data, out.len);
 	}
@@ -436,14 +479,33 @@ static void tables(struct pf_client_conn *c, struct pf_cursor *p)
 
 static void flush_tables(struct pf_client_conn *c, struct pf_cursor *p)
 {
-	if (complete(c, p))
-		reply_u32(c, pf_engine_flush_tables(c->control->engine));
+	struct pf_engine *g = c->control->engine;
+	char path[PF_ANCHOR_SIZE];
+	struct pf_error_text e;
+	bool below;
+	uint32_t n;
+	int err;
+
+	get_any_path(p, path, sizeof(path));
+	below = pf_get_u8(p) != 0;
+	if (!complete(c, p))
+		return;
+	if (!pf_engine_anchor_exists(g, path)) {
+		pf_reply_error(c, -ENOENT, "Anchor does not exist.");
+		return;
+	}
+	err = pf_engine_flush_tables(g, path, below, &n, &e);
+	if (err)
+		pf_reply_error(c, err, e.text);
+	else
+		reply_u32(c, n);
 }
 
 /* One operation on one table. */
 struct table_request {
 	enum pf_table_op op;
 	bool dry, details;
+	char path[PF_ANCHOR_SIZE];
 	char name[PF_TABLE_NAME_SIZE];
 	struct pf_wire_entry *entries;
 	uint32_t n;
@@ -556,6 +618,20 @@ static int table_do(struct pf_engine *g, struct pf_table *t, const struct table_
 	}
 }
 
+static void table_kill(struct pf_client_conn *c, const struct table_request *r)
+{
+	struct table_request none = {.op = PF_TABLE_KILL};
+	struct pf_table_result res = {0};
+	struct pf_error_text e;
+	int err = pf_engine_kill_table(c->control->engine, r->path, r->name, r->dry, &res.deleted,
+				       &e);
+
+	if (err)
+		pf_reply_error(c, err, e.text);
+	else
+		reply_table(c, &none, &res, false);
+}
+
 static void table_run(struct pf_client_conn *c, const struct table_request *r)
 {
 	struct pf_engine *g = c->control->engine;
@@ -569,8 +645,8 @@ static void table_run(struct pf_client_conn *c, const struct table_request *r)
 		pf_reply_error(c, -ENOMEM, "out of memory");
 		return;
 	}
-	b = makes ? pf_engine_table_make(g, r->name, r->dry, &made, &e)
-		  : pf_engine_table(g, r->name, &e);
+	b = makes ? pf_engine_table_make(g, r->path, r->name, r->dry, &made, &e)
+		  : pf_engine_table(g, r->path, r->name, &e);
 	if (!b && made) {
 		reply_table(c, r, &res, true);
 	} else if (!b) {
@@ -598,12 +674,17 @@ static void table(struct pf_client_conn *c, struct pf_cursor *p)
 	flags = pf_get_u8(p);
 	r.dry = flags & PF_TABLE_DRY_RUN;
 	r.details = flags & PF_TABLE_DETAILS;
+	get_any_path(p, r.path, sizeof(r.path));
 	pf_get_string(p, r.name, sizeof(r.name));
 	if (!pf_name_ok(r.name, sizeof(r.name)) || r.op >= PF_TABLE_OP_MOST)
 		pf_cursor_fail(p);
 	get_entries(p, &c->staged, &r);
 	pf_buf_free(&c->staged);
-	if (complete(c, p))
+	if (!complete(c, p))
+		; /* said */
+	else if (r.op == PF_TABLE_KILL)
+		table_kill(c, &r);
+	else
 		table_run(c, &r);
 	free(r.entries);
 }

@@ -23,8 +23,9 @@ static int check_room(const struct pf_tables *t, const struct pf_table *table, s
 			       "(set limit table-entries)",
 			       t->limit_entries);
 	if (more && table->entries - less + more > PF_TABLE_ENTRIES_MOST)
-		return pf_fail(e, -ENOSPC, "table <%s> would have more than %u entries",
-			       table->name, PF_TABLE_ENTRIES_MOST);
+		return pf_fail(e, -ENOSPC,
+			       "table " PF_TABLE_CALLED " would have more than %u entries",
+			       pf_table_called(table->path, table->name), PF_TABLE_ENTRIES_MOST);
 	return 0;
 }
 
@@ -36,7 +37,8 @@ static void counted(struct pf_tables *t, struct pf_table *table, int64_t change)
 
 static int failed(const struct pf_table *table, int rc, struct pf_error_text *err)
 {
-	return pf_fail(err, rc, "table <%s>: %s", table->name, strerror(-rc));
+	return pf_fail(err, rc, "table " PF_TABLE_CALLED ": %s",
+		       pf_table_called(table->path, table->name), strerror(-rc));
 }
 
 static void feed(struct pf_table_result *r, const struct pf_prefix_key *k, enum pf_table_feedback f)

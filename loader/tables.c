@@ -13,6 +13,7 @@
 #include "tablelist.h"
 
 static_assert(PF_TABLE_NAME_SIZE == sizeof(((struct pf_table_name *)0)->name), "table names");
+static_assert(PF_ANCHOR_SIZE == sizeof(struct pf_table_anchor), "anchors");
 
 int pf_tables_open(struct pf_tables *t, const struct pf_datapath *dp, struct pf_error_text *e)
 {
@@ -26,20 +27,53 @@ int pf_tables_open(struct pf_tables *t, const struct pf_datapath *dp, struct pf_
 	return err ? pf_fail(e, err, "cannot map the tables: %s", strerror(-err)) : 0;
 }
 
-static int set_name(const struct pf_tables *t, uint32_t slot, const char *name)
+static int write_name(const struct pf_tables *t, uint32_t slot, const struct pf_table_name *n)
 {
-	struct pf_table_name n = {.flags = *name ? PF_TABLE_USED : 0};
-
-	snprintf(n.name, sizeof(n.name), "%s", name);
-	return bpf_map_update_elem(pf_datapath_map(t->dp, "pf_table_names"), &slot, &n, BPF_ANY);
+	return bpf_map_update_elem(pf_datapath_map(t->dp, "pf_table_names"), &slot, n, BPF_ANY);
 }
 
-static struct pf_table *table_alloc(const char *name, uint32_t slot)
+/* The path first: where a name stands, all of it is right. */
+static int set_name(const struct pf_tables *t, const struct pf_table *table)
+{
+	struct pf_table_name n = {.flags = PF_TABLE_USED};
+	struct pf_table_anchor a = {.path = ""};
+	int err = 0;
+
+	memcpy(n.name, table->name, sizeof(n.name));
+	if (*table->path) {
+		n.flags |= PF_TABLE_ANCHORED;
+		snprintf(a.path, sizeof(a.path), "%s", table->path);
+		err = bpf_map_update_elem(pf_datapath_map(t->dp, "pf_table_anchors"), &table->slot,
+					  &a, BPF_ANY);
+	}
+	return err ? err : write_name(t, table->slot, &n);
+}
+
+static void clear_name(const struct pf_tables *t, uint32_t slot)
+{
+	const struct pf_table_name none = {.flags = 0};
+
+	write_name(t, slot, &none);
+	bpf_map_delete_elem(pf_datapath_map(t->dp, "pf_table_anchors"), &slot);
+}
+
+static void table_free(struct pf_table *table)
+{
+	free(table->path);
+	free(table);
+}
+
+static struct pf_table *table_alloc(const char *path, const char *name, uint32_t slot)
 {
 	struct pf_table *table = calloc(1, sizeof(*table));
 
 	if (!table)
 		return NULL;
+	table->path = strdup(path);
+	if (!table->path) {
+		table_free(table);
+		return NULL;
+	}
 	snprintf(table->name, sizeof(table->name), "%s", name);
 	table->slot = slot;
 	table->list.fd = -1;
@@ -48,12 +82,12 @@ static struct pf_table *table_alloc(const char *name, uint32_t slot)
 
 static void drop(struct pf_tables *t, struct pf_table *table)
 {
-	set_name(t, table->slot, "");
+	clear_name(t, table->slot);
 	pf_tablelist_drop(t, table);
 	t->slot[table->slot] = NULL;
 	t->ntables--;
 	t->nentries -= table->entries;
-	free(table);
+	table_free(table);
 }
 
 /*
@@ -72,7 +106,7 @@ static uint32_t free_slot(const struct pf_tables *t)
 	return 0;
 }
 
-int pf_table_new(struct pf_tables *t, const char *name, struct pf_table **out,
+int pf_table_new(struct pf_tables *t, const char *path, const char *name, struct pf_table **out,
 		 struct pf_error_text *e)
 {
 	const struct pf_content nothing = {.n = {0}};
@@ -81,20 +115,23 @@ int pf_table_new(struct pf_tables *t, const char *name, struct pf_table **out,
 	int err;
 
 	if (!slot)
-		return pf_fail(e, -ENOSPC, "no place for table <%s>: at most %d tables", name,
-			       PF_MAX_TABLES - 1);
-	table = table_alloc(name, slot);
+		return pf_fail(e, -ENOSPC,
+			       "no place for table " PF_TABLE_CALLED ": at most %d tables",
+			       pf_table_called(path, name), PF_MAX_TABLES - 1);
+	table = table_alloc(path, name, slot);
 	if (!table)
 		return pf_fail(e, -ENOMEM, "out of memory");
 	table->refs = 1;
 	/* the name last: where one stands, a pfd that takes over looks for the list */
 	err = pf_tablelist_set(t, table, &nothing);
 	if (!err)
-		err = set_name(t, slot, name);
+		err = set_name(t, table);
 	if (err) {
+		clear_name(t, slot);
 		pf_tablelist_drop(t, table);
-		free(table);
-		return pf_fail(e, err, "cannot make table <%s>: %s", name, strerror(-err));
+		table_free(table);
+		return pf_fail(e, err, "cannot make table " PF_TABLE_CALLED ": %s",
+			       pf_table_called(path, name), strerror(-err));
 	}
 	t->slot[slot] = table;
 	t->last_slot = slot;
@@ -116,17 +153,35 @@ void pf_tables_collect(struct pf_tables *t)
 			drop(t, t->slot[i]);
 }
 
+static int read_path(const struct pf_tables *t, uint32_t slot, const struct pf_table_name *name,
+		     struct pf_table_anchor *out)
+{
+	int err = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (name->flags & PF_TABLE_ANCHORED)
+		err = bpf_map_lookup_elem(pf_datapath_map(t->dp, "pf_table_anchors"), &slot, out);
+	return !err && (!memchr(out->path, '\0', sizeof(out->path)) ||
+			!memchr(name->name, '\0', sizeof(name->name)))
+		       ? -EPROTO
+		       : err;
+}
+
 static int adopt_one(struct pf_tables *t, uint32_t slot, const struct pf_table_name *name)
 {
-	struct pf_table *table = table_alloc(name->name, slot);
-	int err;
+	struct pf_table_anchor anchor;
+	struct pf_table *table;
+	int err = read_path(t, slot, name, &anchor);
 
+	if (err)
+		return err;
+	table = table_alloc(anchor.path, name->name, slot);
 	if (!table)
 		return -ENOMEM;
 	err = pf_tablelist_adopt(t, table);
 	if (err) {
 		pf_tablelist_close(table);
-		free(table);
+		table_free(table);
 		return err;
 	}
 	table->entries = (uint32_t)(table->set[0].n + table->set[1].n);
@@ -159,16 +214,20 @@ static void remove_strays(const struct pf_tables *t)
 
 int pf_tables_adopt(struct pf_tables *t, struct pf_error_text *e)
 {
-	int names = pf_datapath_map(t->dp, "pf_table_names"), err;
+	int names = pf_datapath_map(t->dp, "pf_table_names");
+	int paths = pf_datapath_map(t->dp, "pf_table_anchors"), err;
 
 	for (uint32_t slot = 1; slot < PF_MAX_TABLES; slot++) {
 		struct pf_table_name name;
 
 		err = bpf_map_lookup_elem(names, &slot, &name);
-		if (!err && (name.flags & PF_TABLE_USED))
+		if (!err && (name.flags & PF_TABLE_USED)) {
 			err = adopt_one(t, slot, &name);
-		else if (!err)
+		} else if (!err) {
 			pf_tablestore_set(&t->store, slot, (struct pf_table_roots){.word = {0}});
+			/* of a pfd that was killed while it made or unmade one */
+			bpf_map_delete_elem(paths, &slot);
+		}
 		if (err)
 			return pf_fail(e, err, "cannot take over the table in slot %u: %s", slot,
 				       strerror(-err));
@@ -184,7 +243,7 @@ void pf_tables_close(struct pf_tables *t)
 		if (!t->slot[i])
 			continue;
 		pf_tablelist_close(t->slot[i]);
-		free(t->slot[i]);
+		table_free(t->slot[i]);
 		t->slot[i] = NULL;
 	}
 	pf_tablestore_close(&t->store);

@@ -25,10 +25,15 @@
 #include "say.h"
 #include "tablestore.h"
 
-#define PF_TABLE_ENTRIES_MOST (1U << 24) /* of one table; see pf.conf(5), LIMITS */
+#define PF_TABLE_ENTRIES_MOST	    (1U << 24) /* of one table; see pf.conf(5), LIMITS */
+
+/* For messages. */
+#define PF_TABLE_CALLED		    "<%s>%s%.200s"
+#define pf_table_called(path, name) (name), *(path) ? "@" : "", (path)
 
 struct pf_table {
 	char name[PF_TABLE_NAME_SIZE];
+	char *path; /* of its anchor; "" the main ruleset */
 	uint32_t slot;
 	uint32_t entries;
 	uint32_t refs; /* generations */
@@ -57,7 +62,7 @@ void pf_tables_close(struct pf_tables *t);
 void pf_tables_collect(struct pf_tables *t);
 
 /* Makes an empty table with one reference. */
-int pf_table_new(struct pf_tables *t, const char *name, struct pf_table **out,
+int pf_table_new(struct pf_tables *t, const char *path, const char *name, struct pf_table **out,
 		 struct pf_error_text *err);
 void pf_table_unref(struct pf_tables *t, struct pf_table *table);
 

@@ -101,6 +101,7 @@ int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm)
 {
 	const struct pf_parse_options opt = {
 		.name = strcmp(file, "-") == 0 ? "stdin" : file,
+		.anchor = c->anchor,
 		.defines = c->defines,
 		.ndefines = c->ndefines,
 		.enforce = !c->no_action,
@@ -125,12 +126,6 @@ int pfctl_load(struct pfctl *c, const char *file, unsigned int confirm)
 	}
 	if (err) {
 		pfctl_warn("%s: %s", opt.name, strerror(-err));
-		return 1;
-	}
-	if (c->anchor && *c->anchor && rs->main.ntables && !c->no_action) {
-		pfctl_warn("%s:%u: a table in an anchor: not enforced yet, so these rules cannot "
-			   "be loaded (-n accepts them)",
-			   opt.name, rs->main.tables[0].line);
 		return 1;
 	}
 	if (c->verbose)
@@ -282,9 +277,12 @@ static int flush_info(struct pfctl *c)
 
 static int flush_tables(struct pfctl *c)
 {
+	pf_buf_auto ask = {0};
 	pf_buf_auto b = {0};
 
-	if (pfctl_call(c, PF_REQ_FLUSH_TABLES, NULL, NULL, NULL, &b))
+	pf_put_string(&ask, c->anchor ? c->anchor : "");
+	pf_put_u8(&ask, c->recurse);
+	if (pfctl_call(c, PF_REQ_FLUSH_TABLES, &ask, NULL, NULL, &b))
 		return 1;
 	pfctl_say(c, "%u tables deleted.", answer_u32(&b));
 	return 0;
@@ -298,21 +296,27 @@ static int reset(struct pfctl *c)
 	return 0;
 }
 
-/* In the order of -F all. */
+/* In the order of -F all; an anchor has the first of them alone. */
 static const struct {
 	const char *name;
 	int (*flush)(struct pfctl *c);
+	bool anchors;
 } flushers[] = {
-	{"Tables", flush_tables}, {"rules", flush_rules}, {"states", flush_states},
-	{"info", flush_info},	  {"Reset", reset},
+	{"Tables", flush_tables, true},	 {"rules", flush_rules, true},
+	{"states", flush_states, false}, {"info", flush_info, false},
+	{"Reset", reset, false},
 };
 
 int pfctl_flush(struct pfctl *c, const char *what)
 {
-	bool all = strcmp(what, "all") == 0;
+	bool all = strcmp(what, "all") == 0, anchor = c->anchor && *c->anchor;
 
-	for (size_t i = 0; i < sizeof(flushers) / sizeof(flushers[0]); i++)
-		if ((all || strcmp(flushers[i].name, what) == 0) && flushers[i].flush(c))
+	for (size_t i = 0; i < sizeof(flushers) / sizeof(flushers[0]); i++) {
+		bool wanted = strcmp(flushers[i].name, what) == 0 ||
+			      (all && (!anchor || flushers[i].anchors));
+
+		if (wanted && flushers[i].flush(c))
 			return 1;
+	}
 	return 0;
 }

@@ -46,8 +46,8 @@ static const struct choices flush_choices = {
 
 static const struct choices table_choices = {
 	'T', "table command",
-	(const char *const[]){"flush", "add", "delete", "replace", "show", "test", NULL},
-	(const char *const[]){"kill", "zero", "expire", NULL}};
+	(const char *const[]){"flush", "add", "delete", "replace", "show", "test", "kill", NULL},
+	(const char *const[]){"zero", "expire", NULL}};
 
 static void usage(FILE *f)
 {
@@ -302,11 +302,12 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 		pfctl_warn("--offline goes with -n");
 		return 1;
 	}
-	if (c->anchor && *c->anchor && a->table) {
-		pfctl_warn("-a with -t is not supported yet: tables are the main ruleset's");
+	if (c->recurse && a->table) {
+		pfctl_warn("-T works on one anchor's table: not with -a and '*'");
 		return 1;
 	}
-	if (c->anchor && a->rules && (c->recurse || *c->anchor == '_' || strstr(c->anchor, "/_"))) {
+	if (c->anchor && a->rules && !a->table &&
+	    (c->recurse || *c->anchor == '_' || strstr(c->anchor, "/_"))) {
 		pfctl_warn("-a %s: rules are loaded into one anchor, by its name", c->anchor);
 		return 1;
 	}

@@ -100,7 +100,8 @@ const char *pfctl_level_name(unsigned int level);
 /* --- the list of tables --- */
 
 struct pfctl_table_line {
-	char name[64];
+	char *path; /* of its anchor; "" the main ruleset */
+	char name[PF_TABLE_NAME_SIZE];
 	uint32_t flags;
 	uint32_t addresses;
 };
@@ -110,8 +111,15 @@ struct pfctl_tables {
 	size_t n;
 };
 
-/* The active ones, by name, for the caller to free; 0, or 1 with the reason said. */
-int pfctl_tables(struct pfctl *c, struct pfctl_tables *l);
+/*
+ * The active ones of one ruleset, or also of all below it, by path and name, for
+ * pfctl_tables_free(); 0, or 1 with the reason said.
+ */
+int pfctl_tables(struct pfctl *c, const char *path, bool below, struct pfctl_tables *l);
+void pfctl_tables_free(struct pfctl_tables *l);
+/* The one that rules of the anchor at this path mean by the name, out of all; or NULL. */
+const struct pfctl_table_line *pfctl_tables_find(const struct pfctl_tables *l, const char *path,
+						 const char *name);
 
 /* --- addresses on the command line --- */
 

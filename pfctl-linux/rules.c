@@ -211,26 +211,30 @@ static void print_labels(struct pfctl *c, struct labels *l)
 #define COUNTED_SIZE (PF_TABLE_NAME_SIZE + 16)
 
 /* Behind a table's name the number of its addresses, or "*" if it is not active. */
-static void count_table(struct pf_rule_host *h, const struct pfctl_tables *tables,
+static void count_table(struct pf_rule_host *h, const char *path, const struct pfctl_tables *tables,
 			char buf[COUNTED_SIZE])
 {
+	const struct pfctl_table_line *t;
+
 	if (h->type != PF_HOST_TABLE)
 		return;
-	snprintf(buf, COUNTED_SIZE, "%s:*", h->table);
-	for (size_t i = 0; i < tables->n; i++)
-		if (strcmp(tables->line[i].name, h->table) == 0)
-			snprintf(buf, COUNTED_SIZE, "%s:%u", h->table, tables->line[i].addresses);
+	t = pfctl_tables_find(tables, path, h->table);
+	if (t)
+		snprintf(buf, COUNTED_SIZE, "%s:%u", h->table, t->addresses);
+	else
+		snprintf(buf, COUNTED_SIZE, "%s:*", h->table);
 	h->table = buf;
 }
 
 static void print_with_counts(const struct pf_rule *r, size_t nr, unsigned int flags,
-			      unsigned int depth, const struct pfctl_tables *tables)
+			      unsigned int depth, const char *path,
+			      const struct pfctl_tables *tables)
 {
 	struct pf_rule counted = *r;
 	char src[COUNTED_SIZE], dst[COUNTED_SIZE];
 
-	count_table(&counted.src, tables, src);
-	count_table(&counted.dst, tables, dst);
+	count_table(&counted.src, path, tables, src);
+	count_table(&counted.dst, path, tables, dst);
 	pf_rule_print_at(stdout, &counted, nr, flags, depth);
 }
 
@@ -243,14 +247,14 @@ struct listing {
 	bool only_labels;
 };
 
-static void print_one(struct listing *l, const struct rules *r, const struct pf_rule *rule,
-		      size_t nr, size_t nrules, unsigned int depth, const struct pf_wire_rule *w,
-		      bool open)
+static void print_one(struct listing *l, const struct rules *r, const char *path,
+		      const struct pf_rule *rule, size_t nr, size_t nrules, unsigned int depth,
+		      const struct pf_wire_rule *w, bool open)
 {
 	unsigned int flags = l->flags | (open ? PF_PRINT_OPEN : 0U);
 
 	if (l->c->verbose > 1)
-		print_with_counts(rule, nr, flags, depth, &l->tables);
+		print_with_counts(rule, nr, flags, depth, path, &l->tables);
 	else
 		pf_rule_print_at(stdout, rule, nr, flags, depth);
 	if (l->c->verbose > 1)
@@ -308,7 +312,7 @@ static int list_block(struct listing *l, struct rules *r, const char *path,
 		if (l->only_labels)
 			status = add_label(&l->labels, rule->label, &w);
 		else
-			print_one(l, r, rule, i, rules->n, depth, &w, open);
+			print_one(l, r, path, rule, i, rules->n, depth, &w, open);
 		if (open && !status)
 			status = list_anchor(l, r, path, x->anchor, unnamed, depth + 1);
 		if (open && !l->only_labels)
@@ -339,10 +343,10 @@ int pfctl_show_rules(struct pfctl *c, bool labels)
 	l.flags = (c->verbose > 1 ? PF_PRINT_NUMBER : 0U) |
 		  (c->port_names ? PF_PRINT_PORT_NAMES : 0U);
 	if (c->verbose > 1 && !labels)
-		status = pfctl_tables(c, &l.tables);
+		status = pfctl_tables(c, "", true, &l.tables);
 	if (!status)
 		status = list_path(&l, c->anchor ? c->anchor : "", 0);
 	print_labels(c, &l.labels);
-	free(l.tables.line);
+	pfctl_tables_free(&l.tables);
 	return status ? 1 : 0;
 }

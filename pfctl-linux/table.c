@@ -13,56 +13,89 @@
 
 /* --- list of tables --- */
 
+void pfctl_tables_free(struct pfctl_tables *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->line[i].path);
+	free(l->line);
+	*l = (struct pfctl_tables){0};
+}
+
 static int tables_data(void *ctx, const void *payload, size_t len)
 {
 	struct pfctl_tables *l = ctx;
 	struct pf_cursor c = pf_cursor_of(payload, len);
-	struct pfctl_table_line *more = reallocarray(l->line, l->n + 1, sizeof(*more));
+	struct pfctl_table_line line = {.path = NULL}, *more;
+	char path[PF_ANCHOR_SIZE];
 
+	pf_get_string(&c, path, sizeof(path));
+	pf_get_string(&c, line.name, sizeof(line.name));
+	line.flags = pf_get_u32(&c);
+	line.addresses = pf_get_u32(&c);
+	more = c.bad ? NULL : reallocarray(l->line, l->n + 1, sizeof(*more));
 	if (!more)
 		return -1;
 	l->line = more;
-	pf_get_string(&c, more[l->n].name, sizeof(more[l->n].name));
-	more[l->n].flags = pf_get_u32(&c);
-	more[l->n].addresses = pf_get_u32(&c);
-	if (c.bad)
+	line.path = strdup(path);
+	if (!line.path)
 		return -1;
-	l->n++;
+	more[l->n++] = line;
 	return 0;
 }
 
-static int by_name(const void *a, const void *b)
+static int compare(const void *a, const void *b)
 {
-	return strcmp(((const struct pfctl_table_line *)a)->name,
-		      ((const struct pfctl_table_line *)b)->name);
+	const struct pfctl_table_line *x = a, *y = b;
+	int order = strcmp(x->path, y->path);
+
+	return order ? order : strcmp(x->name, y->name);
 }
 
-int pfctl_tables(struct pfctl *c, struct pfctl_tables *l)
+int pfctl_tables(struct pfctl *c, const char *path, bool below, struct pfctl_tables *l)
 {
-	int status = pfctl_call(c, PF_REQ_TABLES, NULL, tables_data, l, NULL);
+	pf_buf_auto ask = {0};
+	int status;
 
+	pf_put_string(&ask, path);
+	pf_put_u8(&ask, below);
+	status = pfctl_call(c, PF_REQ_TABLES, &ask, tables_data, l, NULL);
 	if (l->n)
-		qsort(l->line, l->n, sizeof(*l->line), by_name);
+		qsort(l->line, l->n, sizeof(*l->line), compare);
 	return status;
+}
+
+const struct pfctl_table_line *pfctl_tables_find(const struct pfctl_tables *l, const char *path,
+						 const char *name)
+{
+	struct pfctl_table_line key = {.path = (char *)path};
+	const struct pfctl_table_line *found;
+
+	snprintf(key.name, sizeof(key.name), "%s", name);
+	found = l->n ? bsearch(&key, l->line, l->n, sizeof(key), compare) : NULL;
+	key.path = (char *)"";
+	if (!found && l->n)
+		found = bsearch(&key, l->line, l->n, sizeof(key), compare);
+	return found;
 }
 
 int pfctl_show_tables(struct pfctl *c)
 {
 	struct pfctl_tables l = {0};
-	int status = pfctl_tables(c, &l);
+	int status = pfctl_tables(c, c->anchor ? c->anchor : "", c->recurse, &l);
 
 	for (size_t i = 0; i < l.n && !status; i++) {
-		uint32_t f = l.line[i].flags;
+		const struct pfctl_table_line *t = &l.line[i];
 
 		pfctl_print_title(c);
 		if (c->verbose)
-			printf("%c%c%c-%c--\t", f & PF_TABLE_FLAG_CONST ? 'c' : '-',
-			       f & PF_TABLE_FLAG_PERSIST ? 'p' : '-',
-			       f & PF_TABLE_FLAG_ACTIVE ? 'a' : '-',
-			       f & PF_TABLE_FLAG_REFERENCED ? 'r' : '-');
-		puts(l.line[i].name);
+			printf("%c%c%c-%c%c-\t", t->flags & PF_TABLE_FLAG_CONST ? 'c' : '-',
+			       t->flags & PF_TABLE_FLAG_PERSIST ? 'p' : '-',
+			       t->flags & PF_TABLE_FLAG_ACTIVE ? 'a' : '-',
+			       t->flags & PF_TABLE_FLAG_REFERENCED ? 'r' : '-',
+			       t->flags & PF_TABLE_FLAG_ANCHORED ? 'h' : '-');
+		printf("%s%s%s\n", t->name, *t->path ? "@" : "", t->path);
 	}
-	free(l.line);
+	pfctl_tables_free(&l);
 	return status;
 }
 
@@ -111,6 +144,7 @@ static int request(struct operation *o, const struct pf_wire_entry *e, size_t n)
 	pf_put_u8(&b, (uint8_t)o->op);
 	pf_put_u8(&b, (o->c->no_action ? PF_TABLE_DRY_RUN : 0) |
 			      (o->c->verbose ? PF_TABLE_DETAILS : 0));
+	pf_put_string(&b, o->c->anchor ? o->c->anchor : "");
 	pf_put_string(&b, o->table);
 	pf_put_u32(&b, (uint32_t)n);
 	pf_put(&b, e, n * sizeof(*e));
@@ -267,6 +301,14 @@ static int do_flush(struct operation *o)
 	return 0;
 }
 
+static int do_kill(struct operation *o)
+{
+	if (call(o))
+		return 1;
+	sayf(o, "%u table deleted", o->numbers[0]);
+	return 0;
+}
+
 static int do_replace(struct operation *o)
 {
 	if (call(o))
@@ -298,6 +340,7 @@ static const struct command {
 	{"test", PF_TABLE_TEST, do_test, true},
 	{"flush", PF_TABLE_FLUSH, do_flush, false},
 	{"replace", PF_TABLE_REPLACE, do_replace, true},
+	{"kill", PF_TABLE_KILL, do_kill, false},
 };
 
 static const struct command *find(const char *name)

@@ -18,9 +18,10 @@
 #define HEAD	   8
 #define RULES_MOST 2000
 
-static int slot(void *ctx, const char *name)
+static int slot(void *ctx, uint32_t set, const char *name)
 {
 	(void)ctx;
+	(void)set;
 	/* now and then there is none */
 	return *name == 'n' ? -ENOENT : *name + 1;
 }

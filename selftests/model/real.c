@@ -250,7 +250,7 @@ int real_load(struct real *r, const char *path, const struct pf_ruleset *rs,
 int real_change(struct real *r, const char *table, const struct pf_table_entry *entry, bool add,
 		struct pf_error_text *e)
 {
-	struct pf_binding *b = pf_generation_table(r->active, table);
+	struct pf_binding *b = pf_generation_table(r->active, "", table);
 	struct pf_wire_entry w = {.af = entry->af, .bits = entry->bits, .neg = entry->neg};
 	struct pf_table_result result = {0};
 

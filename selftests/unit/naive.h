@@ -480,9 +480,10 @@ static inline size_t naive_walk(const struct pf_ruleset *rs, const struct pf_pkt
 
 /* --- the compiler's caller --- */
 
-static inline int naive_slot(void *ctx, const char *name)
+static inline int naive_slot(void *ctx, uint32_t set, const char *name)
 {
 	(void)ctx;
+	(void)set;
 	for (size_t i = 0; i < ARRAY_SIZE(naive_tables); i++)
 		if (strcmp(naive_tables[i], name) == 0)
 			return NAIVE_SLOT(i);
