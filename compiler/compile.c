@@ -284,6 +284,84 @@ int pf_policy_compile(const struct pf_policy *p, const struct pf_compile_env *en
 	return compile_by(p, env, env->emitter, out, err);
 }
 
+/* --- one set anew --- */
+
+/* Is all that the rules ask for there? */
+static bool may_append(const struct pf_policy *p, uint32_t set, const struct pf_compiled *c)
+{
+	const struct pf_policy_set *s = &p->sets[set];
+
+	for (size_t kind = 0; kind < PF_LIST_FILTER; kind++)
+		if (s->block->list[kind].n)
+			return false;
+	for (uint32_t i = s->first; i < s->first + s->n; i++) {
+		const struct pf_rule *r = p->rules[i];
+		const struct pf_rule_ext *x = pf_rule_ext_of(r);
+
+		if (!rule_built(r) || x->anchor || (x->prob && !c->random) ||
+		    (x->received_on && !c->received) ||
+		    (r->ifname && pf_iface_bit(c, r->ifname) < 0) ||
+		    (x->received_on && pf_iface_bit(c, x->received_on) < 0))
+			return false;
+	}
+	return true;
+}
+
+static int grow_rules(struct pf_compiled *c, uint32_t n)
+{
+	struct pf_skips *skips = reallocarray(c->skips, (size_t)n + 1, sizeof(*skips));
+	bool *reachable;
+
+	if (!skips)
+		return -ENOMEM;
+	c->skips = skips;
+	reachable = reallocarray(c->reachable, (size_t)n + 1, sizeof(*reachable));
+	if (!reachable)
+		return -ENOMEM;
+	c->reachable = reachable;
+	return 0;
+}
+
+int pf_policy_append(const struct pf_policy *p, uint32_t set, const struct pf_compile_env *env,
+		     struct pf_compiled *c, struct pf_compiled_patch *out)
+{
+	struct pf_tree *t = &c->tree;
+	struct pf_compiled_patch patch = {.policy_set = set};
+	struct pf_compile_error why;
+	int err;
+
+	if (c->emitter != PF_EMITTER_TREE || !may_append(p, set, c) ||
+	    !pf_policy_once(p, set, &patch.callee))
+		return -EOPNOTSUPP;
+	patch.from = (struct pf_tree_counts){.rules = (uint32_t)c->nrules,
+					     .nodes = (uint32_t)t->nnodes,
+					     .entries = (uint32_t)t->nentries,
+					     .sets = (uint32_t)t->nsets};
+	patch.was = t->sets[set];
+	err = grow_rules(c, p->nrules);
+	if (!err)
+		err = pf_tree_append(p, set, env, c, &patch, &why);
+	if (err) {
+		pf_compiled_undo(c, &patch);
+		return err == -ENOMEM ? err : -EOPNOTSUPP;
+	}
+	pf_skips_compute(&p->sets[set].block->list[PF_LIST_FILTER], c->skips + p->sets[set].first);
+	c->nrules = p->nrules;
+	t->sets[set] = patch.set;
+	t->nsets++;
+	*out = patch;
+	return 0;
+}
+
+void pf_compiled_undo(struct pf_compiled *c, const struct pf_compiled_patch *patch)
+{
+	c->nrules = patch->from.rules;
+	c->tree.nnodes = patch->from.nodes;
+	c->tree.nentries = patch->from.entries;
+	c->tree.nsets = patch->from.sets;
+	c->tree.sets[patch->policy_set] = patch->was;
+}
+
 int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env *env,
 		       struct pf_compiled **out, struct pf_compile_error *err)
 {
@@ -297,7 +375,7 @@ int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env 
 
 size_t pf_compiled_nevals(const struct pf_compiled *c)
 {
-	return c->emitter == PF_EMITTER_TREE ? c->nrules + 1 : c->nedges + 1;
+	return c->emitter == PF_EMITTER_TREE ? c->tree.most.rules + 1 : c->nedges + 1;
 }
 
 /*

@@ -61,15 +61,21 @@ struct pf_edge {
 	uint32_t to; /* the number of rules: it ends there */
 };
 
+/* How much of each there is. */
+struct pf_tree_counts {
+	uint32_t rules, nodes, entries, sets;
+};
+
 /* What emitter B makes: the content of the program's arrays. */
 struct pf_tree {
 	struct pf_tree_node *nodes;
-	size_t nnodes;
+	size_t nnodes, nodes_capacity;
 	uint32_t *entries;
-	size_t nentries;
+	size_t nentries, entries_capacity;
 	struct pf_tree_rule *rules; /* nrules */
 	struct pf_tree_set *sets;   /* of the policy */
-	size_t nsets;
+	size_t nsets;		    /* in the kernel: those that have been replaced as well */
+	struct pf_tree_counts most; /* that the kernel's arrays have room for */
 	struct pf_tree_call *calls; /* of the policy */
 	size_t ncalls;
 	struct pf_tree_callee *callees;
@@ -128,6 +134,27 @@ struct pf_compile_error {
  */
 int pf_policy_compile(const struct pf_policy *p, const struct pf_compile_env *env,
 		      struct pf_compiled **out, struct pf_compile_error *err);
+/*
+ * What the kernel's arrays need so that a set has other rules: these parts of
+ * the tree, and then, in one write, the callee that leads to the new set.
+ */
+struct pf_compiled_patch {
+	struct pf_tree_counts from; /* what there was before */
+	uint32_t policy_set;
+	struct pf_tree_set set, was; /* in the kernel number from.sets */
+	uint32_t callee;
+};
+
+/*
+ * Adds what pf_policy_replace() has put into p for a set to *c, which was compiled
+ * from what p replaces.  0; -EOPNOTSUPP if all has to be compiled; -ENOMEM; *c is
+ * then as it was.
+ */
+int pf_policy_append(const struct pf_policy *p, uint32_t set, const struct pf_compile_env *env,
+		     struct pf_compiled *c, struct pf_compiled_patch *out);
+/* It is not wanted. */
+void pf_compiled_undo(struct pf_compiled *c, const struct pf_compiled_patch *patch);
+
 /* The policy of rs alone. */
 int pf_ruleset_compile(const struct pf_ruleset *rs, const struct pf_compile_env *env,
 		       struct pf_compiled **out, struct pf_compile_error *err);

@@ -146,7 +146,7 @@ static double walk_trees(const struct walker *w, const struct sample *s)
 {
 	double ns = NS_TREE;
 
-	for (size_t set = 0; set < w->tree->tree.nsets; set++) {
+	for (size_t set = 0; set < w->p->nsets; set++) {
 		const uint32_t *root = w->tree->tree.sets[set].root[s->af == PF_AF_INET6];
 
 		/* each anchor is taken as called once: to follow the calls would say little more */

@@ -83,7 +83,8 @@ static int find_reached(struct pf_describer *d)
 	if (find_led_to(d))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < d->p->nrules; i++)
-		d->reached[i] &= d->led_to[d->p->set_of[i]];
+		d->reached[i] = d->p->rules[i] == &pf_policy_dead ||
+				(d->reached[i] && d->led_to[d->p->set_of[i]]);
 	return 0;
 }
 
@@ -290,7 +291,7 @@ static void print_code(const struct pf_describer *d)
 	const struct pf_compiled *c = d->c;
 	const struct pf_tree *t = &c->tree;
 
-	fprintf(d->f, "rules: %u in %zu ruleset%s\n", d->p->nrules, d->p->nsets,
+	fprintf(d->f, "rules: %u in %zu ruleset%s\n", d->p->nrules - d->p->ndead, d->p->nsets,
 		plural(d->p->nsets));
 	if (c->emitter != PF_EMITTER_TREE) {
 		fprintf(d->f, "code: %zu instructions for %zu step%s, %zu counted jump%s\n",
@@ -303,6 +304,11 @@ static void print_code(const struct pf_describer *d)
 		t->nentries == 1 ? "y" : "ies", t->longest);
 	print_ratio(d, t->nentries, d->p->nrules);
 	fputs(" entries a rule\n", d->f);
+	if (t->most.rules > d->p->nrules || d->p->ndead)
+		fprintf(d->f,
+			"anchors: %u rule%s have been replaced in place, and there is room for %u "
+			"more\n",
+			d->p->ndead, plural(d->p->ndead), t->most.rules - d->p->nrules);
 }
 
 #define RATIO_RULES 100 /* with fewer, what is always needed is nearly all */

@@ -8,6 +8,8 @@
 
 #include "../grammar/check.h"
 
+const struct pf_rule pf_policy_dead;
+
 /* --- what there is --- */
 
 static int add_source(struct pf_policy_sources *to, const char *path, const struct pf_block *b)
@@ -328,6 +330,134 @@ int pf_policy_of(const struct pf_ruleset *rs, struct pf_policy **out)
 		err = pf_policy_make(&s, out);
 	pf_policy_sources_free(&s);
 	return err;
+}
+
+/* --- one set anew --- */
+
+static void *copy_of(const void *v, size_t n, size_t size)
+{
+	void *out = calloc(n + 1, size);
+
+	return out && n ? memcpy(out, v, n * size) : out;
+}
+
+static int copy_paths(struct pf_policy *p, const struct pf_policy *old)
+{
+	p->paths = calloc(old->nsets + 1, sizeof(*p->paths));
+	if (!p->paths)
+		return -ENOMEM;
+	for (size_t i = 0; i < old->nsets; i++) {
+		p->paths[i] = strdup(old->sets[i].path);
+		if (!p->paths[i])
+			return -ENOMEM;
+		p->npaths++;
+		p->sets[i].path = p->paths[i];
+	}
+	return 0;
+}
+
+static int copy_rules(struct pf_policy *p, const struct pf_policy *old, uint32_t more)
+{
+	size_t n = (size_t)old->nrules + more + 1;
+
+	p->rules = calloc(n, sizeof(*p->rules));
+	p->set_of = calloc(n, sizeof(*p->set_of));
+	if (!p->rules || !p->set_of)
+		return -ENOMEM;
+	memcpy(p->rules, old->rules, old->nrules * sizeof(*p->rules));
+	memcpy(p->set_of, old->set_of, old->nrules * sizeof(*p->set_of));
+	p->nrules = old->nrules + more;
+	p->ndead = old->ndead;
+	return 0;
+}
+
+static void take_over(struct pf_policy *p, uint32_t set, const struct pf_block *block)
+{
+	struct pf_policy_set *s = &p->sets[set];
+	const struct pf_rule_list *l = &block->list[PF_LIST_FILTER];
+
+	for (uint32_t i = s->first; i < s->first + s->n; i++) {
+		p->rules[i] = &pf_policy_dead;
+		p->set_of[i] = 0;
+	}
+	p->ndead += s->n;
+	s->block = block;
+	s->n = (uint32_t)l->n;
+	s->first = p->nrules - s->n;
+	for (uint32_t i = 0; i < s->n; i++) {
+		p->rules[s->first + i] = &l->v[i];
+		p->set_of[s->first + i] = set;
+	}
+}
+
+int pf_policy_replace(const struct pf_policy *old, uint32_t set, const struct pf_block *block,
+		      struct pf_policy **out)
+{
+	pf_policy_auto p = calloc(1, sizeof(*p));
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	p->sets = copy_of(old->sets, old->nsets, sizeof(*p->sets));
+	p->calls = copy_of(old->calls, old->ncalls, sizeof(*p->calls));
+	p->callees = copy_of(old->callees, old->ncallees, sizeof(*p->callees));
+	if (!p->sets || !p->calls || !p->callees)
+		return -ENOMEM;
+	p->nsets = old->nsets;
+	p->ncalls = old->ncalls;
+	p->ncallees = old->ncallees;
+	err = copy_paths(p, old);
+	if (!err)
+		err = copy_rules(p, old, (uint32_t)block->list[PF_LIST_FILTER].n);
+	if (err)
+		return err;
+	take_over(p, set, block);
+	*out = p;
+	p = NULL;
+	return 0;
+}
+
+/* The callee that leads to the set, if there is only one; or PF_POLICY_NONE. */
+static uint32_t only_callee(const struct pf_policy *p, uint32_t set)
+{
+	uint32_t found = PF_POLICY_NONE;
+
+	for (uint32_t i = 0; i < p->ncallees; i++) {
+		if (p->callees[i] != set)
+			continue;
+		if (found != PF_POLICY_NONE)
+			return PF_POLICY_NONE;
+		found = i;
+	}
+	return found;
+}
+
+static uint32_t caller_of(const struct pf_policy *p, uint32_t callee)
+{
+	for (size_t i = 0; i < p->ncalls; i++)
+		if (callee >= p->calls[i].first && callee - p->calls[i].first < p->calls[i].n)
+			return p->set_of[p->calls[i].rule];
+	return PF_POLICY_NONE;
+}
+
+bool pf_policy_once(const struct pf_policy *p, uint32_t set, uint32_t *callee)
+{
+	uint32_t first = only_callee(p, set);
+
+	/* up to the main ruleset; those that call each other in a ring never come there */
+	for (size_t i = 0; i < p->nsets && set; i++) {
+		uint32_t at = only_callee(p, set);
+
+		if (at == PF_POLICY_NONE)
+			return false;
+		set = caller_of(p, at);
+		if (set == PF_POLICY_NONE)
+			return false;
+	}
+	if (set)
+		return false;
+	*callee = first;
+	return true;
 }
 
 void pf_policy_free(struct pf_policy *p)

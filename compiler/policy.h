@@ -43,12 +43,16 @@ struct pf_policy_call {
 	uint32_t first, n;
 };
 
+/* In the place of a rule that another has replaced: of no set, and never met. */
+extern const struct pf_rule pf_policy_dead;
+
 struct pf_policy {
 	struct pf_policy_set *sets; /* [0] is the main one; the others by path */
 	size_t nsets;
 	const struct pf_rule **rules;
 	uint32_t *set_of; /* of each rule */
-	uint32_t nrules;
+	uint32_t nrules; /* dead ones as well */
+	uint32_t ndead;
 	struct pf_policy_call *calls; /* by rule, ascending */
 	size_t ncalls;
 	uint32_t *callees; /* sets */
@@ -78,6 +82,18 @@ void pf_policy_freep(struct pf_policy **p);
 
 /* As strcmp(); in this order a path's own come right behind it. */
 int pf_policy_compare_paths(const char *a, const char *b);
+
+/*
+ * `old` with another block for a set, neither with anchors' rules: its rules stand
+ * behind all others, those of before are dead.  All others keep their places.  0 or
+ * -ENOMEM.
+ */
+int pf_policy_replace(const struct pf_policy *old, uint32_t set, const struct pf_block *block,
+		      struct pf_policy **out);
+
+/* Can a packet come into the set once at most?  Then *callee is the only one that leads there. */
+bool pf_policy_once(const struct pf_policy *p, uint32_t set, uint32_t *callee);
+
 /* The set of that path, or PF_POLICY_NONE. */
 uint32_t pf_policy_find(const struct pf_policy *p, const char *path);
 /* What the rule calls; NULL if it is no anchor's. */

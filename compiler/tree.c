@@ -27,6 +27,11 @@
 #define MAX_TREE_RULES PF_RULES_LARGEST
 #define MAX_NODES      (1U << 28)
 
+/* Room that is left for rulesets that take the place of others: of the rules a part, ... */
+#define SPARE_PART     16
+#define SPARE_LEAST    128
+#define SPARE_EACH     4 /* ... and for each this many nodes and entries, or twice the average */
+
 /* A prefix of so many bits says much. */
 #define SPECIFIC4      8
 #define SPECIFIC6      16
@@ -36,7 +41,6 @@ struct builder {
 	struct pf_tree *tree;
 	struct pf_tree_box *boxes;
 	uint32_t *cuts; /* SAMPLE of both ends */
-	size_t nodes_capacity, entries_capacity;
 	size_t budget; /* of entries */
 	bool failed;
 };
@@ -54,8 +58,8 @@ static uint32_t new_nodes(struct builder *b, uint32_t n)
 	struct pf_tree *t = b->tree;
 	uint32_t first = (uint32_t)t->nnodes;
 
-	if (t->nnodes + n > b->nodes_capacity) {
-		size_t want = b->nodes_capacity ? b->nodes_capacity * 2 : 256;
+	if (t->nnodes + n > t->nodes_capacity) {
+		size_t want = t->nodes_capacity ? t->nodes_capacity * 2 : 256;
 		struct pf_tree_node *p = NULL;
 
 		if (want <= MAX_NODES)
@@ -65,7 +69,7 @@ static uint32_t new_nodes(struct builder *b, uint32_t n)
 			return PF_TREE_NONE;
 		}
 		t->nodes = p;
-		b->nodes_capacity = want;
+		t->nodes_capacity = want;
 	}
 	memset(&t->nodes[first], 0, n * sizeof(*t->nodes));
 	t->nnodes += n;
@@ -76,8 +80,8 @@ static void add_entry(struct builder *b, uint32_t entry)
 {
 	struct pf_tree *t = b->tree;
 
-	if (t->nentries == b->entries_capacity) {
-		size_t want = b->entries_capacity ? b->entries_capacity * 2 : 256;
+	if (t->nentries == t->entries_capacity) {
+		size_t want = t->entries_capacity ? t->entries_capacity * 2 : 256;
 		uint32_t *p = reallocarray(t->entries, want, sizeof(*p));
 
 		if (!p) {
@@ -85,7 +89,7 @@ static void add_entry(struct builder *b, uint32_t entry)
 			return;
 		}
 		t->entries = p;
-		b->entries_capacity = want;
+		t->entries_capacity = want;
 	}
 	t->entries[t->nentries++] = entry;
 }
@@ -322,26 +326,32 @@ static void build_group(struct builder *b, const struct pf_policy_set *set, int 
 	free(v);
 }
 
-static void build_set(struct builder *b, uint32_t set)
+static void build_set(struct builder *b, uint32_t set, struct pf_tree_set *out)
 {
-	struct pf_tree_set *out = &b->tree->sets[set];
-
 	for (int family = 0; family < 2; family++)
 		for (int group = 0; group < PF_TREE_GROUPS; group++)
 			build_group(b, &b->p->sets[set], family, group, &out->root[family][group]);
 }
 
-static int fill_rules(struct builder *b, const struct pf_compile_env *env, struct pf_compiled *out,
-		      struct pf_compile_error *err)
+static int new_builder(struct builder *b)
 {
-	uint32_t n = b->p->nrules;
-
-	b->tree->rules = calloc((size_t)n + 1, sizeof(*b->tree->rules));
-	b->boxes = calloc((size_t)n + 1, sizeof(*b->boxes));
+	/* memory is taken only for those that are touched */
+	b->boxes = calloc((size_t)b->p->nrules + 1, sizeof(*b->boxes));
 	b->cuts = calloc((size_t)2 * SAMPLE + 2, sizeof(*b->cuts));
-	if (!b->tree->rules || !b->boxes || !b->cuts || pf_infos_new(out, n))
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++) {
+	return b->boxes && b->cuts ? 0 : -ENOMEM;
+}
+
+static void free_builder(struct builder *b)
+{
+	free(b->boxes);
+	free(b->cuts);
+}
+
+/* Those from `from` to the last one. */
+static int fill_rules(struct builder *b, uint32_t from, const struct pf_compile_env *env,
+		      struct pf_compiled *out, struct pf_compile_error *err)
+{
+	for (uint32_t i = from; i < b->p->nrules; i++) {
 		const struct pf_rule *r = b->p->rules[i];
 		int e = pf_tree_rule_fill(r, b->p->set_of[i], env, out, &b->tree->rules[i], err);
 
@@ -377,6 +387,35 @@ static int fill_calls(struct builder *b)
 	return 0;
 }
 
+/* --- room for rulesets that take the place of others --- */
+
+/* Nothing is called: there will be none. */
+static uint32_t spare_rules(const struct pf_policy *p)
+{
+	uint32_t n = p->nrules / SPARE_PART;
+
+	if (!p->ncallees)
+		return 0;
+	return n < SPARE_LEAST ? SPARE_LEAST : n;
+}
+
+static uint32_t with_spare(size_t now, const struct pf_policy *p)
+{
+	size_t each = SPARE_EACH + 2 * now / ((size_t)p->nrules + 1);
+
+	return (uint32_t)(now + each * spare_rules(p));
+}
+
+static void leave_room(const struct pf_policy *p, struct pf_tree *t)
+{
+	t->most = (struct pf_tree_counts){
+		.rules = p->nrules + spare_rules(p),
+		.nodes = with_spare(t->nnodes, p),
+		.entries = with_spare(t->nentries, p),
+		.sets = (uint32_t)t->nsets + spare_rules(p),
+	};
+}
+
 int pf_emit_tree(const struct pf_policy *p, const struct pf_compile_env *env,
 		 struct pf_compiled *out, struct pf_compile_error *err)
 {
@@ -389,16 +428,51 @@ int pf_emit_tree(const struct pf_policy *p, const struct pf_compile_env *env,
 			 MAX_TREE_RULES);
 		return -E2BIG;
 	}
-	e = fill_rules(&b, env, out, err);
+	e = new_builder(&b);
+	out->tree.rules = calloc((size_t)p->nrules + 1, sizeof(*out->tree.rules));
+	if (!e && (!out->tree.rules || pf_infos_new(out, p->nrules + spare_rules(p))))
+		e = -ENOMEM;
+	if (!e)
+		e = fill_rules(&b, 0, env, out, err);
 	if (!e)
 		e = fill_calls(&b);
 	for (uint32_t s = 0; s < p->nsets && !e; s++)
-		build_set(&b, s);
-	free(b.boxes);
-	free(b.cuts);
+		build_set(&b, s, &out->tree.sets[s]);
+	free_builder(&b);
 	if (!e && b.failed)
 		e = -ENOMEM;
+	if (e)
+		return e;
+	leave_room(p, &out->tree);
+	out->emitter = PF_EMITTER_TREE;
+	return 0;
+}
+
+int pf_tree_append(const struct pf_policy *p, uint32_t set, const struct pf_compile_env *env,
+		   struct pf_compiled *out, struct pf_compiled_patch *patch,
+		   struct pf_compile_error *err)
+{
+	struct builder b = {.p = p, .tree = &out->tree};
+	struct pf_tree *t = &out->tree;
+	struct pf_tree_rule *rules;
+	int e;
+
+	if (p->nrules > t->most.rules || t->nsets >= t->most.sets)
+		return -EOPNOTSUPP;
+	rules = reallocarray(t->rules, (size_t)p->nrules + 1, sizeof(*rules));
+	if (!rules)
+		return -ENOMEM;
+	t->rules = rules;
+	memset(&rules[patch->from.rules], 0, (p->nrules - patch->from.rules) * sizeof(*rules));
+	e = new_builder(&b);
 	if (!e)
-		out->emitter = PF_EMITTER_TREE;
-	return e;
+		e = fill_rules(&b, patch->from.rules, env, out, err);
+	if (!e)
+		build_set(&b, set, &patch->set);
+	free_builder(&b);
+	if (e)
+		return e;
+	if (b.failed)
+		return -ENOMEM;
+	return t->nnodes > t->most.nodes || t->nentries > t->most.entries ? -EOPNOTSUPP : 0;
 }

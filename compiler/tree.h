@@ -9,6 +9,11 @@
 int pf_emit_tree(const struct pf_policy *p, const struct pf_compile_env *env,
 		 struct pf_compiled *out, struct pf_compile_error *err);
 
+/* The part of pf_policy_append() that is the tree's. */
+int pf_tree_append(const struct pf_policy *p, uint32_t set, const struct pf_compile_env *env,
+		   struct pf_compiled *out, struct pf_compiled_patch *patch,
+		   struct pf_compile_error *err);
+
 /* A set's rule as the tree's program reads it. */
 int pf_tree_rule_fill(const struct pf_rule *r, uint32_t set, const struct pf_compile_env *env,
 		      const struct pf_compiled *c, struct pf_tree_rule *out,

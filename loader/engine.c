@@ -304,6 +304,8 @@ static const char *path_of_rule(void *ctx, uint32_t id)
 		if (rule != UINT32_MAX)
 			return gens[i]->policy->sets[gens[i]->policy->set_of[rule]].path;
 	}
+	if (g->retiring_patch && pf_patch_had(g->retiring_patch, id))
+		return g->retiring_patch->path;
 	return "";
 }
 
@@ -348,6 +350,22 @@ static void restore_table_limits(struct pf_engine *g, uint32_t tables, uint32_t 
 	g->tables.limit_entries = entries;
 }
 
+/* An anchor's rules alone; -EOPNOTSUPP if more has to be made. */
+static int patch_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset *rs,
+			 struct pf_error_text *e)
+{
+	struct pf_patch patch;
+	int err = pf_generation_patch(&g->gens, g->active, path, rs, &patch, e);
+
+	if (err)
+		return err;
+	g->retiring_patch = &patch;
+	pf_pflog_drain(&g->log);
+	g->retiring_patch = NULL;
+	pf_patch_free(&g->gens, &patch);
+	return 0;
+}
+
 static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset *rs,
 			uint32_t confirm, struct pf_loaded *out, struct pf_error_text *e)
 {
@@ -360,6 +378,12 @@ static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset
 	/* options are the main ruleset's */
 	if (*path)
 		rs->options = old->rs->options;
+	/* what may come back stays as it is */
+	if (*path && !confirm && !g->fallback) {
+		err = patch_ruleset(g, path, rs, e);
+		if (err != -EOPNOTSUPP)
+			return err;
+	}
 	/* the new limits hold for what comes with them */
 	g->tables.limit_tables = rs->options.limit[PF_LIMIT_TABLES];
 	g->tables.limit_entries = rs->options.limit[PF_LIMIT_TABLE_ENTRIES];
@@ -396,6 +420,11 @@ static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset
 	return 0;
 }
 
+static uint32_t rules_in_force(const struct pf_engine *g)
+{
+	return g->active->policy->nrules - g->active->policy->ndead;
+}
+
 int pf_engine_load(struct pf_engine *g, const char *path, const void *model, size_t len,
 		   uint32_t confirm, struct pf_loaded *out, struct pf_error_text *e)
 {
@@ -407,7 +436,7 @@ int pf_engine_load(struct pf_engine *g, const char *path, const void *model, siz
 		return pf_fail(e, err, "%s", err == -ENOMEM ? "out of memory" : why);
 	err = load_ruleset(g, path, rs, confirm, out, e);
 	if (!err)
-		pf_say(LOG_INFO, "%u rules loaded%s", g->active->policy->nrules,
+		pf_say(LOG_INFO, "%u rules loaded%s", rules_in_force(g),
 		       confirm ? ", to be confirmed" : "");
 	return err;
 }
@@ -623,7 +652,7 @@ void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 	out->confirm_left = c->confirm_at ? (uint32_t)since(c->confirm_at, now) : 0;
 	if (c->confirm_at && !out->confirm_left)
 		out->confirm_left = 1;
-	out->rules = g->active->policy->nrules;
+	out->rules = rules_in_force(g);
 	out->tables = g->tables.ntables;
 }
 
@@ -676,6 +705,7 @@ static void resume_confirm(struct pf_engine *g)
 		c->confirm_at = 0;
 		return;
 	}
+	c->confirm_gen = g->fallback->id;
 	pf_timer_once(&g->confirm, since(c->confirm_at, now) * 1000 + 1);
 }
 

@@ -11,6 +11,7 @@
 #include "generation.h"
 #include "loop.h"
 #include "netif.h"
+#include "patch.h"
 #include "pflog.h"
 #include "say.h"
 #include "states.h"
@@ -27,6 +28,7 @@ struct pf_engine {
 	struct pf_generation *active;
 	struct pf_generation *fallback; /* until the active one is confirmed */
 	struct pf_generation *retiring; /* its last log records are being written */
+	const struct pf_patch *retiring_patch; /* the same, of rules that a patch has replaced */
 	struct pf_pflog log;
 	struct pf_timer sweep;
 	struct pf_timer confirm;

@@ -17,9 +17,7 @@
 #include "btf.h"
 #include "keep.h"
 #include "pin.h"
-
-#define RECORD_MAGIC 0x70664732 /* "pfG2" */
-#define RECORD_MOST  (256U << 20)
+#include "record.h"
 
 int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
 			struct pf_tables *tables, const struct pf_netifs *ifs,
@@ -44,46 +42,68 @@ void pf_generations_close(struct pf_generations *g)
 	pf_tags_close(&g->tags);
 }
 
-static int index_ids(struct pf_generation *gen)
+int pf_id_index_make(const struct pf_policy *p, const uint32_t *ids, struct pf_id_index *out)
 {
-	size_t n = gen->policy->nrules;
-	uint32_t first = UINT32_MAX, last = 0;
+	uint32_t first = UINT32_MAX, last = 0, *rules;
 
-	for (size_t i = 0; i < n; i++) {
-		first = gen->rule_ids[i] < first ? gen->rule_ids[i] : first;
-		last = gen->rule_ids[i] > last ? gen->rule_ids[i] : last;
+	for (uint32_t i = 0; i < p->nrules; i++) {
+		if (p->rules[i] == &pf_policy_dead)
+			continue;
+		first = ids[i] < first ? ids[i] : first;
+		last = ids[i] > last ? ids[i] : last;
 	}
-	if (!n)
-		return 0;
-	gen->id_rules = malloc((last - first + 1) * sizeof(*gen->id_rules));
-	if (!gen->id_rules)
+	if (first > last)
+		first = last = 0;
+	rules = malloc(((size_t)last - first + 1) * sizeof(*rules));
+	if (!rules)
 		return -ENOMEM;
-	memset(gen->id_rules, 0xff, (last - first + 1) * sizeof(*gen->id_rules));
-	gen->id_first = first;
-	gen->nids = last - first + 1;
-	for (size_t i = 0; i < n; i++)
-		gen->id_rules[gen->rule_ids[i] - first] = (uint32_t)i;
+	memset(rules, 0xff, ((size_t)last - first + 1) * sizeof(*rules));
+	for (uint32_t i = 0; i < p->nrules; i++)
+		if (p->rules[i] != &pf_policy_dead)
+			rules[ids[i] - first] = i;
+	*out = (struct pf_id_index){.rules = rules, .first = first, .n = last - first + 1};
 	return 0;
 }
 
 uint32_t pf_generation_rule(const struct pf_generation *gen, uint32_t id)
 {
-	if (!gen || id < gen->id_first || id - gen->id_first >= gen->nids)
+	if (!gen || id < gen->index.first || id - gen->index.first >= gen->index.n)
 		return UINT32_MAX;
-	return gen->id_rules[id - gen->id_first];
+	return gen->index.rules[id - gen->index.first];
+}
+
+/* Rulesets that were not loaded anew are the same: so are all their rules. */
+static void keep_sets(struct pf_generation *gen, const struct pf_generation *old)
+{
+	const struct pf_policy *p = gen->policy;
+
+	for (size_t s = 0; s < p->nsets; s++) {
+		const struct pf_policy_set *set = &p->sets[s];
+		uint32_t was = pf_policy_find(old->policy, set->path);
+
+		if (was == PF_POLICY_NONE || old->policy->sets[was].block != set->block)
+			continue;
+		for (uint32_t i = 0; i < set->n; i++)
+			gen->kept[set->first + i] = old->policy->sets[was].first + i;
+	}
 }
 
 /* The ids of rules that are as they were go on, and with them their counters. */
-static int keep_ids(struct pf_generation *gen, const struct pf_generation *old, uint32_t *ids)
+static int keep_ids(struct pf_generation *gen, const struct pf_generation *old, bool all,
+		    uint32_t *ids)
 {
 	uint32_t n = gen->policy->nrules;
-	int err;
+	int err = 0;
 
 	gen->kept = calloc((size_t)n + 1, sizeof(*gen->kept));
 	gen->kept_evals = calloc((size_t)n + 1, sizeof(*gen->kept_evals));
 	if (!gen->kept || !gen->kept_evals)
 		return -ENOMEM;
-	err = pf_keep_rules(old->policy, gen->policy, gen->kept);
+	memset(gen->kept, 0xff, n * sizeof(*gen->kept)); /* PF_POLICY_NONE */
+	if (all)
+		err = pf_keep_rules(old->policy, gen->policy, gen->kept);
+	else
+		keep_sets(gen, old);
 	for (uint32_t i = 0; i < n && !err; i++)
 		if (gen->kept[i] != PF_POLICY_NONE)
 			ids[i] = old->rule_ids[gen->kept[i]];
@@ -97,47 +117,49 @@ static int take_ids(struct pf_generations *g, struct pf_generation *gen,
 	uint32_t *ids = calloc(n + 1, sizeof(*ids));
 	int err = ids ? 0 : -ENOMEM;
 
-	if (!err && old && keep)
-		err = keep_ids(gen, old, ids);
+	if (!err && old)
+		err = keep_ids(gen, old, keep, ids);
 	err = err ? pf_fail(e, err, "out of memory") : pf_rulestats_take(&g->stats, ids, n, e);
 	if (err) {
 		free(ids);
 		return err;
 	}
 	gen->rule_ids = ids;
-	return index_ids(gen) ? pf_fail(e, -ENOMEM, "out of memory") : 0;
+	err = pf_id_index_make(gen->policy, ids, &gen->index);
+	return err ? pf_fail(e, err, "out of memory") : 0;
 }
 
 /* --- code --- */
 
-struct compile_ctx {
-	struct pf_generations *g;
-	struct pf_generation *gen;
-};
-
 static int table_slot(void *ctx, uint32_t set, const char *name)
 {
-	const struct compile_ctx *c = ctx;
+	const struct pf_compile_ctx *c = ctx;
 
 	return pf_generation_slot(c->gen, set, name);
 }
 
 static int tag_id(void *ctx, const char *name)
 {
-	const struct compile_ctx *c = ctx;
+	const struct pf_compile_ctx *c = ctx;
 
 	return pf_tag_id(&c->g->tags, name);
+}
+
+struct pf_compile_env pf_generation_env(struct pf_compile_ctx *ctx, const uint32_t *rule_ids,
+					enum pf_emitter emitter)
+{
+	return (struct pf_compile_env){.table_slot = table_slot,
+				       .tag_id = tag_id,
+				       .ctx = ctx,
+				       .rule_ids = rule_ids,
+				       .emitter = emitter};
 }
 
 static int compile(struct pf_generations *g, struct pf_generation *gen, enum pf_emitter emitter,
 		   struct pf_error_text *e)
 {
-	struct compile_ctx ctx = {.g = g, .gen = gen};
-	const struct pf_compile_env env = {.table_slot = table_slot,
-					   .tag_id = tag_id,
-					   .ctx = &ctx,
-					   .rule_ids = gen->rule_ids,
-					   .emitter = emitter};
+	struct pf_compile_ctx ctx = {.g = g, .gen = gen};
+	const struct pf_compile_env env = pf_generation_env(&ctx, gen->rule_ids, emitter);
 	struct pf_compile_error why;
 	int err = pf_policy_compile(gen->policy, &env, &gen->code, &why);
 
@@ -181,43 +203,9 @@ static int *pin_fd(struct pf_generation *gen, const struct gen_pin *p)
 	return (int *)((char *)gen + p->fd);
 }
 
-static void gen_dir(const struct pf_generations *g, uint32_t id, char *buf, size_t size)
+void pf_generation_dir(const struct pf_generations *g, uint32_t id, char *buf, size_t size)
 {
 	snprintf(buf, size, "%s/gen/%u", g->dp->pin_dir, id);
-}
-
-/* An array of one value that holds n bytes. */
-static int new_record(uint32_t n)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, opts);
-	int btf = pf_btf_numbers(n, 1, &opts);
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pf_model", sizeof(uint32_t), n, 1, &opts);
-
-	if (btf >= 0)
-		close(btf);
-	return fd;
-}
-
-/* The ruleset beside its program, so that a restarted pfd knows it. */
-static int make_record(struct pf_generation *gen, struct pf_error_text *e)
-{
-	pf_buf_auto b = {0};
-	uint32_t zero = 0;
-	int err;
-
-	pf_put_u32(&b, RECORD_MAGIC);
-	pf_put_u32(&b, gen->id);
-	pf_put_u32(&b, gen->policy->nrules);
-	for (uint32_t i = 0; i < gen->policy->nrules; i++)
-		pf_put_u32(&b, gen->rule_ids[i]);
-	pf_anchors_encode(&gen->anchors, &b);
-	while (b.len % 8) /* the kernel rounds up */
-		pf_put_u8(&b, 0);
-	if (b.failed || b.len > RECORD_MOST)
-		return pf_fail(e, -ENOMEM, "out of memory");
-	gen->model = new_record((uint32_t)b.len);
-	err = gen->model < 0 ? gen->model : bpf_map_update_elem(gen->model, &zero, b.data, BPF_ANY);
-	return err ? pf_fail(e, err, "cannot keep the rules: %s", strerror(-err)) : 0;
 }
 
 static int pin(const struct pf_generations *g, struct pf_generation *gen, struct pf_error_text *e)
@@ -225,7 +213,7 @@ static int pin(const struct pf_generations *g, struct pf_generation *gen, struct
 	char dir[300], path[320];
 	int err;
 
-	gen_dir(g, gen->id, dir, sizeof(dir));
+	pf_generation_dir(g, gen->id, dir, sizeof(dir));
 	pf_pin_remove_tree(dir); /* of a pfd that was killed while it made it */
 	if (mkdir(dir, 0700))
 		return pf_fail(e, -errno, "%s: %s", dir, strerror(errno));
@@ -247,10 +235,10 @@ int pf_generation_record(const struct pf_generations *g, struct pf_generation *g
 	int old = gen->model, err;
 
 	gen->model = -1;
-	gen_dir(g, gen->id, dir, sizeof(dir));
+	pf_generation_dir(g, gen->id, dir, sizeof(dir));
 	snprintf(path, sizeof(path), "%s/model", dir);
 	snprintf(next, sizeof(next), "%s/next_model", dir);
-	err = make_record(gen, e);
+	err = pf_record_make(gen, e);
 	if (!err) {
 		unlink(next); /* of a pfd that was killed here */
 		err = bpf_obj_pin(gen->model, next);
@@ -291,7 +279,7 @@ static int new_bases(struct pf_generation *gen)
 }
 
 /* The policy of what has been loaded. */
-static int take_anchors(struct pf_generation *gen)
+int pf_generation_take_policy(struct pf_generation *gen)
 {
 	gen->rs = pf_anchors_find(&gen->anchors, "")->from->rs;
 	return pf_anchors_policy(&gen->anchors, &gen->policy);
@@ -319,7 +307,7 @@ static int complete(struct pf_generations *g, struct pf_generation *gen, int err
 {
 	g->next_id++;
 	if (!err)
-		err = take_anchors(gen);
+		err = pf_generation_take_policy(gen);
 	if (!err)
 		err = new_bases(gen);
 	if (err)
@@ -335,7 +323,7 @@ static int complete(struct pf_generations *g, struct pf_generation *gen, int err
 	if (!err)
 		err = pf_bindings_pin(g, gen, e);
 	if (!err)
-		err = make_record(gen, e);
+		err = pf_record_make(gen, e);
 	if (!err)
 		err = pin(g, gen, e);
 	if (err) {
@@ -390,9 +378,12 @@ void pf_generation_release(struct pf_generation *gen)
 		close(gen->bound);
 	if (gen->model >= 0)
 		close(gen->model);
+	for (size_t i = 0; i < gen->npatches; i++)
+		free(gen->patches[i].path);
+	free(gen->patches);
 	pf_bindings_free(gen);
 	free(gen->rule_ids);
-	free(gen->id_rules);
+	free(gen->index.rules);
 	free(gen->base);
 	free(gen->base_evals);
 	free(gen->kept);
@@ -403,19 +394,25 @@ void pf_generation_release(struct pf_generation *gen)
 	free(gen);
 }
 
+/* All of it but its pins. */
+static void forget(struct pf_generations *g, struct pf_generation *gen)
+{
+	if (gen->rule_ids)
+		pf_rulestats_release(&g->stats, gen->rule_ids, gen->policy->nrules);
+	while (gen->nbindings)
+		pf_table_unref(g->tables, gen->bindings[--gen->nbindings].table);
+	pf_generation_release(gen);
+}
+
 void pf_generation_destroy(struct pf_generations *g, struct pf_generation *gen)
 {
 	char dir[300];
 
 	if (!gen)
 		return;
-	gen_dir(g, gen->id, dir, sizeof(dir));
+	pf_generation_dir(g, gen->id, dir, sizeof(dir));
 	pf_pin_remove_tree(dir);
-	if (gen->rule_ids)
-		pf_rulestats_release(&g->stats, gen->rule_ids, gen->policy->nrules);
-	while (gen->nbindings)
-		pf_table_unref(g->tables, gen->bindings[--gen->nbindings].table);
-	pf_generation_release(gen);
+	forget(g, gen);
 }
 
 /* --- taking over --- */
@@ -424,7 +421,7 @@ static int open_pins(const struct pf_generations *g, struct pf_generation *gen)
 {
 	char dir[300], path[320];
 
-	gen_dir(g, gen->id, dir, sizeof(dir));
+	pf_generation_dir(g, gen->id, dir, sizeof(dir));
 	for (size_t i = 0; i < NPINS; i++) {
 		int *fd = pin_fd(gen, &pins[i]);
 
@@ -436,50 +433,30 @@ static int open_pins(const struct pf_generations *g, struct pf_generation *gen)
 	return 0;
 }
 
-static int read_ids(struct pf_generations *g, struct pf_generation *gen, struct pf_cursor *c,
-		    uint32_t n)
+/*
+ * Of a generation that was patched the policy says less than the kernel's arrays hold:
+ * it is made anew of its rulesets.
+ */
+static int open_patched(struct pf_generations *g, struct pf_generation **gen,
+			struct pf_error_text *e)
 {
-	gen->rule_ids = calloc((size_t)n + 1, sizeof(*gen->rule_ids));
-	if (!gen->rule_ids)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++)
-		gen->rule_ids[i] = pf_get_u32(c);
-	return c->bad ? -EINVAL : pf_rulestats_adopt(&g->stats, gen->rule_ids, n);
+	struct pf_generation *was = *gen, *now;
+	int err = pf_generation_remake(g, was, &now, e);
+
+	if (err)
+		return err;
+	*gen = now;
+	/* its pins are needed until the new one is in force */
+	forget(g, was);
+	return 0;
 }
 
-static int read_record(struct pf_generations *g, struct pf_generation *gen, char *why, size_t size)
+static int open_as_it_is(struct pf_generations *g, struct pf_generation *gen,
+			 struct pf_error_text *e)
 {
-	struct bpf_map_info info = {0};
-	uint32_t len = sizeof(info), zero = 0, n;
-	struct pf_cursor c;
-	uint8_t *data;
-	int err = bpf_obj_get_info_by_fd(gen->model, &info, &len);
+	int err = compile(g, gen, gen->program.nodes < 0 ? PF_EMITTER_LINEAR : PF_EMITTER_TREE, e);
 
-	snprintf(why, size, "its record is damaged");
-	if (err || info.value_size > RECORD_MOST)
-		return err ? err : -EINVAL;
-	data = malloc(info.value_size);
-	if (!data)
-		return -ENOMEM;
-	err = bpf_map_lookup_elem(gen->model, &zero, data);
-	c = pf_cursor_of(data, info.value_size);
-	if (!err && (pf_get_u32(&c) != RECORD_MAGIC || pf_get_u32(&c) != gen->id))
-		err = -EINVAL;
-	n = pf_get_u32(&c);
-	if (!err && n > PF_MODEL_RULES_MOST)
-		err = -EINVAL;
-	if (!err)
-		err = read_ids(g, gen, &c, n);
-	if (!err)
-		err = pf_anchors_decode(&c, &gen->anchors, why, size);
-	if (!err)
-		err = take_anchors(gen);
-	if (!err && gen->policy->nrules != n)
-		err = -EINVAL;
-	if (!err)
-		err = index_ids(gen);
-	free(data);
-	return err;
+	return err ? err : pf_program_refill(&gen->program, g->dp, gen->code, g->ifs, e);
 }
 
 int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generation **out,
@@ -487,26 +464,26 @@ int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generati
 {
 	struct pf_generation *gen = new_generation(id);
 	char why[256] = "";
+	bool patched = false;
 	int err = gen ? open_pins(g, gen) : -ENOMEM;
 
 	if (!err)
-		err = read_record(g, gen, why, sizeof(why));
+		err = pf_record_read(g, gen, &patched, why, sizeof(why));
+	if (!err)
+		err = pf_id_index_make(gen->policy, gen->rule_ids, &gen->index);
 	if (!err)
 		err = new_bases(gen);
 	if (!err)
 		err = pf_bindings_read(g, gen);
+	if (g->next_id <= id)
+		g->next_id = id + 1;
 	if (!err)
-		err = compile(g, gen, gen->program.nodes < 0 ? PF_EMITTER_LINEAR : PF_EMITTER_TREE,
-			      e);
-	if (!err)
-		err = pf_program_refill(&gen->program, g->dp, gen->code, g->ifs, e);
+		err = patched ? open_patched(g, &gen, e) : open_as_it_is(g, gen, e);
 	if (err) {
 		pf_generation_release(gen);
 		return pf_fail(e, err, "cannot take over the rules in force: %s%s%s",
 			       strerror(-err), *why ? ": " : "", why);
 	}
-	if (g->next_id <= id)
-		g->next_id = id + 1;
 	*out = gen;
 	return 0;
 }
@@ -549,7 +526,7 @@ static void find_prog(const struct pf_generations *g, uint32_t id, void *ctx)
 
 	if (id > f->highest)
 		f->highest = id;
-	gen_dir(g, id, dir, sizeof(dir));
+	pf_generation_dir(g, id, dir, sizeof(dir));
 	snprintf(path, sizeof(path), "%s/rules", dir);
 	fd = bpf_obj_get(path);
 	if (fd < 0)
@@ -564,6 +541,7 @@ int pf_generation_adopt(struct pf_generations *g, struct pf_generation **out,
 {
 	struct find_ctx f = {0};
 	uint32_t zero = 0;
+	int err;
 
 	/* reading a program array yields the program's number */
 	if (bpf_map_lookup_elem(pf_datapath_map(g->dp, "pf_top"), &zero, &f.prog_id))
@@ -573,7 +551,10 @@ int pf_generation_adopt(struct pf_generations *g, struct pf_generation **out,
 		g->next_id = f.highest + 1;
 	if (!f.id)
 		return pf_fail(e, -ENOENT, "the rules in force are not pinned");
-	return pf_generation_open(g, f.id, out, e);
+	err = pf_generation_open(g, f.id, out, e);
+	if (!err && (*out)->id != f.id) /* it was made anew */
+		err = pf_generation_switch(g, *out, e);
+	return err;
 }
 
 struct clean_ctx {
@@ -588,7 +569,7 @@ static void clean_one(const struct pf_generations *g, uint32_t id, void *ctx)
 	for (int i = 0; i < 2; i++)
 		if (c->keep[i] && c->keep[i]->id == id)
 			return;
-	gen_dir(g, id, dir, sizeof(dir));
+	pf_generation_dir(g, id, dir, sizeof(dir));
 	pf_pin_remove_tree(dir);
 }
 

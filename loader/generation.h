@@ -22,6 +22,18 @@
 #include "tables.h"
 #include "tags.h"
 
+/* From ids to rules: of id first + i it is rules[i], ~0 none. */
+struct pf_id_index {
+	uint32_t *rules;
+	uint32_t first, n;
+};
+
+/* A patch of its record: see record.h. */
+struct pf_patch_pin {
+	char *path; /* the anchor's */
+	uint32_t number;
+};
+
 struct pf_generation {
 	uint32_t id;
 	struct pf_anchors anchors;
@@ -29,14 +41,15 @@ struct pf_generation {
 	struct pf_policy *policy;
 	struct pf_compiled *code;
 	uint32_t *rule_ids; /* policy->nrules */
-	uint32_t *id_rules; /* the way back, from id id_first on; ~0 none */
-	uint32_t id_first, nids;
+	struct pf_id_index index;
 	struct pf_binding *bindings; /* by name and path */
 	size_t nbindings;
 	struct pf_table_use *uses; /* by name and set */
 	size_t nuses;
 	struct pf_program program;
 	int bound, model;
+	struct pf_patch_pin *patches;
+	size_t npatches;
 	/* what the counters were when they were last cleared */
 	struct pf_rule_stats *base;
 	uint64_t *base_evals;
@@ -75,10 +88,13 @@ int pf_generation_make(struct pf_generations *g, const char *path, struct pf_rul
 int pf_generation_remake(struct pf_generations *g, const struct pf_generation *old,
 			 struct pf_generation **out, struct pf_error_text *err);
 
-/* Takes over the one that is in force; -ENOENT if there is none. */
+/*
+ * Takes over the one that is in force; -ENOENT if there is none.  One that was patched is
+ * made anew, with another number, and put in force.
+ */
 int pf_generation_adopt(struct pf_generations *g, struct pf_generation **out,
 			struct pf_error_text *err);
-/* Takes over a pinned one by its number. */
+/* Takes over a pinned one by its number, which changes if it was patched. */
 int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generation **out,
 		       struct pf_error_text *err);
 
@@ -101,6 +117,20 @@ void pf_generations_clean(const struct pf_generations *g, const struct pf_genera
 /* Keeps what has changed in its ruleset: what its code does not depend on. */
 int pf_generation_record(const struct pf_generations *g, struct pf_generation *gen,
 			 struct pf_error_text *err);
+
+/* "PINDIR/gen/ID" */
+void pf_generation_dir(const struct pf_generations *g, uint32_t id, char *buf, size_t size);
+/* The policy of its anchors; 0 or -ENOMEM. */
+int pf_generation_take_policy(struct pf_generation *gen);
+/* out->rules is for free(); 0 or -ENOMEM. */
+int pf_id_index_make(const struct pf_policy *p, const uint32_t *ids, struct pf_id_index *out);
+/* Numbers of tags and tables for the compiler; gen is asked later. */
+struct pf_compile_ctx {
+	struct pf_generations *g;
+	const struct pf_generation *gen;
+};
+struct pf_compile_env pf_generation_env(struct pf_compile_ctx *ctx, const uint32_t *rule_ids,
+					enum pf_emitter emitter);
 
 /* Index, in the policy, of the rule that has this id; ~0 if none of them does. */
 uint32_t pf_generation_rule(const struct pf_generation *gen, uint32_t id);

@@ -42,15 +42,18 @@ static int compare_keys(const void *a, const void *b)
 	return order ? order : (x->rule > y->rule) - (x->rule < y->rule);
 }
 
-static int make_keys(const struct pf_policy *p, struct keys *out)
+/* Of n rules from `first` on. */
+static int make_keys(const struct pf_policy *p, uint32_t first, uint32_t n, struct keys *out)
 {
-	out->n = p->nrules;
-	out->v = calloc((size_t)p->nrules + 1, sizeof(*out->v));
+	out->v = calloc((size_t)n + 1, sizeof(*out->v));
 	if (!out->v)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < p->nrules; i++) {
-		struct key *k = &out->v[i];
+	for (uint32_t i = first; i < first + n; i++) {
+		struct key *k = &out->v[out->n];
 
+		if (p->rules[i] == &pf_policy_dead)
+			continue;
+		out->n++;
 		k->at = out->bytes.len;
 		k->rule = i;
 		pf_put_string(&out->bytes, p->sets[p->set_of[i]].path);
@@ -59,28 +62,49 @@ static int make_keys(const struct pf_policy *p, struct keys *out)
 	}
 	if (out->bytes.failed)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < p->nrules; i++)
+	for (uint32_t i = 0; i < out->n; i++)
 		out->v[i].bytes = out->bytes.data + out->v[i].at;
 	qsort(out->v, out->n, sizeof(*out->v), compare_keys);
 	return 0;
 }
 
-int pf_keep_rules(const struct pf_policy *old, const struct pf_policy *new, uint32_t *kept)
+/* Rule `first` of the new ones is kept[0]. */
+static void pair(const struct keys *a, const struct keys *b, uint32_t first, uint32_t *kept)
 {
-	struct keys a = {0}, b = {0};
-	int err = make_keys(old, &a);
 	uint32_t i = 0;
 
-	if (!err)
-		err = make_keys(new, &b);
-	for (uint32_t k = 0; k < b.n && !err; k++) {
-		while (i < a.n && same_bytes(&a.v[i], &b.v[k]) < 0)
+	for (uint32_t k = 0; k < b->n; k++) {
+		while (i < a->n && same_bytes(&a->v[i], &b->v[k]) < 0)
 			i++;
-		kept[b.v[k].rule] = PF_POLICY_NONE;
-		if (i < a.n && same_bytes(&a.v[i], &b.v[k]) == 0)
-			kept[b.v[k].rule] = a.v[i++].rule;
+		kept[b->v[k].rule - first] = PF_POLICY_NONE;
+		if (i < a->n && same_bytes(&a->v[i], &b->v[k]) == 0)
+			kept[b->v[k].rule - first] = a->v[i++].rule;
 	}
+}
+
+static int keep(const struct pf_policy *old, struct pf_policy_set was, const struct pf_policy *new,
+		struct pf_policy_set now, uint32_t *kept)
+{
+	struct keys a = {0}, b = {0};
+	int err = make_keys(old, was.first, was.n, &a);
+
+	if (!err)
+		err = make_keys(new, now.first, now.n, &b);
+	if (!err)
+		pair(&a, &b, now.first, kept);
 	free_keys(&a);
 	free_keys(&b);
 	return err;
+}
+
+int pf_keep_rules(const struct pf_policy *old, const struct pf_policy *new, uint32_t *kept)
+{
+	return keep(old, (struct pf_policy_set){.n = old->nrules}, new,
+		    (struct pf_policy_set){.n = new->nrules}, kept);
+}
+
+int pf_keep_set(const struct pf_policy *old, const struct pf_policy *new, uint32_t set,
+		uint32_t *kept)
+{
+	return keep(old, old->sets[set], new, new->sets[set], kept);
 }

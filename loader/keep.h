@@ -11,4 +11,8 @@
  */
 int pf_keep_rules(const struct pf_policy *old, const struct pf_policy *new, uint32_t *kept);
 
+/* The same for one set alone, by the rules' numbers in it. */
+int pf_keep_set(const struct pf_policy *old, const struct pf_policy *new, uint32_t set,
+		uint32_t *kept);
+
 #endif /* PF_LOADER_KEEP_H */

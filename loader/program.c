@@ -110,21 +110,29 @@ static int make_linear_maps(struct pf_program *p, const struct pf_datapath *dp,
 	return 0;
 }
 
-/* Into an mmapable array, which takes a memcpy where updates would take a second. */
-static int fill_array(int fd, const void *data, size_t size)
+/*
+ * Into an mmapable array, which takes a memcpy where updates would take a second;
+ * from byte `from` on.
+ */
+static int write_array(int fd, size_t from, const void *data, size_t size)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t len = (size + page - 1) / page * page;
-	void *at;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), skip = from % page;
+	size_t len = (skip + size + page - 1) / page * page;
+	uint8_t *at;
 
 	if (!size)
 		return 0;
-	at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)(from - skip));
 	if (at == MAP_FAILED)
 		return -errno;
-	memcpy(at, data, size);
+	memcpy(at + skip, data, size);
 	munmap(at, len);
 	return 0;
+}
+
+static int fill_array(int fd, const void *data, size_t size)
+{
+	return write_array(fd, 0, data, size);
 }
 
 static void iface_mask(const struct pf_compiled *c, const struct pf_netif *i, struct pf_ifmask *m)
@@ -195,6 +203,73 @@ int pf_program_refill(const struct pf_program *p, const struct pf_datapath *dp,
 	for (const struct pf_netif *i = ifs->first; i && !err; i = i->next)
 		err = pf_program_netif(p, c, i, false);
 	return err ? pf_fail(e, err, "cannot fill the maps of the rules: %s", strerror(-err)) : 0;
+}
+
+/* --- one set anew --- */
+
+static int append(const struct pf_program *p, const struct pf_compiled *c,
+		  const struct pf_compiled_patch *patch)
+{
+	const struct pf_tree *t = &c->tree;
+	const struct pf_tree_counts *from = &patch->from;
+	const struct {
+		int fd;
+		const void *data;
+		size_t size, from, to;
+	} parts[] = {
+		{p->infos, c->infos, sizeof(*c->infos), from->rules, c->nrules},
+		{p->rules, t->rules, sizeof(*t->rules), from->rules, c->nrules},
+		{p->nodes, t->nodes, sizeof(*t->nodes), from->nodes, t->nnodes},
+		{p->entries, t->entries, sizeof(*t->entries), from->entries, t->nentries},
+	};
+	int err = write_array(p->sets, from->sets * sizeof(patch->set), &patch->set,
+			      sizeof(patch->set));
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !err; i++)
+		err = write_array(parts[i].fd, parts[i].from * parts[i].size,
+				  (const uint8_t *)parts[i].data + parts[i].from * parts[i].size,
+				  (parts[i].to - parts[i].from) * parts[i].size);
+	return err;
+}
+
+/* The page of the callee, and where it is there. */
+static size_t callee_page(const struct pf_compiled_patch *patch, size_t *skip)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t from = patch->callee * sizeof(struct pf_tree_callee);
+
+	*skip = from % page;
+	return from - *skip;
+}
+
+int pf_program_append(const struct pf_program *p, const struct pf_compiled *c,
+		      const struct pf_compiled_patch *patch, void **lead)
+{
+	size_t skip, from = callee_page(patch, &skip);
+	void *at;
+	int err = append(p, c, patch);
+
+	if (err)
+		return err;
+	at = mmap(NULL, skip + sizeof(struct pf_tree_callee), PROT_READ | PROT_WRITE, MAP_SHARED,
+		  p->callees, (off_t)from);
+	if (at == MAP_FAILED)
+		return -errno;
+	*lead = at;
+	return 0;
+}
+
+void pf_program_lead(void *lead, const struct pf_compiled_patch *patch, bool wanted)
+{
+	struct pf_tree_callee *callee;
+	size_t skip;
+
+	callee_page(patch, &skip);
+	callee = (void *)((uint8_t *)lead + skip);
+	/* behind all that it leads to */
+	if (wanted)
+		__atomic_store_n(&callee->set, patch->from.sets, __ATOMIC_RELEASE);
+	munmap(lead, skip + sizeof(*callee));
 }
 
 /* --- emitter A --- */
@@ -289,12 +364,12 @@ static int size_maps(const struct pf_rules_skel *s, const struct pf_compiled *c,
 		{s->maps.pf_ifaces_far, far_entries(c, ifs)},
 		{s->maps.pf_infos, c->ninfos},
 		{s->maps.pf_evals, pf_compiled_nevals(c)},
-		{s->maps.pf_sets, c->tree.nsets},
+		{s->maps.pf_sets, c->tree.most.sets},
 		{s->maps.pf_calls, c->tree.ncalls},
 		{s->maps.pf_callees, c->tree.ncallees},
-		{s->maps.pf_nodes, c->tree.nnodes},
-		{s->maps.pf_entries, (c->tree.nentries + 1) / 2},
-		{s->maps.pf_rules, c->nrules},
+		{s->maps.pf_nodes, c->tree.most.nodes},
+		{s->maps.pf_entries, ((size_t)c->tree.most.entries + 1) / 2},
+		{s->maps.pf_rules, c->tree.most.rules},
 	};
 	int err = 0;
 
@@ -341,7 +416,7 @@ static int load_tree(struct pf_program *p, const struct pf_datapath *dp,
 	if (!err)
 		err = size_maps(s, c, ifs);
 	if (!err) {
-		s->rodata->nrules = (uint32_t)c->nrules;
+		s->rodata->nrules = c->tree.most.rules;
 		s->rodata->name_ifaces = c->nifaces > 0;
 		s->rodata->name_received = c->received;
 		s->rodata->random_rules = c->random;

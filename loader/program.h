@@ -33,6 +33,12 @@ int pf_program_refill(const struct pf_program *p, const struct pf_datapath *dp,
 		      const struct pf_compiled *c, const struct pf_netifs *ifs,
 		      struct pf_error_text *err);
 
+/* Writes what a patch has added to *c; nothing leads there yet.  *lead is for pf_program_lead(). */
+int pf_program_append(const struct pf_program *p, const struct pf_compiled *c,
+		      const struct pf_compiled_patch *patch, void **lead);
+/* Packets that come to the anchor from now on meet the new set, by one write; if it is wanted. */
+void pf_program_lead(void *lead, const struct pf_compiled_patch *patch, bool wanted);
+
 /*
  * An interface has come, changed or gone: which rules mean it.  -E2BIG: there are more
  * than four times as many as when the rules were loaded, and more than 8192.

@@ -256,5 +256,6 @@ int pf_rulestats_adopt(struct pf_rulestats *s, const uint32_t *ids, size_t n)
 void pf_rulestats_release(struct pf_rulestats *s, const uint32_t *ids, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		s->used[ids[i]]--;
+		if (ids[i] != PF_RULE_DEFAULT)
+			s->used[ids[i]]--;
 }

@@ -30,6 +30,7 @@ void pf_rulestats_close(struct pf_rulestats *s);
 int pf_rulestats_take(struct pf_rulestats *s, uint32_t *ids, size_t n, struct pf_error_text *err);
 /* These were taken by an earlier pfd; -EINVAL if there can be no such one. */
 int pf_rulestats_adopt(struct pf_rulestats *s, const uint32_t *ids, size_t n);
+/* Ids of 0 are none. */
 void pf_rulestats_release(struct pf_rulestats *s, const uint32_t *ids, size_t n);
 
 /* Summed over the CPUs. */
