@@ -12,8 +12,8 @@ import random
 import re
 import resource
 import subprocess
-import tempfile
 
+from pft import own
 from pft.check import Skip, absent, cases, contains, eq, lines_eq, matches, timeout
 from pft.lab import PFCTL, ROOT
 from pft.netns import needs_own_mounts
@@ -448,7 +448,7 @@ def test_numbers_and_names():
 def in_a_world_of_names(text):
     """pfctl-linux -nvf with an /etc/hosts of its own, and no network for DNS."""
     needs_own_mounts()
-    with tempfile.TemporaryDirectory(prefix=f"pft{os.getpid()}.") as d:
+    with own.directory() as d:
         for name, content in (("hosts", "192.0.2.10 both.example\n2001:db8::10 both.example\n"
                                "192.0.2.11 four.example\n2001:db8::12 six.example\n"),
                               ("resolv.conf", ""), ("x.conf", text)):
@@ -721,7 +721,7 @@ def test_mutations():
 
 
 def test_files():
-    with tempfile.TemporaryDirectory(prefix=f"pft{os.getpid()}.") as d:
+    with own.directory() as d:
         for name, why in ((d, "Is a directory"), (d + "/none", "No such file or directory"),
                           ("", "No such file or directory"),
                           (d + "/none/none", "No such file or directory"),

@@ -9,9 +9,9 @@ import os
 import re
 import resource
 import subprocess
-import tempfile
 import time
 
+from pft import own
 from pft.check import absent, at_least, cases, contains, eq, lines_eq, matches, timeout
 from pft.lab import FW_SRC, PFCTL, ROOT, Lab
 from pft.netns import Netns
@@ -54,7 +54,7 @@ class Files:
     """A directory with these files, where pfctl-linux runs."""
 
     def __init__(self, files):
-        self.tmp = tempfile.TemporaryDirectory(prefix=f"pft{os.getpid()}.")
+        self.tmp = own.directory()
         self.dir = self.tmp.name
         write(self.dir, files)
 
@@ -908,7 +908,7 @@ def test_macro_is_suggested(_name, text, name):
 
 def test_interface_is_suggested():
     """Those that are there when the file is read."""
-    ns = Netns(f"pft{os.getpid()}.names")
+    ns = Netns(f"{own.name()}.names")
     try:
         ns.batch(["link add em0 type veth peer name uplink"])
         for text, want in (("pass from eme0", "the interface em0?"),

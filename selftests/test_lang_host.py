@@ -6,8 +6,8 @@ pf.conf(5), ADDRESSES and ANTISPOOF, and OpenBSD's pfctl say what is right.
 """
 import os
 import re
-import tempfile
 
+from pft import own
 from pft.check import Skip, cases, contains, eq, lines_eq
 from pft.devices import udp_passes
 from pft.lab import (DST, DST6, FW6_DST, FW6_SRC, FW_DST, FW_SRC, GHOST, GHOST6, GHOST6_DST,
@@ -43,7 +43,7 @@ class Host:
     def __init__(self, *lines, interfaces=None):
         if interfaces is None:
             interfaces = INTERFACES
-        self.ns = Netns(f"pft{os.getpid()}.host")
+        self.ns = Netns(f"{own.name()}.host")
         try:
             for name in ("addr_gen_mode", "accept_dad", "router_solicitations"):
                 self.ns.sysctl(f"net/ipv6/conf/default/{name}", int(name == "addr_gen_mode"))
@@ -941,7 +941,7 @@ class NamedHost(Host):
 
     def __init__(self):
         needs_own_mounts()
-        self.dir = tempfile.TemporaryDirectory(prefix=f"pft{os.getpid()}.")
+        self.dir = own.directory()
         for name, text in (("hosts", HOSTS), ("resolv.conf", "")):
             with open(os.path.join(self.dir.name, name), "w", encoding="utf-8") as f:
                 f.write(text)
@@ -1094,8 +1094,7 @@ def test_offline(_name, interfaces):
 def test_offline_files():
     """A file that is not here is empty, with a warning; one that is, is read."""
     used = "block drop from <t> to any"
-    with Host(interfaces={}) as host, tempfile.TemporaryDirectory(
-            prefix=f"pft{os.getpid()}.") as d:
+    with Host(interfaces={}) as host, own.directory() as d:
         for text, want, at, what in [
                 (f'table <t> file "{d}/f"\n{used}', None, "1:16", f"cannot read {d}/f "),
                 (f'block out\ninclude "{d}/f"\nblock in',
@@ -1369,7 +1368,7 @@ def test_addresses_of_a_table_in_force():
     with Lab(rules="table <t> persist\nblock from <t>\n") as lab:
         lab.fw.batch(["addr flush dev ext scope link", "addr flush dev int scope link",
                       f"addr replace {FW_SRC}/24 brd + dev ext"])
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
+        with open(os.path.join(lab.dir, "t.txt"), "w", encoding="ascii") as f:
             for text, want in T_ADDED:
                 f.seek(0)
                 f.truncate()

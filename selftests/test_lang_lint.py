@@ -7,8 +7,8 @@ pf.conf(5), WARNINGS and THE OPTIMISER, says what is right.
 import os
 import re
 import subprocess
-import tempfile
 
+from pft import own
 from pft.check import absent, cases, contains, eq, lines_eq
 from pft.lab import FW_SRC, PFCTL, Lab
 from pft.netns import Netns, wait_for
@@ -319,7 +319,7 @@ class Files:
     """A directory with these files, {name: text}."""
 
     def __init__(self, files):
-        self.tmp = tempfile.TemporaryDirectory(prefix=f"pft{os.getpid()}.")
+        self.tmp = own.directory()
         for name, text in files.items():
             with open(os.path.join(self.tmp.name, name), "w", encoding="utf-8") as f:
                 f.write(text)
@@ -545,7 +545,7 @@ def test_interfaces(_name, text):
     rest = "queue q priq(default)\n" if "altq" in text else ""
     if text.startswith("anchor"):
         text = text.replace("{ pass", "{\npass")
-    ns = Netns(f"pft{os.getpid()}.names")
+    ns = Netns(f"{own.name()}.names")
     try:
         ns.batch(["link add uplink0 type veth peer name peer0"])
         for name, meant in (("uplink0", None), ("nothing5", ""), ("uplnik0", "uplink0")):

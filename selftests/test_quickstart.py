@@ -4,8 +4,8 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 
+from pft import own
 from pft.check import absent, contains, eq, matches, timeout
 from pft.lab import BUILD, FW_SRC, ROOT, Lab
 from pft.netns import wait_for
@@ -117,7 +117,7 @@ def test_usage():
     eq(r.returncode, 1)
     contains(r.stderr, "sudo ./quickstart test")
     # a copy: this directory may be closed to others
-    with tempfile.TemporaryDirectory(prefix=f"pft{os.getpid()}.") as d:
+    with own.directory() as d:
         os.chmod(d, 0o755)
         r = subprocess.run([shutil.copy(f"{ROOT}/quickstart", d)], capture_output=True, text=True,
                            check=False, preexec_fn=lambda: os.setuid(65534))
@@ -127,10 +127,10 @@ def test_usage():
 @timeout(120)
 def test_demo():
     """make demo: it shows what it promises, and leaves nothing behind."""
-    before = sorted(os.listdir("/sys/fs/bpf"))
+    name = own.name() + "_demo"
+    env = dict(os.environ, PF_BUILD=os.environ.get("PF_RELEASE", BUILD), PF_NAME=name)
     r = subprocess.run([f"{ROOT}/examples/demo"], capture_output=True, text=True, check=False,
-                       env=dict(os.environ, PF_BUILD=os.environ.get("PF_RELEASE", BUILD)),
-                       cwd=ROOT, timeout=100)
+                       env=env, cwd=ROOT, timeout=100)
     eq(r.returncode, 0, r.stdout + r.stderr)
     eq(r.stderr, "")
     for part in ("src -> dst port 8080: timed out", "src pings dst: no answer",
@@ -139,5 +139,5 @@ def test_demo():
                  "wrong.conf:2:12: unknown protocol tpc", "... nobody confirms ...",
                  "Done; everything is cleaned up"):
         contains(r.stdout, part)
-    left = [n for n in os.listdir("/sys/fs/bpf") if n.startswith("pfdemo") and n not in before]
+    left = [n for d in (own.BPFFS, own.NETNS, own.TMP) for n in os.listdir(d) if name in n]
     eq(left, [])

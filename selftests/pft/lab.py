@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import time
 
-from . import bpf
+from . import bpf, own
 from .netns import Netns, wait_for
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -46,14 +46,13 @@ _serial = 0
 class Lab:
     """`with Lab() as lab:` or the runner's t.lab(); everything goes when it is closed."""
 
-    def __init__(self, hosts=3, prefix=None, rules=None, pfd=True, pfd_args=(), v6=True):
+    def __init__(self, hosts=3, rules=None, pfd=True, pfd_args=(), v6=True):
         global _serial
         _serial += 1
         # the runner sweeps up what begins with this, should we die
-        self.prefix = prefix or f"pft{os.getpid()}"
-        self.id = f"{self.prefix}.{_serial}"
-        self.dir = tempfile.mkdtemp(prefix=self.id + ".", dir="/tmp")
-        self.pin = f"/sys/fs/bpf/{self.id.replace('.', '_')}"
+        self.id = f"{own.name()}.{_serial}"
+        self.dir = tempfile.mkdtemp(prefix=self.id + ".", dir=own.TMP)
+        self.pin = f"{own.BPFFS}/{self.id.replace('.', '_')}"
         self.namespaces = []
         self.pf = None
         self.v6 = v6

@@ -23,6 +23,13 @@ def setns(fd):
         raise OSError(ctypes.get_errno(), "setns")
 
 
+def die_with_parent(parent):
+    """This process is killed when the one that forked it ends."""
+    _libc.prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 class Netns:
     """A named namespace, /run/netns/NAME, gone when delete() is called."""
 
@@ -59,9 +66,11 @@ class Netns:
 
     def popen(self, argv, **kw):
         """A process in this namespace; it dies with the test."""
+        test = os.getpid()
+
         def enter():
             setns(self.fd)
-            _libc.prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+            die_with_parent(test)
         return subprocess.Popen([str(a) for a in argv], preexec_fn=enter, **kw)
 
     def run(self, *argv, check=True, timeout=30, input=None):
