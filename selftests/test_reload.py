@@ -4,7 +4,6 @@ import json
 import os
 import re
 import socket
-import struct
 import subprocess
 import threading
 import time
@@ -20,7 +19,6 @@ from scapy.packet import raw
 SWAPS = 1000
 SO_RCVBUFFORCE = 33
 FILL = 53  # an odd number of rules, by which the test knows its own maps
-MAIN = struct.pack("=I", 0)
 
 
 def frame(pkt):
@@ -33,23 +31,6 @@ def udp(dport=53):
 
 def tcp():
     return IP(src="192.0.2.1", dst="198.51.100.1") / TCP(sport=1024, dport=80, flags="S")
-
-
-def model(lab, text):
-    """The bytes of a ruleset, as pfd has it: loaded, and fetched."""
-    lab.pf.load(text)
-    with proto.Control(lab.pf) as c:
-        c.send(proto.frame(proto.RULES, MAIN))
-        data = b""
-        while True:
-            kind, p = c.answer()
-            eq(kind, proto.DATA)
-            if not p:
-                break
-            data += p
-        while kind == proto.DATA:
-            kind, p = c.answer()
-    return data
 
 
 def shown(what):
@@ -116,16 +97,12 @@ def test_swaps_under_load(_name, emitter):
 
     swaps = SWAPS if emitter == "linear" else SWAPS // 5
     with Lab(v6=False, pfd_args=("--emitter", emitter)) as lab:
-        models = [model(lab, rules(k)) for k in (0, 1)]
+        models = [proto.model(lab.pf, rules(k)) for k in (0, 1)]
         with proto.Control(lab.pf) as c:
-            def swap(k):
-                t = c.ask(proto.LOAD_BEGIN)
-                c.ask(proto.LOAD_DATA, t + models[k])
-                c.ask(proto.LOAD_COMMIT, t + struct.pack("=I", 0) + MAIN)
-            swap(0)
+            c.load(models[0])
             flood = Flood(lab)
             for i in range(swaps):
-                swap(i & 1)
+                c.load(models[i & 1])
             flood.end()
         eq(flood.received, flood.sent, "every packet arrived")
         eq(flood.sent > swaps, True, f"{flood.sent} packets over {swaps} swaps")
