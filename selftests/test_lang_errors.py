@@ -13,104 +13,10 @@ import time
 
 from pft import own
 from pft.check import absent, at_least, cases, contains, eq, lines_eq, matches, timeout
-from pft.lab import FW_SRC, PFCTL, ROOT, Lab
+from pft.lab import FW_SRC, PFCTL, Lab
 from pft.netns import Netns
-
-# For what hangs.  The largest input takes a release some seconds, sanitizers ten times as long.
-SECONDS = 50 * float(os.environ.get("PF_TIMEOUT_SCALE", 1))
-MEGA = 1 << 20
-
-ERROR = re.compile(r"^([^\s:]+):(\d+):(\d+): (?!warning: )(.*)$", re.M)
-
-
-def sanitized():
-    with open(PFCTL, "rb") as f:
-        return b"__asan_init" in f.read()
-
-
-def run(argv, text=None, limit=SECONDS, **kw):
-    """A command with pfctl-linux at its end; text, str or bytes, is its standard input."""
-    if isinstance(text, str):
-        text = text.encode()
-    stdin = {} if text is not None or "stdin" in kw else {"stdin": subprocess.DEVNULL}
-    r = subprocess.run(argv, input=text, capture_output=True, timeout=limit, check=False, **stdin,
-                       **kw)
-    out, err = (b.decode(errors="surrogateescape") for b in (r.stdout, r.stderr))
-    if r.returncode not in (0, 1) or "Sanitizer" in err or "runtime error" in err:
-        raise AssertionError(f"exit status {r.returncode}\n{err[-2000:]}")
-    return subprocess.CompletedProcess(argv, r.returncode, out, err)
-
-
-def write(directory, files):
-    """{name: text}, str or bytes; names may be paths."""
-    for name, text in files.items():
-        path = os.path.join(directory, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as f:
-            f.write(text.encode() if isinstance(text, str) else text)
-
-
-class Files:
-    """A directory with these files, where pfctl-linux runs."""
-
-    def __init__(self, files):
-        self.tmp = own.directory()
-        self.dir = self.tmp.name
-        write(self.dir, files)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.tmp.cleanup()
-
-    def pfctl(self, *args, before=(), **kw):
-        return run([*before, PFCTL, "-o", "none", "-N", *args], cwd=self.dir, **kw)
-
-
-def check(files, *args):
-    """pfctl-linux -n of the first of these files."""
-    with Files(files) as d:
-        return d.pfctl(*args, "-vnf", next(iter(files)))
-
-
-def summary(said, name):
-    """The line that must come behind these errors."""
-    found = ERROR.findall(said)
-    text = f"pfctl-linux: {len(found)} error{'s' * (len(found) != 1)} in {name}: rules not loaded"
-    for file, line, _column, message in found:
-        if file != name:
-            return f"{text}; the first in another file: {file}:{line}: {message}\n"
-    return text + "\n"
-
-
-def said_of(text, *args):
-    """What is said of a pf.conf that must be refused, without its summary, which must be right."""
-    r = check({"pf.conf": text}, *args)
-    eq((r.returncode, r.stdout), (1, ""))
-    lines = r.stderr.splitlines(keepends=True)
-    eq(lines[-1], summary(r.stderr, "pf.conf"))
-    return "".join(lines[:-1])
-
-
-def errors(text, *args):
-    """[(line, column, message)] of a pf.conf that must be refused."""
-    return [(int(line), int(column), message)
-            for _, line, column, message in ERROR.findall(said_of(text, *args))]
-
-
-def refused(files, want, *args):
-    """The first of these files must be refused with exactly these words, and their summary."""
-    r = check(files, *args)
-    lines_eq(r.stderr, want + summary(want, next(iter(files))))
-    eq((r.returncode, r.stdout), (1, ""))
-
-
-def accepted(files, want, *args):
-    r = check(files, *args)
-    eq((r.returncode, r.stderr), (0, ""))
-    lines_eq(r.stdout, want)
-
+from pft.pfctl import (BAD, ERROR, MEGA, OK, Files, accepted, call, check, errors, golden,
+                       golden_names, refused, said_of, sanitized, summary, write)
 
 # --- errors in other files ---
 
@@ -307,20 +213,6 @@ def test_other_files(_name, files, want):
     refused(files, want)
 
 
-LANG = os.path.join(ROOT, "selftests", "lang")
-
-
-def golden(directory, name):
-    # newline="": what ends a line is a part of the test
-    with open(os.path.join(LANG, directory, name), encoding="utf-8", newline="") as f:
-        return f.read()
-
-
-def golden_names(directory):
-    return [(f[:-5],) for f in sorted(os.listdir(os.path.join(LANG, directory)))
-            if f.endswith(".conf")]
-
-
 def with_origin(said, name, line):
     """What is said of a file, when it is read from that line of pf.conf."""
     out = []
@@ -335,36 +227,33 @@ def with_origin(said, name, line):
     return "\n".join(out) + "\n"
 
 
-@cases(*golden_names("bad"))
-def test_golden_errors_included(name):
-    """An included file has the errors that it has by itself, and where it is read from."""
-    files = {"pf.conf": f"pass\n\ninclude {name}.conf\n",
-             f"{name}.conf": golden("bad", name + ".conf")}
-    want = with_origin(golden("bad", name + ".err"), name + ".conf", 3)
+def refused_from(name, text, line):
+    """It has the errors that it has by itself, and where it is read from, that line of text."""
+    files = {"pf.conf": text, f"{name}.conf": golden(BAD, name + ".conf")}
+    want = with_origin(golden(BAD, name + ".err"), name + ".conf", line)
     with Files(files) as d:
         # without -N, as the golden files are
-        r = run([PFCTL, "-o", "none", "-nf", "pf.conf"], cwd=d.dir)
+        r = call([PFCTL, "-o", "none", "-nf", "pf.conf"], cwd=d.dir)
     lines_eq(r.stderr, want + summary(want, "pf.conf"))
     eq((r.returncode, r.stdout), (1, ""))
 
 
-@cases(*[n for n in golden_names("bad") if n != ("too_many",)])
+@cases(*golden_names(BAD))
+def test_golden_errors_included(name):
+    refused_from(name, f"pass\n\ninclude {name}.conf\n", 3)
+
+
+@cases(*[n for n in golden_names(BAD) if n != ("too_many",)])
 def test_golden_errors_loaded(name):
-    files = {"pf.conf": f'load anchor "a" from {name}.conf\n',
-             f"{name}.conf": golden("bad", name + ".conf")}
-    want = with_origin(golden("bad", name + ".err"), name + ".conf", 1)
-    with Files(files) as d:
-        r = run([PFCTL, "-o", "none", "-nf", "pf.conf"], cwd=d.dir)
-    lines_eq(r.stderr, want + summary(want, "pf.conf"))
-    eq((r.returncode, r.stdout), (1, ""))
+    refused_from(name, f'load anchor "a" from {name}.conf\n', 1)
 
 
-@cases(*golden_names("ok"))
+@cases(*golden_names(OK))
 def test_golden_files_included(name):
     """And one without errors means what it means by itself."""
-    r = check({"pf.conf": f'include "{name}.conf"\n', f"{name}.conf": golden("ok", name + ".conf")})
+    r = check({"pf.conf": f'include "{name}.conf"\n', f"{name}.conf": golden(OK, name + ".conf")})
     eq((r.returncode, ERROR.findall(r.stderr)), (0, []))
-    lines_eq(r.stdout, golden("ok", name + ".out"))
+    lines_eq(r.stdout, golden(OK, name + ".out"))
 
 
 def test_included_text_stands_in_its_place():
@@ -1277,8 +1166,8 @@ def test_100_megabytes(_name, text, column, why):
 
 def test_100_megabytes_come_through_a_pipe():
     with Files({}) as d:
-        r = run(["sh", "-c", 'yes "pass in on lo" | head -c 100000000 | "$@"', "sh", PFCTL, "-nf",
-                 "-"], cwd=d.dir, **bounded(256))
+        r = call(["sh", "-c", 'yes "pass in on lo" | head -c 100000000 | "$@"', "sh", PFCTL,
+                  "-nf", "-"], cwd=d.dir, **bounded(256))
     eq((r.returncode, r.stdout, r.stderr), (1, "", "pfctl-linux: stdin: larger than 64 MB\n"))
 
 

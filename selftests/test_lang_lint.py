@@ -6,25 +6,12 @@ pf.conf(5), WARNINGS and THE OPTIMISER, says what is right.
 """
 import os
 import re
-import subprocess
 
 from pft import own
 from pft.check import absent, cases, contains, eq, lines_eq
 from pft.lab import FW_SRC, PFCTL, Lab
 from pft.netns import Netns, wait_for
-
-SECONDS = 30 * float(os.environ.get("PF_TIMEOUT_SCALE", 1))
-NOWHERE = "/nonexistent/pfd.sock"
-
-
-def pfctl(*args, text=None, cwd=None):
-    """pfctl-linux that finds no pfd; text is its standard input."""
-    r = subprocess.run([PFCTL, "-p", NOWHERE, *args], input=text, cwd=cwd, capture_output=True,
-                       text=True, timeout=SECONDS, check=False,
-                       stdin=None if text is not None else subprocess.DEVNULL)
-    if r.returncode not in (0, 1) or "Sanitizer" in r.stderr or "runtime error" in r.stderr:
-        raise AssertionError(f"exit status {r.returncode}\n{r.stderr[-2000:]}")
-    return r
+from pft.pfctl import NOWHERE, Files, pfctl
 
 
 def said(text, *args):
@@ -315,25 +302,6 @@ def test_place(_name, text, want):
     warns(text, *want)
 
 
-class Files:
-    """A directory with these files, {name: text}."""
-
-    def __init__(self, files):
-        self.tmp = own.directory()
-        for name, text in files.items():
-            with open(os.path.join(self.tmp.name, name), "w", encoding="utf-8") as f:
-                f.write(text)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.tmp.cleanup()
-
-    def pfctl(self, *args):
-        return pfctl("-N", *args, cwd=self.tmp.name)
-
-
 def test_place_in_other_files():
     """Each in the words of its own file."""
     with Files({"pf.conf": "\npass quick proto udp\ninclude one.conf\npass proto tcp to port 22\n"
@@ -342,7 +310,7 @@ def test_place_in_other_files():
                             "pass in proto tcp\ntable <t> { 192.0.2.1 }\n",
                 "two.conf": "block quick\npass from <tt>\n"}) as d:
         for option in ("--lint", "-v"):
-            r = d.pfctl(option, "-nf", "pf.conf")
+            r = pfctl("-N", option, "-nf", "pf.conf", cwd=d.dir)
             eq(r.returncode, 0)
             lines_eq(re.sub("^    .*\n", "", r.stderr, flags=re.M), """\
 one.conf:2:1: warning: macro 'queues' is never used
@@ -359,7 +327,7 @@ def test_loaded_anchor_is_not_judged():
     """It is a ruleset of its own, and what it has may be used by others."""
     with Files({"pf.conf": 'anchor "a"\nload anchor "a" from "a.conf"\ntable <open> {}\n',
                 "a.conf": "m = 5\nblock quick\npass\ntable <t> {}\npass from <u>\n"}) as d:
-        r = d.pfctl("--lint", "-nf", "pf.conf")
+        r = pfctl("-N", "--lint", "-nf", "pf.conf", cwd=d.dir)
     eq((r.returncode, r.stderr), (0, ""))
 
 
@@ -1223,7 +1191,7 @@ def test_offline_and_included_files():
     """What is missing may be named in a file that is not."""
     with Files({"pf.conf": "include one.conf\npass nonsense\n",
                 "one.conf": "include two.conf\npass from none.example\n"}) as d:
-        r = d.pfctl("--offline", "-nf", "pf.conf")
+        r = pfctl("-N", "--offline", "-nf", "pf.conf", cwd=d.dir)
         lines_eq(r.stderr, """\
 one.conf:1:9: warning: there is no two.conf: taken as empty
     include two.conf
@@ -1240,7 +1208,7 @@ pfctl-linux: 1 error in pf.conf: rules not loaded
 """)
         eq((r.returncode, r.stdout), (1, ""))
         # the file itself must be there
-        r = d.pfctl("--offline", "-nf", "none.conf")
+        r = pfctl("-N", "--offline", "-nf", "none.conf", cwd=d.dir)
         eq((r.returncode, r.stderr), (1, "pfctl-linux: none.conf: No such file or directory\n"))
 
 

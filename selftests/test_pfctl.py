@@ -9,6 +9,7 @@ import time
 from pft.check import between, cases, contains, eq, lines_eq, matches
 from pft.lab import FW6_SRC, FW_SRC, PFCTL, SRC, SRC6, Lab
 from pft.netns import wait_for
+from pft.pfctl import pfctl
 
 USAGE = r"^usage: pfctl-linux \[-\w+\] .*\n(\t.*\n)+\Z"
 
@@ -17,13 +18,6 @@ def run(lab, *args, out="", err="", status=0, input=None):
     """pfctl-linux with these arguments says exactly this."""
     r = lab.pf.ctl(*args, check=False, input=input)
     eq((r.stdout, r.stderr, r.returncode), (out, err, status), " ".join(args))
-
-
-def alone(*args, input=None):
-    """pfctl-linux without a daemon to talk to."""
-    return subprocess.run([PFCTL, "-p", "/nonexistent/pfd.sock", *args], capture_output=True,
-                          text=True, check=False, input=input, timeout=30,
-                          stdin=None if input is not None else subprocess.DEVNULL)
 
 
 # --- without a daemon ---
@@ -38,7 +32,7 @@ def alone(*args, input=None):
        ("argument of --confirmed", ["--confirmed=5"],
         "option '--confirmed' doesn't allow an argument"))
 def test_bad_option(_name, args, why):
-    r = alone(*args)
+    r = pfctl(*args)
     eq((r.returncode, r.stdout), (1, ""))
     first, rest = r.stderr.split("\n", 1)
     eq(first.split(": ", 1)[1], why)
@@ -57,29 +51,29 @@ def test_usage(_name, args):
 
 
 def test_operand_is_named():
-    r = alone("-sr", "first", "second")
+    r = pfctl("-sr", "first", "second")
     eq(r.stderr.splitlines()[0], "pfctl-linux: unknown command line argument: first ...")
 
 
 def test_usage_names_what_there_is():
     """Each letter of the usage is an option, and each option is there."""
-    usage = alone("-h").stdout
+    usage = pfctl("-h").stdout
     letters = set(re.search(r"\[-(\w+)\]", usage)[1])
     letters |= set(re.findall(r"\[-(\w) ", usage)) | set(re.findall(r" -(\w) ", usage))
     for letter in sorted(letters):
-        r = alone(f"-{letter}")
+        r = pfctl(f"-{letter}")
         eq("invalid option" in r.stderr, False, f"-{letter}")
     for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ":
         if letter not in letters:
-            eq("invalid option" in alone(f"-{letter}").stderr, True, f"-{letter}")
+            eq("invalid option" in pfctl(f"-{letter}").stderr, True, f"-{letter}")
 
 
 def test_help_and_version():
     for args in (["-h"], ["--help"], ["-h", "-Z"]):
-        r = alone(*args)
+        r = pfctl(*args)
         eq((r.returncode, r.stderr), (0, ""))
         matches(r.stdout, USAGE)
-    r = alone("--version")
+    r = pfctl("--version")
     eq((r.returncode, r.stderr), (0, ""))
     matches(r.stdout, r"\Apfctl-linux \d+\.\d+\.\d+\n\Z")
 
@@ -135,7 +129,7 @@ CONFIRM = "--confirm takes a number of seconds (1 to 86400), not "
         "/nonexistent/file: No such file or directory"))
 def test_refused(_name, args, why):
     """Seen before pfd is asked for anything: the message is not that it does not answer."""
-    r = alone(*args)
+    r = pfctl(*args)
     eq((r.returncode, r.stdout), (1, ""))
     first, _, rest = r.stderr.partition("\n")
     eq(first, f"pfctl-linux: {why}")
@@ -144,18 +138,18 @@ def test_refused(_name, args, why):
 
 
 def test_last_of_two_counts():
-    eq(alone("-n", "-f", "/nonexistent/file", "-f", "-", input="pass\n").returncode, 0)
-    r = alone("-s", "rules", "-s", "queue")
+    eq(pfctl("-n", "-f", "/nonexistent/file", "-f", "-", text="pass\n").returncode, 0)
+    r = pfctl("-s", "rules", "-s", "queue")
     eq(r.stderr, "pfctl-linux: -s queue is not supported yet\n")
     # but each is checked as it is read
-    r = alone("-s", "nonsense", "-s", "rules")
+    r = pfctl("-s", "nonsense", "-s", "rules")
     eq(r.stderr, "pfctl-linux: unknown show modifier 'nonsense'\n")
 
 
 def test_nothing_to_do():
     """Options that only say how are no error, and nobody is asked."""
     for args in (["-q"], ["-v"], ["-vv"], ["-n"], ["-P"], ["-o", "none"], ["-D", "a=b"]):
-        r = alone(*args)
+        r = pfctl(*args)
         eq((r.returncode, r.stdout, r.stderr), (0, "", ""), " ".join(args))
 
 
@@ -163,7 +157,7 @@ def test_nothing_to_do():
        ("flush", ["-F", "all"]), ("zero", ["-z"]), ("all", ["-d", "-e", "-F", "rules", "-z"]))
 def test_dry_run_says_nothing(_name, args):
     """-n switches them off: nothing was enabled or cleared, and so nothing is claimed."""
-    r = alone("-n", *args)
+    r = pfctl("-n", *args)
     eq((r.returncode, r.stdout, r.stderr), (0, "", ""))
 
 

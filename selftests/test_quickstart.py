@@ -2,13 +2,12 @@
 """The newcomer's first command, in a namespace of its own."""
 import os
 import shutil
-import socket
 import subprocess
 
 from pft import own
 from pft.check import absent, contains, eq, matches, timeout
 from pft.lab import BUILD, FW_SRC, ROOT, Lab
-from pft.netns import wait_for
+from pft.netns import talks, wait_for
 
 
 class Machine:
@@ -37,15 +36,7 @@ class Machine:
                            self.env["PF_SOCKET"], *args).stdout
 
     def connection_lives(self):
-        for s, r in ((self.a, self.b), (self.b, self.a)):
-            s.sendall(b"x")
-            r.settimeout(1)
-            try:
-                if r.recv(10) != b"x":
-                    return False
-            except socket.timeout:
-                return False
-        return True
+        return talks(self.a, self.b)
 
     def reachable(self):
         return [self.src.can_connect(FW_SRC, p, 0.3) for p in (22, 80)]
