@@ -48,6 +48,12 @@ def pfctl(*args, **kw):
     return call([PFCTL, "-p", NOWHERE, *args], **kw)
 
 
+def run(lab, *args, out="", err="", status=0, input=None):
+    """pfctl-linux with these arguments says exactly this."""
+    r = lab.pf.ctl(*args, check=False, input=input)
+    eq((r.stdout, r.stderr, r.returncode), (out, err, status), " ".join(args))
+
+
 def golden_names(directory):
     return [(f[:-5],) for f in sorted(os.listdir(directory)) if f.endswith(".conf")]
 
@@ -130,3 +136,27 @@ def accepted(files, want, *args):
     r = check(files, *args)
     eq((r.returncode, r.stderr), (0, ""))
     lines_eq(r.stdout, want)
+
+
+# --- what -s timeouts and -s memory show ---
+
+TIMEOUTS = [("tcp.first", 120), ("tcp.opening", 30), ("tcp.established", 86400),
+            ("tcp.closing", 900), ("tcp.finwait", 45), ("tcp.closed", 90), ("tcp.tsdiff", 30),
+            ("udp.first", 60), ("udp.single", 30), ("udp.multiple", 60), ("icmp.first", 20),
+            ("icmp.error", 10), ("other.first", 60), ("other.single", 30), ("other.multiple", 60),
+            ("frag", 60), ("interval", 10), ("adaptive.start", 60000), ("adaptive.end", 120000),
+            ("src.track", 0)]
+LIMITS = [("states", 100000), ("src-nodes", 10000), ("frags", 65536), ("tables", 1000),
+          ("table-entries", 200000)]
+
+
+def timeouts_text(**changes):
+    changed = {k.replace("_", "."): v for k, v in changes.items()}
+    return "".join(f"{name:<20} {changed.get(name, n):>10}"
+                   f"{' states' if name.startswith('adaptive') else 's'}\n"
+                   for name, n in TIMEOUTS)
+
+
+def limits_text(**changes):
+    changed = {k.replace("_", "-"): v for k, v in changes.items()}
+    return "".join(f"{name:<13} hard limit {changed.get(name, n):>8}\n" for name, n in LIMITS)
