@@ -12,36 +12,26 @@ import random
 import re
 import resource
 import subprocess
-import tempfile
 
+from pft import own
 from pft.check import Skip, absent, cases, contains, eq, lines_eq, matches, timeout
 from pft.lab import PFCTL, ROOT
-from pft.netns import needs_own_mounts
-
-LANG = os.path.join(ROOT, "selftests", "lang")
-OK, BAD = os.path.join(LANG, "ok"), os.path.join(LANG, "bad")
-# For what hangs; with a build for release all of it takes less than one.
-SECONDS = 40 * float(os.environ.get("PF_TIMEOUT_SCALE", 1))
+from pft.netns import own_names
+from pft.pfctl import BAD, OK, SECONDS, Files, call, golden, golden_names
 
 # What of the corpus passes now: raise it with the language.
 CORPUS_PASSES = 52
 REAL_PASSES = 35
 
 
-def pfctl(*args, text=None, cwd=None, limit=SECONDS):
-    """pfctl-linux; text, str or bytes, is its standard input."""
-    if isinstance(text, str):
-        text = text.encode()
-    r = subprocess.run([PFCTL, *args], input=text, cwd=cwd, capture_output=True, timeout=limit,
-                       check=False, stdin=None if text is not None else subprocess.DEVNULL)
-    out, err = (b.decode(errors="surrogateescape") for b in (r.stdout, r.stderr))
-    if r.returncode not in (0, 1, 2) or "Sanitizer" in err or "runtime error" in err:
-        raise AssertionError(f"exit status {r.returncode}\n{err[-2000:]}")
+def pfctl(*args, **kw):
+    """pfctl-linux, without its warnings, which are put aside."""
+    r = call([PFCTL, *args], statuses=(0, 1, 2), **kw)
     # -v asks for warnings, too: they have tests of their own
     warning = re.compile(r"^([^:\n]+:\d+(?::\d+)?: warning: .*)\n(?:    .*\n)*", re.M)
-    done = subprocess.CompletedProcess(r.args, r.returncode, out, warning.sub("", err))
-    done.warnings = warning.findall(err)
-    return done
+    r.warnings = warning.findall(r.stderr)
+    r.stderr = warning.sub("", r.stderr)
+    return r
 
 
 def parse(text, *args):
@@ -64,29 +54,19 @@ def refuse(text, *args):
     return [(int(line), int(column), message) for line, column, message in found]
 
 
-def golden(directory):
-    return [(f[:-5],) for f in sorted(os.listdir(directory)) if f.endswith(".conf")]
-
-
-def read(directory, name):
-    # newline="": what ends a line is a part of the test
-    with open(os.path.join(directory, name), encoding="utf-8", newline="") as f:
-        return f.read()
-
-
 # --- golden files ---
 
-@cases(*golden(OK))
+@cases(*golden_names(OK))
 def test_ok(name):
     r = pfctl("-o", "none", "-nvf", name + ".conf", cwd=OK)
     eq((r.returncode, r.stderr), (0, ""))
-    lines_eq(r.stdout, read(OK, name + ".out"))
+    lines_eq(r.stdout, golden(OK, name + ".out"))
 
 
-@cases(*golden(BAD))
+@cases(*golden_names(BAD))
 def test_bad(name):
     r = pfctl("-o", "none", "-nvf", name + ".conf", cwd=BAD)
-    lines_eq(r.stderr, read(BAD, name + ".err"))
+    lines_eq(r.stderr, golden(BAD, name + ".err"))
     eq((r.returncode, r.stdout), (1, ""))
 
 
@@ -100,7 +80,7 @@ def test_golden_files_are_pairs():
 
 # --- what is printed means what was read ---
 
-@cases(*golden(OK))
+@cases(*golden_names(OK))
 def test_identity(name):
     once = pfctl("-o", "none", "-nvf", name + ".conf", cwd=OK).stdout
     lines_eq(parse(once), once)
@@ -447,19 +427,10 @@ def test_numbers_and_names():
 
 def in_a_world_of_names(text):
     """pfctl-linux -nvf with an /etc/hosts of its own, and no network for DNS."""
-    needs_own_mounts()
-    with tempfile.TemporaryDirectory(prefix=f"pft{os.getpid()}.") as d:
-        for name, content in (("hosts", "192.0.2.10 both.example\n2001:db8::10 both.example\n"
-                               "192.0.2.11 four.example\n2001:db8::12 six.example\n"),
-                              ("resolv.conf", ""), ("x.conf", text)):
-            with open(os.path.join(d, name), "w", encoding="utf-8") as f:
-                f.write(content)
-        r = subprocess.run(
-            ["unshare", "-m", "-n", "sh", "-c", "mount --bind hosts /etc/hosts && "
-             "mount --bind resolv.conf /etc/resolv.conf && exec \"$@\"", "sh",
-             PFCTL, "-o", "none", "-nvf", "x.conf"], cwd=d, capture_output=True, text=True, timeout=30,
-            check=False)
-    return r
+    with Files({"x.conf": text}) as d:
+        names = own_names(d.dir, "192.0.2.10 both.example\n2001:db8::10 both.example\n"
+                          "192.0.2.11 four.example\n2001:db8::12 six.example\n")
+        return call(["unshare", "-n", *names, PFCTL, "-o", "none", "-nvf", "x.conf"], cwd=d.dir)
 
 
 def test_host_names():
@@ -699,7 +670,7 @@ def test_mutations():
     seed = int(os.environ.get("PF_SEED", 0)) or random.SystemRandom().getrandbits(31)
     print(f"PF_SEED={seed}")
     rnd = random.Random(seed)
-    texts = [read(OK, n + ".conf").encode() for (n,) in golden(OK)]
+    texts = [golden(OK, n + ".conf").encode() for (n,) in golden_names(OK)]
     for _ in range(100):
         t = bytearray(rnd.choice(texts) + rnd.choice(texts))
         for _ in range(rnd.randrange(1, 8)):
@@ -721,7 +692,7 @@ def test_mutations():
 
 
 def test_files():
-    with tempfile.TemporaryDirectory(prefix=f"pft{os.getpid()}.") as d:
+    with own.directory() as d:
         for name, why in ((d, "Is a directory"), (d + "/none", "No such file or directory"),
                           ("", "No such file or directory"),
                           (d + "/none/none", "No such file or directory"),

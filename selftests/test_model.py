@@ -3,6 +3,7 @@
 import os
 import subprocess
 
+from pft import own
 from pft.check import Skip, matches, timeout
 from pft.lab import BUILD
 
@@ -15,7 +16,7 @@ def test_random_rules_as_the_model():
     diff = os.path.join(BUILD, "model/diff")
     if not os.path.exists(diff):
         raise Skip(f"{diff} is not built (make diff-test)")
-    args = [diff, "-t", str(SECONDS), "-P", f"/sys/fs/bpf/pft{os.getpid()}_model"]
+    args = [diff, "-t", str(SECONDS), "-P", f"{own.BPFFS}/{own.name()}_model"]
     if os.environ.get("PF_SEED"):
         args += ["-s", os.environ["PF_SEED"], "-n", "1"]
     r = subprocess.run(args, capture_output=True, text=True, check=False)

@@ -14,7 +14,7 @@ import time
 from pft import proto
 from pft.check import absent, cases, contains, eq, lines_eq, matches
 from pft.lab import DST, FW_SRC, PFCTL, PFD, SRC, SRC6, Lab, Pfd
-from pft.netns import Netns, needs_own_mounts, wait_for
+from pft.netns import Netns, hears_nothing, needs_own_mounts, talks, wait_for
 
 OPEN = "block\npass in on ext proto tcp to port 8000\npass out\n"
 
@@ -28,15 +28,7 @@ class Conversation:
         self.b, _ = self.listener.accept()
 
     def works(self, limit=1.0):
-        for s, r in ((self.a, self.b), (self.b, self.a)):
-            s.sendall(b"are you there")
-            r.settimeout(limit)
-            try:
-                if r.recv(100) != b"are you there":
-                    return False
-            except socket.timeout:
-                return False
-        return True
+        return talks(self.a, self.b, limit)
 
     def close(self):
         for s in (self.a, self.b, self.listener):
@@ -201,32 +193,9 @@ def test_failed_loads_change_nothing():
 
 # --- clients that misbehave ---
 
-MAIN = struct.pack("=I", 0)  # the path of the main ruleset
-
-
-def model(lab, text):
-    """The bytes of a ruleset, as pfctl-linux would send them."""
-    # what PF_REQ_RULES gives is a model: load, fetch, and go back
-    before = lab.pf.rules()
-    lab.pf.load(text)
-    with proto.Control(lab.pf) as c:
-        c.send(proto.frame(proto.RULES, MAIN))
-        data = b""
-        while True:
-            kind, p = c.answer()
-            eq(kind, proto.DATA)
-            if not p:
-                break
-            data += p
-        while kind == proto.DATA:
-            kind, p = c.answer()
-    lab.pf.load("\n".join(before) + "\n")
-    return data
-
-
 def test_transactions_have_tickets():
     with Lab(hosts=2, rules="pass\n") as lab:
-        block, none = model(lab, "block\n"), struct.pack("=I", 0) + MAIN
+        block, none = proto.model(lab.pf, "block\n"), proto.FOR_GOOD
         with proto.Control(lab.pf) as a, proto.Control(lab.pf) as b:
             ta = a.ask(proto.LOAD_BEGIN)
             a.ask(proto.LOAD_DATA, ta + block)
@@ -313,28 +282,25 @@ def test_broken_messages():
 def test_garbage_models():
     """Every byte of a model changed: refused, or a ruleset that can be shown."""
     with Lab(hosts=2, rules="pass\n") as lab:
-        good = model(lab, 'block in log quick on ext inet proto tcp from 192.0.2.0/24 to <t> '
-                          'port 1:5 label "x"\ntable <t> { 192.0.2.1 }\npass proto icmp\n'
-                          'anchor a {\nmatch from 192.0.2.1 - 192.0.2.9 ! tagged A tag B\n'
-                          'anchor {\npass received-on ext probability 5% tos 4\n}\n}\n')
+        good = proto.model(
+            lab.pf, 'block in log quick on ext inet proto tcp from 192.0.2.0/24 to <t> '
+            'port 1:5 label "x"\ntable <t> { 192.0.2.1 }\npass proto icmp\n'
+            'anchor a {\nmatch from 192.0.2.1 - 192.0.2.9 ! tagged A tag B\n'
+            'anchor {\npass received-on ext probability 5% tos 4\n}\n}\n')
         refused = 0
         for i in range(len(good)):
             bad = bytearray(good)
             bad[i] ^= 0xFF
             with proto.Control(lab.pf) as c:
-                t = c.ask(proto.LOAD_BEGIN)
-                c.ask(proto.LOAD_DATA, t + bytes(bad))
                 try:
-                    c.ask(proto.LOAD_COMMIT, t + struct.pack("=I", 0) + MAIN)
+                    c.load(bytes(bad))
                 except proto.Refused:
                     refused += 1
         assert refused > len(good) // 4, f"{refused} of {len(good)}"
         for n in (0, 1, len(good) // 2, len(good) - 1):
             with proto.Control(lab.pf) as c:
-                t = c.ask(proto.LOAD_BEGIN)
-                c.ask(proto.LOAD_DATA, t + good[:n])
                 try:
-                    c.ask(proto.LOAD_COMMIT, t + struct.pack("=I", 0) + MAIN)
+                    c.load(good[:n])
                     raise AssertionError(f"{n} bytes of {len(good)}")
                 except proto.Refused:
                     pass
@@ -729,10 +695,6 @@ def test_loads_under_traffic():
             got.sendto(b"x", (DST, 7000))
             eq(talk.works(), True, f"load {i}")
         leak.settimeout(0.2)
-        try:
-            leak.recv(10)
-            raise AssertionError("a blocked packet came through")
-        except socket.timeout:
-            pass
+        hears_nothing(leak, "a blocked packet came through")
         eq(lab.pf.info()["dropped: no rules"], 0)
         talk.close()

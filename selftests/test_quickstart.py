@@ -2,13 +2,12 @@
 """The newcomer's first command, in a namespace of its own."""
 import os
 import shutil
-import socket
 import subprocess
-import tempfile
 
+from pft import own
 from pft.check import absent, contains, eq, matches, timeout
 from pft.lab import BUILD, FW_SRC, ROOT, Lab
-from pft.netns import wait_for
+from pft.netns import talks, wait_for
 
 
 class Machine:
@@ -37,15 +36,7 @@ class Machine:
                            self.env["PF_SOCKET"], *args).stdout
 
     def connection_lives(self):
-        for s, r in ((self.a, self.b), (self.b, self.a)):
-            s.sendall(b"x")
-            r.settimeout(1)
-            try:
-                if r.recv(10) != b"x":
-                    return False
-            except socket.timeout:
-                return False
-        return True
+        return talks(self.a, self.b)
 
     def reachable(self):
         return [self.src.can_connect(FW_SRC, p, 0.3) for p in (22, 80)]
@@ -117,7 +108,7 @@ def test_usage():
     eq(r.returncode, 1)
     contains(r.stderr, "sudo ./quickstart test")
     # a copy: this directory may be closed to others
-    with tempfile.TemporaryDirectory(prefix=f"pft{os.getpid()}.") as d:
+    with own.directory() as d:
         os.chmod(d, 0o755)
         r = subprocess.run([shutil.copy(f"{ROOT}/quickstart", d)], capture_output=True, text=True,
                            check=False, preexec_fn=lambda: os.setuid(65534))
@@ -127,10 +118,10 @@ def test_usage():
 @timeout(120)
 def test_demo():
     """make demo: it shows what it promises, and leaves nothing behind."""
-    before = sorted(os.listdir("/sys/fs/bpf"))
+    name = own.name() + "_demo"
+    env = dict(os.environ, PF_BUILD=os.environ.get("PF_RELEASE", BUILD), PF_NAME=name)
     r = subprocess.run([f"{ROOT}/examples/demo"], capture_output=True, text=True, check=False,
-                       env=dict(os.environ, PF_BUILD=os.environ.get("PF_RELEASE", BUILD)),
-                       cwd=ROOT, timeout=100)
+                       env=env, cwd=ROOT, timeout=100)
     eq(r.returncode, 0, r.stdout + r.stderr)
     eq(r.stderr, "")
     for part in ("src -> dst port 8080: timed out", "src pings dst: no answer",
@@ -139,5 +130,5 @@ def test_demo():
                  "wrong.conf:2:12: unknown protocol tpc", "... nobody confirms ...",
                  "Done; everything is cleaned up"):
         contains(r.stdout, part)
-    left = [n for n in os.listdir("/sys/fs/bpf") if n.startswith("pfdemo") and n not in before]
+    left = [n for d in (own.BPFFS, own.NETNS, own.TMP) for n in os.listdir(d) if name in n]
     eq(left, [])

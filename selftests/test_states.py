@@ -429,16 +429,8 @@ def test_icmp_error_quotes_rubbish():
 def test_port_unreachable_of_real_stacks():
     rules = "block\npass in on ext proto udp\npass out on int proto udp\n"
     with Lab(rules=rules) as lab:
-        for addr, family in ((DST, socket.AF_INET), (DST6, socket.AF_INET6)):
-            with lab.src.sock(family, socket.SOCK_DGRAM) as s:
-                s.settimeout(2)
-                s.connect((addr, 9))
-                s.send(b"x")
-                try:
-                    s.recv(10)
-                    raise AssertionError("an answer")
-                except ConnectionRefusedError:
-                    pass
+        for addr in (DST, DST6):
+            eq(lab.src.can_ask(addr, 9), "refused", addr)
 
 
 def test_path_mtu_discovery():

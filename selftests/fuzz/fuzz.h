@@ -20,10 +20,9 @@
 #include <string.h>
 
 #include "../../grammar/parse.h"
-#include "../../grammar/print.h"
-#include "../../grammar/rule.h"
 #include "../../lib/model.h"
 #include "../../lib/wire.h"
+#include "../unit/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -195,19 +194,6 @@ static inline int fuzz_parse(const char *text, size_t len, FILE *err, int optimi
 
 	*rs = NULL;
 	return pf_parse_text(text, len, &opt, rs, NULL);
-}
-
-/* The caller frees. */
-static inline char *fuzz_print(const struct pf_ruleset *rs, unsigned int flags)
-{
-	char *text = NULL;
-	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
-
-	REQUIRE(f);
-	pf_ruleset_print(f, rs, flags);
-	fclose(f);
-	return text;
 }
 
 static inline bool fuzz_same_bytes(const struct pf_buf *a, const struct pf_buf *b)

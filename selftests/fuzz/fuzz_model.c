@@ -70,32 +70,16 @@ static void check_encoding(const struct pf_ruleset *rs)
 	pf_ruleset_free(back);
 }
 
-/* Tables and rules: what -v echoes was not sent. */
-static char *content(const struct pf_ruleset *rs)
-{
-	char *text = NULL;
-	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
-
-	REQUIRE(f);
-	for (size_t i = 0; i < rs->main.ntables; i++)
-		pf_table_print(f, &rs->main.tables[i]);
-	for (size_t i = 0; i < pf_filter(rs)->n; i++)
-		pf_rule_print(f, &pf_filter(rs)->v[i], i, 0);
-	fclose(f);
-	return text;
-}
-
 static void check_text(const struct pf_ruleset *rs)
 {
-	char *once = content(rs), *twice;
+	char *once = content_text(rs), *twice;
 	struct pf_ruleset *back;
 
 	if (fuzz_parse(once, strlen(once), stderr, PF_OPTIMIZE_NONE, false, &back) != 0) {
 		fprintf(stderr, "not read back:\n%s", once);
 		abort();
 	}
-	twice = content(back);
+	twice = content_text(back);
 	if (strcmp(once, twice) != 0) {
 		fprintf(stderr, "printed, read and printed:\n%s---\n%s", once, twice);
 		abort();

@@ -30,14 +30,14 @@ static void check_model(const struct pf_ruleset *rs)
 static void check_text(const char *text, const struct pf_ruleset *rs, int optimize,
 		       unsigned int flags)
 {
-	char *once = fuzz_print(rs, flags), *twice;
+	char *once = ruleset_text(rs, flags), *twice;
 	struct pf_ruleset *back;
 
 	if (fuzz_parse(once, strlen(once), stderr, optimize, false, &back) != 0) {
 		fprintf(stderr, "not read back:\n%s", once);
 		abort();
 	}
-	twice = fuzz_print(back, 0);
+	twice = ruleset_text(back, 0);
 	if (strcmp(twice, text) != 0) {
 		fprintf(stderr, "printed, read and printed:\n%s---\n%s", text, twice);
 		abort();
@@ -55,7 +55,7 @@ static void check(const char *data, size_t size, int optimize)
 	if (fuzz_parse(data, size, fuzz_null(), optimize, false, &rs) != 0)
 		return;
 	if (fuzz_rules(rs) <= RULES_MOST && !fuzz_has_dollar(rs)) {
-		text = fuzz_print(rs, 0);
+		text = ruleset_text(rs, 0);
 		check_text(text, rs, optimize, 0);
 		check_text(text, rs, optimize, PF_PRINT_PORT_NAMES);
 		free(text);

@@ -24,27 +24,6 @@ const struct gen_probe gen_probes[GEN_FEATURES] = {
 
 const char *const gen_ifaces[GEN_IFACES] = {"ext", "int", "dmz", "far0", "lo"};
 
-/* --- random numbers (splitmix64) --- */
-
-uint64_t rnd_next(struct rnd *r)
-{
-	uint64_t z = r->s += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
-	return z ^ z >> 31;
-}
-
-uint32_t rnd_below(struct rnd *r, uint32_t n)
-{
-	return (uint32_t)(rnd_next(r) >> 16) % n;
-}
-
-bool rnd_percent(struct rnd *r, uint32_t percent)
-{
-	return rnd_below(r, 100) < percent;
-}
-
 /* --- text --- */
 
 static const char *keep(struct gen_ruleset *g, const char *fmt, ...)

@@ -6,16 +6,8 @@
 #include <stdio.h>
 
 #include "../../grammar/arena.h"
+#include "../unit/rnd.h"
 #include "model.h"
-
-struct rnd {
-	uint64_t s;
-};
-
-uint64_t rnd_next(struct rnd *r);
-uint32_t rnd_below(struct rnd *r, uint32_t n);
-bool rnd_percent(struct rnd *r, uint32_t percent);
-#define rnd_pick(r, array) ((array)[rnd_below((r), sizeof(array) / sizeof((array)[0]))])
 
 /* What not every version enforces: a bit each. */
 enum gen_feature {

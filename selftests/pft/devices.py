@@ -5,7 +5,7 @@ import re
 import socket
 import threading
 
-from . import bpf
+from . import bpf, own
 from .check import Skip, eq
 from .lab import DST, REASONS, SRC
 from .netns import Netns, wait_for
@@ -15,7 +15,7 @@ AMOUNT = 3_000_000
 
 def need(kind, *args):
     """Skips the test where the kernel has no such devices."""
-    ns = Netns(f"pft{os.getpid()}.probe")
+    ns = Netns(f"{own.name()}.probe")
     try:
         ns.batch(["link add v0 type veth peer name v1"])
         ns.ip("link", "add", "probe0", *args, "type", kind,

@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import time
 
-from . import bpf
+from . import bpf, own
 from .netns import Netns, wait_for
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -46,14 +46,13 @@ _serial = 0
 class Lab:
     """`with Lab() as lab:` or the runner's t.lab(); everything goes when it is closed."""
 
-    def __init__(self, hosts=3, prefix=None, rules=None, pfd=True, pfd_args=(), v6=True):
+    def __init__(self, hosts=3, rules=None, pfd=True, pfd_args=(), v6=True):
         global _serial
         _serial += 1
         # the runner sweeps up what begins with this, should we die
-        self.prefix = prefix or f"pft{os.getpid()}"
-        self.id = f"{self.prefix}.{_serial}"
-        self.dir = tempfile.mkdtemp(prefix=self.id + ".", dir="/tmp")
-        self.pin = f"/sys/fs/bpf/{self.id.replace('.', '_')}"
+        self.id = f"{own.name()}.{_serial}"
+        self.dir = tempfile.mkdtemp(prefix=self.id + ".", dir=own.TMP)
+        self.pin = f"{own.BPFFS}/{self.id.replace('.', '_')}"
         self.namespaces = []
         self.pf = None
         self.v6 = v6
@@ -87,44 +86,27 @@ class Lab:
             ns.sysctl("net/ipv6/conf/default/disable_ipv6", 1)
         return ns
 
-    def _batch(self, ns, lines):
-        """Without what is IPv6's, if that is off."""
-        ns.batch([line for line in lines if self.v6 or "2001:db8:" not in line])
-
-    def _link(self, near, near_dev, far, far_dev):
-        near.batch([
-            f"link add {near_dev} address {MAC[near_dev]} type veth peer name {far_dev} "
-            f"address {MAC[far_dev]} netns {far.name}"])
+    def _side(self, host, dev, own, fw_dev, gates, ghosts):
+        """A host, its wire to fw, and what each knows of the other."""
+        host.batch([f"link add {dev} address {MAC[dev]} type veth peer name {fw_dev} "
+                    f"address {MAC[fw_dev]} netns {self.fw.name}"])
+        for ns, at, addrs, others, mac in ((host, dev, own, gates, MAC[fw_dev]),
+                                           (self.fw, fw_dev, gates, own + ghosts, MAC[dev])):
+            lines = ["link set lo up", f"link set {at} up", f"addr add {addrs[0]}/24 dev {at}",
+                     f"addr add {addrs[1]}/64 dev {at} nodad"]
+            lines += [f"neigh add {a} lladdr {mac} dev {at} nud permanent" for a in others]
+            if ns is host:
+                lines += [f"route add default via {a}" for a in gates]
+            ns.batch([line for line in lines if self.v6 or "2001:db8:" not in line])
 
     def _wire(self):
-        src, fw, dst = self.src, self.fw, self.dst
-        self.src_dev, self.dst_dev = "src", "dst"
-        self._link(src, "src", fw, "ext")
-        self._batch(src, ["link set lo up", "link set src up", f"addr add {SRC}/24 dev src",
-                   f"addr add {SRC6}/64 dev src nodad",
-                   f"neigh add {FW_SRC} lladdr {MAC['ext']} dev src nud permanent",
-                   f"neigh add {FW6_SRC} lladdr {MAC['ext']} dev src nud permanent",
-                   f"route add default via {FW_SRC}", f"route add default via {FW6_SRC}"])
-        lines = ["link set lo up", "link set ext up", f"addr add {FW_SRC}/24 dev ext",
-                 f"addr add {FW6_SRC}/64 dev ext nodad"]
-        lines += [f"neigh add {a} lladdr {MAC['src']} dev ext nud permanent"
-                  for a in (SRC, SRC6, GHOST, GHOST6)]
-        self._batch(fw, lines)
-        if not dst:
+        self._side(self.src, "src", (SRC, SRC6), "ext", (FW_SRC, FW6_SRC), (GHOST, GHOST6))
+        if not self.dst:
             return
-        self._link(dst, "dst", fw, "int")
-        self._batch(dst, ["link set lo up", "link set dst up", f"addr add {DST}/24 dev dst",
-                   f"addr add {DST6}/64 dev dst nodad",
-                   f"neigh add {FW_DST} lladdr {MAC['int']} dev dst nud permanent",
-                   f"neigh add {FW6_DST} lladdr {MAC['int']} dev dst nud permanent",
-                   f"route add default via {FW_DST}", f"route add default via {FW6_DST}"])
-        lines = ["link set int up", f"addr add {FW_DST}/24 dev int",
-                 f"addr add {FW6_DST}/64 dev int nodad"]
-        lines += [f"neigh add {a} lladdr {MAC['dst']} dev int nud permanent"
-                  for a in (DST, DST6, GHOST_DST, GHOST6_DST)]
-        self._batch(fw, lines)
-        fw.sysctl("net/ipv4/ip_forward", 1)
-        fw.sysctl("net/ipv6/conf/all/forwarding", 1)
+        self._side(self.dst, "dst", (DST, DST6), "int", (FW_DST, FW6_DST),
+                   (GHOST_DST, GHOST6_DST))
+        self.fw.sysctl("net/ipv4/ip_forward", 1)
+        self.fw.sysctl("net/ipv6/conf/all/forwarding", 1)
 
     def __enter__(self):
         return self

@@ -23,6 +23,13 @@ def setns(fd):
         raise OSError(ctypes.get_errno(), "setns")
 
 
+def die_with_parent(parent):
+    """This process is killed when the one that forked it ends."""
+    _libc.prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 class Netns:
     """A named namespace, /run/netns/NAME, gone when delete() is called."""
 
@@ -59,9 +66,11 @@ class Netns:
 
     def popen(self, argv, **kw):
         """A process in this namespace; it dies with the test."""
+        test = os.getpid()
+
         def enter():
             setns(self.fd)
-            _libc.prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+            die_with_parent(test)
         return subprocess.Popen([str(a) for a in argv], preexec_fn=enter, **kw)
 
     def run(self, *argv, check=True, timeout=30, input=None):
@@ -143,6 +152,23 @@ class Netns:
             return os.strerror(e.errno)
         return "yes"
 
+    def can_ask(self, addr, port, data=b"question", options=()):
+        """The same of a datagram and its answer, within two seconds."""
+        with self.sock(socket.AF_INET6 if ":" in addr else socket.AF_INET,
+                       socket.SOCK_DGRAM) as s:
+            for option in options:
+                s.setsockopt(*option)
+            s.settimeout(2)
+            s.connect((addr, port))
+            s.send(data)
+            try:
+                s.recv(100)
+            except ConnectionRefusedError:
+                return "refused"
+            except (TimeoutError, socket.timeout):
+                return "timeout"
+        return "yes"
+
     def ping(self, addr, timeout=0.4, size=56):
         """Does an echo request come back?  (The kernel chooses the id.)"""
         v6 = ":" in addr
@@ -164,11 +190,44 @@ def ip(*args, input=None):
     return r.stdout
 
 
+def talks(a, b, limit=1.0):
+    """Does each of two connected sockets get what the other one sends?"""
+    for s, r in ((a, b), (b, a)):
+        s.sendall(b"are you there")
+        r.settimeout(limit)
+        try:
+            if r.recv(100) != b"are you there":
+                return False
+        except (TimeoutError, socket.timeout):
+            return False
+    return True
+
+
+def hears_nothing(s, what):
+    """Nothing comes to a socket before its timeout."""
+    try:
+        s.recv(100)
+    except (TimeoutError, socket.timeout):
+        return
+    raise AssertionError(what)
+
+
 def needs_own_mounts():
     """For tests that hide or replace files: skips where / is no mount point, as in a chroot."""
     r = subprocess.run(["unshare", "-m", "true"], capture_output=True, text=True, check=False)
     if r.returncode:
         raise Skip(f"no mounts of one's own here: {r.stderr.strip()}")
+
+
+def own_names(directory, hosts):
+    """What to put in front of a command: it has this /etc/hosts, and asks no DNS server."""
+    needs_own_mounts()
+    for name, text in (("hosts", hosts), ("resolv.conf", "")):
+        with open(os.path.join(directory, name), "w", encoding="utf-8") as f:
+            f.write(text)
+    mounts = "".join(f"mount --bind {directory}/{name} /etc/{name} && "
+                     for name in ("hosts", "resolv.conf"))
+    return ["unshare", "-m", "sh", "-c", mounts + 'exec "$@"', "sh"]
 
 
 def wait_for(what, cond, timeout=5.0, every=0.02):

@@ -9,6 +9,8 @@ OK, ERROR, DATA = 1, 2, 3
  STATUS) = range(100, 110)
 TABLE, TABLE_DATA = 113, 114
 FRAME_MOST = 1 << 20
+MAIN = struct.pack("=I", 0)  # the path of the main ruleset
+FOR_GOOD = struct.pack("=I", 0) + MAIN  # what LOAD_COMMIT takes: nobody has to confirm
 
 
 def frame(kind, payload=b"", seq=1, magic=MAGIC, length=None):
@@ -57,6 +59,33 @@ class Control:
             if k == ERROR:
                 raise Refused(*error(p))
             data += p
+
+    def load(self, model):
+        """All the steps of a load, on one ticket."""
+        ticket = self.ask(LOAD_BEGIN)
+        self.ask(LOAD_DATA, ticket + model)
+        self.ask(LOAD_COMMIT, ticket + FOR_GOOD)
+
+
+def model(pf, text):
+    """The bytes of a ruleset, as pfctl-linux would send them."""
+    # what RULES gives is a model: load, fetch, and go back
+    before = pf.rules()
+    pf.load(text)
+    with Control(pf) as c:
+        c.send(frame(RULES, MAIN))
+        data = b""
+        kind, p = c.answer()
+        while kind == DATA and p:
+            data += p
+            kind, p = c.answer()
+        # the numbers of the rules follow
+        while kind == DATA:
+            kind, p = c.answer()
+        if kind != OK:
+            raise Refused(*error(p))
+    pf.load("\n".join(before) + "\n")
+    return data
 
 
 class Refused(Exception):

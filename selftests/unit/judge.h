@@ -6,9 +6,8 @@
 #ifndef PF_SELFTESTS_UNIT_JUDGE_H
 #define PF_SELFTESTS_UNIT_JUDGE_H
 
+#include "plain.h"
 #include "unit.h"
-
-#include "../../grammar/rule.h"
 
 #define S  0x02
 #define SA 0x12
@@ -44,14 +43,6 @@ static inline bool on_iface(const char *name, int iface)
 	return strcmp(name, names[iface]) == 0;
 }
 
-static inline bool in_net(const struct pf_ip *ip, const struct pf_ip *net, unsigned int bits)
-{
-	for (unsigned int i = 0; i < bits; i++)
-		if ((ip->b[i / 8] ^ net->b[i / 8]) >> (7 - i % 8) & 1)
-			return false;
-	return true;
-}
-
 static inline bool in_table(const struct pf_ruleset *rs, const struct pf_block *b, const char *name,
 			    const struct packet *p, const struct pf_ip *ip)
 {
@@ -64,7 +55,7 @@ static inline bool in_table(const struct pf_ruleset *rs, const struct pf_block *
 	for (size_t i = 0; t && i < t->nentries; i++) {
 		const struct pf_table_entry *e = &t->entries[i];
 
-		if (e->af == p->af && e->bits > best && in_net(ip, &e->ip, e->bits)) {
+		if (e->af == p->af && e->bits > best && plain_in_net(ip->b, e->ip.b, e->bits)) {
 			best = e->bits;
 			in = !e->neg;
 		}
@@ -82,7 +73,7 @@ static inline bool host_matches(const struct pf_ruleset *rs, const struct pf_blo
 	case PF_HOST_ANY:
 		break;
 	case PF_HOST_PREFIX:
-		in = h->af == p->af && in_net(ip, &h->ip, h->bits);
+		in = h->af == p->af && plain_in_net(ip->b, h->ip.b, h->bits);
 		break;
 	case PF_HOST_RANGE:
 		in = h->af == p->af && memcmp(ip, &h->ip, sizeof(*ip)) >= 0 &&
@@ -106,32 +97,6 @@ static inline bool host_matches(const struct pf_ruleset *rs, const struct pf_blo
 	return in != h->neg;
 }
 
-static inline bool port_matches(const struct pf_rule_port *p, uint16_t port)
-{
-	switch (p->op) {
-	case PF_PORT_EQ:
-		return port == p->lo;
-	case PF_PORT_NE:
-		return port != p->lo;
-	case PF_PORT_LT:
-		return port < p->lo;
-	case PF_PORT_LE:
-		return port <= p->lo;
-	case PF_PORT_GT:
-		return port > p->lo;
-	case PF_PORT_GE:
-		return port >= p->lo;
-	case PF_PORT_RANGE:
-		return port >= p->lo && port <= p->hi;
-	case PF_PORT_INSIDE:
-		return port > p->lo && port < p->hi;
-	case PF_PORT_OUTSIDE:
-		return port < p->lo || port > p->hi;
-	default:
-		return true;
-	}
-}
-
 static inline bool layer4_matches(const struct pf_rule *r, const struct packet *p)
 {
 	const bool icmp = p->proto == 1 || p->proto == 58;
@@ -145,7 +110,7 @@ static inline bool layer4_matches(const struct pf_rule *r, const struct packet *
 		     (r->icmp_code && r->icmp_code != p->icmp_code + 1) ||
 		     (r->keep_state && p->keep_never)))
 		return false;
-	return port_matches(&r->sport, p->sport) && port_matches(&r->dport, p->dport) &&
+	return plain_port_matches(&r->sport, p->sport) && plain_port_matches(&r->dport, p->dport) &&
 	       (!r->fragment || p->fragment);
 }
 
@@ -227,6 +192,31 @@ static inline bool same_outcome(const struct outcome *a, const struct outcome *b
 	       ra->keep_state == rb->keep_state && ra->allow_opts == rb->allow_opts &&
 	       ra->x == rb->x && same_text(ra->label, rb->label) && same_text(a->tag, b->tag) &&
 	       a->trace == b->trace;
+}
+
+/* --- rules by hand --- */
+
+/* "p" pass, "b" block, "m" match; "P" and "B" quick ones.  On a line of its own. */
+static inline struct pf_rule *add(struct pf_ruleset *rs, char what)
+{
+	struct pf_rule *r = pf_ruleset_add_rule(rs);
+
+	assert_non_null(r);
+	r->line = (uint32_t)pf_filter(rs)->n;
+	r->action = what == 'm'			 ? PF_RULE_ACTION_MATCH
+		    : what == 'b' || what == 'B' ? PF_RULE_ACTION_BLOCK
+						 : PF_RULE_ACTION_PASS;
+	r->quick = what == 'P' || what == 'B';
+	return r;
+}
+
+static inline struct pf_rule *add_port(struct pf_ruleset *rs, char what, uint16_t port)
+{
+	struct pf_rule *r = add(rs, what);
+
+	r->proto = PF_PROTO_TCP;
+	r->dport = (struct pf_rule_port){.op = PF_PORT_EQ, .lo = port};
+	return r;
 }
 
 /* --- rules by chance --- */

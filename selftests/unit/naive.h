@@ -12,6 +12,7 @@
 #include "../../bpf/abi.h"
 #include "../../compiler/compiler.h"
 #include "../../grammar/check.h"
+#include "plain.h"
 #include "unit.h"
 
 /* --- what rules can name --- */
@@ -262,14 +263,6 @@ static inline void naive_packet(struct rnd *r, struct pf_pkt *p)
 
 /* --- matching --- */
 
-static inline bool naive_in_prefix(const uint8_t *addr, const uint8_t *net, unsigned int bits)
-{
-	for (unsigned int i = 0; i < bits; i++)
-		if ((addr[i / 8] ^ net[i / 8]) >> (7 - i % 8) & 1)
-			return false;
-	return true;
-}
-
 /* The longest entry that covers it says whether an address is in a table. */
 static inline const struct pf_table_entry *naive_longest(size_t table, uint8_t af,
 							 const uint8_t *addr)
@@ -279,7 +272,7 @@ static inline const struct pf_table_entry *naive_longest(size_t table, uint8_t a
 	for (size_t i = 0; i < ARRAY_SIZE(naive_entries[0]); i++) {
 		const struct pf_table_entry *e = &naive_entries[table][i];
 
-		if (e->af == af && naive_in_prefix(addr, e->ip.b, e->bits) &&
+		if (e->af == af && plain_in_net(addr, e->ip.b, e->bits) &&
 		    (!best || e->bits > best->bits))
 			best = e;
 	}
@@ -294,7 +287,7 @@ static inline bool naive_host_matches(const struct pf_rule_host *h, uint8_t af,
 	bool in = true;
 
 	if (h->type == PF_HOST_PREFIX) {
-		in = h->af == af && naive_in_prefix(bytes, h->ip.b, h->bits);
+		in = h->af == af && plain_in_net(bytes, h->ip.b, h->bits);
 	} else if (h->type == PF_HOST_TABLE) {
 		size_t i = 0;
 
@@ -304,32 +297,6 @@ static inline bool naive_host_matches(const struct pf_rule_host *h, uint8_t af,
 		in = e && !e->neg;
 	}
 	return in != h->neg;
-}
-
-static inline bool naive_port_matches(const struct pf_rule_port *p, uint16_t port)
-{
-	switch (p->op) {
-	case PF_PORT_EQ:
-		return port == p->lo;
-	case PF_PORT_NE:
-		return port != p->lo;
-	case PF_PORT_LT:
-		return port < p->lo;
-	case PF_PORT_LE:
-		return port <= p->lo;
-	case PF_PORT_GT:
-		return port > p->lo;
-	case PF_PORT_GE:
-		return port >= p->lo;
-	case PF_PORT_RANGE:
-		return port >= p->lo && port <= p->hi;
-	case PF_PORT_INSIDE:
-		return port > p->lo && port < p->hi;
-	case PF_PORT_OUTSIDE:
-		return port < p->lo || port > p->hi;
-	default:
-		return true;
-	}
 }
 
 static inline bool naive_on_iface(const struct pf_rule *r, uint32_t ifindex)
@@ -357,9 +324,9 @@ static inline int naive_layer4(const struct pf_rule *r, const struct pf_pkt *p)
 		return NAIVE_NEXT;
 	if (p->proto == 6 && (p->tcp_flags & r->flagset) != r->flags)
 		return NAIVE_NEXT;
-	if (!naive_port_matches(&r->sport, p->sport))
+	if (!plain_port_matches(&r->sport, p->sport))
 		return PF_SKIP_SRC_PORT;
-	if (!naive_port_matches(&r->dport, p->dport))
+	if (!plain_port_matches(&r->dport, p->dport))
 		return PF_SKIP_DST_PORT;
 	if (icmp && r->icmp_type && r->icmp_type != p->icmp_type + 1)
 		return NAIVE_NEXT;
@@ -476,6 +443,31 @@ static inline size_t naive_walk(const struct pf_ruleset *rs, const struct pf_pkt
 		}
 	}
 	return won;
+}
+
+/* --- what a failed test says --- */
+
+static inline void naive_say_rules(const struct pf_ruleset *rs)
+{
+	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
+		text_auto text = rule_text(&pf_filter(rs)->v[i], i, PF_PRINT_NUMBER);
+
+		print_error("%s", text);
+	}
+}
+
+static inline void naive_say_packet(const struct pf_pkt *p)
+{
+	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
+	const int af = p->af == PF_AF_INET ? AF_INET : AF_INET6;
+
+	inet_ntop(af, &p->src.addr, src, sizeof(src));
+	inet_ntop(af, &p->dst.addr, dst, sizeof(dst));
+	print_error(
+		"packet: dir %u if %u af %u proto %u %s %u > %s %u flags %02x icmp %u/%u frag %u "
+		"keep_never %u\n",
+		p->dir, p->ifindex, p->af, p->proto, src, p->sport, dst, p->dport, p->tcp_flags,
+		p->icmp_type, p->icmp_code, p->frag, p->keep_never);
 }
 
 /* --- the compiler's caller --- */

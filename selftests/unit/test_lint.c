@@ -11,29 +11,6 @@
 
 /* --- rules by hand --- */
 
-/* "p" pass, "b" block, "m" match; "P" and "B" quick ones.  On a line of its own. */
-static struct pf_rule *add(struct pf_ruleset *rs, char what)
-{
-	struct pf_rule *r = pf_ruleset_add_rule(rs);
-
-	assert_non_null(r);
-	r->line = (uint32_t)pf_filter(rs)->n;
-	r->action = what == 'm'			 ? PF_RULE_ACTION_MATCH
-		    : what == 'b' || what == 'B' ? PF_RULE_ACTION_BLOCK
-						 : PF_RULE_ACTION_PASS;
-	r->quick = what == 'P' || what == 'B';
-	return r;
-}
-
-static struct pf_rule *add_port(struct pf_ruleset *rs, char what, uint16_t port)
-{
-	struct pf_rule *r = add(rs, what);
-
-	r->proto = PF_PROTO_TCP;
-	r->dport = (struct pf_rule_port){.op = PF_PORT_EQ, .lo = port};
-	return r;
-}
-
 static struct pf_rule *add_table(struct pf_ruleset *rs, const char *table)
 {
 	struct pf_rule *r = add(rs, 'p');
@@ -60,10 +37,9 @@ static void take(void *ctx, uint16_t file, uint32_t line, const char *text)
 static void expect(const struct pf_ruleset *rs, const char *want)
 {
 	text_auto have = NULL;
-	size_t size = 0, lines = 0, n;
-	FILE *f = open_memstream(&have, &size);
+	FILE *f = text_open(&have);
+	size_t lines = 0, n;
 
-	assert_non_null(f);
 	n = pf_ruleset_lint(rs, take, f);
 	fclose(f);
 	assert_string_equal(have, want);

@@ -442,22 +442,6 @@ static void bad_options_are_refused(void **state)
 
 /* --- hostile bytes --- */
 
-/* Tables and rules as text; what -v echoes was not sent. */
-static char *content_text(const struct pf_ruleset *rs)
-{
-	char *text = NULL;
-	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
-
-	assert_non_null(f);
-	for (size_t i = 0; i < rs->main.ntables; i++)
-		pf_table_print(f, &rs->main.tables[i]);
-	for (size_t i = 0; i < pf_filter(rs)->n; i++)
-		pf_rule_print(f, &pf_filter(rs)->v[i], i, 0);
-	fclose(f);
-	return text;
-}
-
 /* What was accepted can be printed, read back, and printed again. */
 static bool text_is_fixed(const struct pf_ruleset *rs)
 {

@@ -222,8 +222,7 @@ static void text_of_tables(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		text_auto text = NULL, again = NULL;
 		pf_ruleset_auto rs = NULL;
-		size_t n = 0;
-		FILE *f = open_memstream(&text, &n);
+		FILE *f = text_open(&text);
 
 		pf_table_print(f, &cases[i].t);
 		fclose(f);

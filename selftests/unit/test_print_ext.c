@@ -202,8 +202,7 @@ static void text_of_one_host(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		text_auto text = NULL;
-		size_t n = 0;
-		FILE *f = open_memstream(&text, &n);
+		FILE *f = text_open(&text);
 
 		pf_rule_host_print(f, &cases[i].host);
 		fclose(f);
@@ -531,8 +530,7 @@ static struct pf_table_entry entries[] = {
 static void check_table(const struct pf_table_def *t, const char *want)
 {
 	text_auto text = NULL;
-	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
+	FILE *f = text_open(&text);
 
 	pf_table_print(f, t);
 	fclose(f);
@@ -618,8 +616,7 @@ static void text_of_ether_rules(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(ether_rules); i++) {
 		text_auto text = NULL, want = NULL;
-		size_t n = 0;
-		FILE *f = open_memstream(&text, &n);
+		FILE *f = text_open(&text);
 
 		pf_ether_rule_print(f, &ether_rules[i].rule, i, PF_PRINT_NUMBER);
 		fclose(f);

@@ -46,6 +46,31 @@ static void naive_delete(struct naive *s, struct pf_prefix *p)
 	*p = s->v[--s->n];
 }
 
+/* --- what each test begins with --- */
+
+static struct pf_nodes nodes;
+static struct naive entries; /* what the table that is open should hold */
+
+static int setup(void **state)
+{
+	(void)state;
+	mem_open(&nodes);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	mem_close(&nodes);
+	return 0;
+}
+
+static void open_empty(struct mem_table *t, size_t room)
+{
+	entries.n = 0;
+	mem_table_open(t, &nodes, room);
+}
+
 /* --- prefixes by chance --- */
 
 static pf_u128 rnd_u128(struct rnd *r)
@@ -67,6 +92,12 @@ static const struct shape shapes[] = {
 	{"hosts of one net", 128, 128, 12, 50, 20}, {"nested", 0, 128, 6, 70, 50},
 	{"all lengths", 0, 128, 128, 50, 40},	    {"short", 0, 20, 128, 10, 50},
 };
+
+/* Two rounds of each, for both families. */
+static const struct shape *shape_of(int round)
+{
+	return &shapes[round / 2 % (int)ARRAY_SIZE(shapes)];
+}
 
 static struct pf_prefix rnd_prefix(struct rnd *r, uint8_t width, const struct shape *sh,
 				   const struct naive *s)
@@ -167,118 +198,106 @@ static size_t reachable(const struct pf_nodes *n, uint8_t width, uint32_t word, 
 }
 
 /* After all is gone: nothing is left in use. */
-static void check_empty(struct pf_nodes *n)
+static void check_empty(void)
 {
 	for (int i = 0; i < 2; i++) {
 		uint32_t word;
 
 		/* a whole chunk is free, and what rests is waited for */
-		assert_true(pf_nodes_alloc(n, PF_NODE_UNITS, &word));
-		pf_nodes_commit(n);
-		pf_nodes_free(n, word, PF_NODE_UNITS);
-		pf_nodes_commit(n);
-		pf_nodes_trim(n);
-		assert_int_equal(n->limbo.units, 0);
+		assert_true(pf_nodes_alloc(&nodes, PF_NODE_UNITS, &word));
+		pf_nodes_commit(&nodes);
+		pf_nodes_free(&nodes, word, PF_NODE_UNITS);
+		pf_nodes_commit(&nodes);
+		pf_nodes_trim(&nodes);
+		assert_int_equal(nodes.limbo.units, 0);
 	}
-	assert_int_equal(n->nchunks, 1);
+	assert_int_equal(nodes.nchunks, 1);
 	assert_int_equal(mem_now.made - mem_now.unmade, 1);
 }
 
 /* --- tests --- */
 
-static void add_random(struct rnd *r, struct mem_table *t, int f, const struct shape *sh,
-		       struct naive *s)
+static void add_random(struct rnd *r, struct mem_table *t, int f, const struct shape *sh)
 {
-	struct pf_prefix p = rnd_prefix(r, t->set[f].width, sh, s);
+	struct pf_prefix p = rnd_prefix(r, t->set[f].width, sh, &entries);
 	struct pf_prefix_key k = key_of(&p);
-	bool there = naive_find(s, &p);
+	bool there = naive_find(&entries, &p);
 
 	assert_int_equal(mem_add(t, f, &k), !there);
 	if (!there)
-		naive_add(s, &p);
+		naive_add(&entries, &p);
 }
 
 static void random_sets(void **state)
 {
 	struct rnd r = rnd_seeded();
-	static struct pf_nodes nodes;
-	static struct naive s;
 
 	(void)state;
-	mem_open(&nodes);
 	for (int round = 0; round < 240; round++) {
-		const struct shape *sh = &shapes[round / 2 % (int)ARRAY_SIZE(shapes)];
+		const struct shape *sh = shape_of(round);
 		static const size_t sizes[] = {0, 1, 2, 10, 30, 70, 200, 1000};
 		size_t n = rnd_pick(&r, sizes);
 		struct mem_table t;
 		int f = round % 2;
 
-		s.n = 0;
-		mem_table_open(&t, &nodes, n);
+		open_empty(&t, n);
 		for (size_t i = 0; i < n; i++)
-			add_random(&r, &t, f, sh, &s);
-		check_table(&r, &t, f, &s, 200);
+			add_random(&r, &t, f, sh);
+		check_table(&r, &t, f, &entries, 200);
 		mem_build(&t, f);
-		check_table(&r, &t, f, &s, 200);
+		check_table(&r, &t, f, &entries, 200);
 		/* in the other family there is nothing */
 		assert_false(mem_in(&t, !f, 0));
 		mem_table_close(&t);
 	}
-	check_empty(&nodes);
-	mem_close(&nodes);
+	check_empty();
 }
 
 /* Entries come and go, one by one: after each all is as if it was made anew. */
 static void random_changes(void **state)
 {
 	struct rnd r = rnd_seeded();
-	static struct pf_nodes nodes;
-	static struct naive s;
 
 	(void)state;
-	mem_open(&nodes);
 	for (int round = 0; round < 24; round++) {
-		const struct shape *sh = &shapes[round / 2 % (int)ARRAY_SIZE(shapes)];
+		const struct shape *sh = shape_of(round);
 		struct mem_table t;
 		int f = round % 2;
 
-		s.n = 0;
-		mem_table_open(&t, &nodes, 1000);
+		open_empty(&t, 1000);
 		for (size_t i = 0; i < 1500; i++) {
 			bool grow = i / 500 % 2 ? rnd_percent(&r, 30) : rnd_percent(&r, 75);
 
-			if ((grow || !s.n) && s.n < 900) {
-				add_random(&r, &t, f, sh, &s);
+			if ((grow || !entries.n) && entries.n < 900) {
+				add_random(&r, &t, f, sh);
 			} else {
-				struct pf_prefix *p = &s.v[rnd_below(&r, (uint32_t)s.n)];
+				struct pf_prefix *p =
+					&entries.v[rnd_below(&r, (uint32_t)entries.n)];
 
 				assert_true(mem_delete(&t, f, p));
-				naive_delete(&s, p);
+				naive_delete(&entries, p);
 			}
 			if (i % 16 == 0)
-				check_table(&r, &t, f, &s, 10);
+				check_table(&r, &t, f, &entries, 10);
 			reachable(&nodes, t.set[f].width, t.roots.word[f], 0, 1);
 		}
-		check_table(&r, &t, f, &s, 1000);
-		while (s.n) {
-			assert_true(mem_delete(&t, f, &s.v[0]));
-			naive_delete(&s, &s.v[0]);
+		check_table(&r, &t, f, &entries, 1000);
+		while (entries.n) {
+			assert_true(mem_delete(&t, f, &entries.v[0]));
+			naive_delete(&entries, &entries.v[0]);
 		}
 		assert_int_equal(t.roots.word[f] & PF_RANGE_KIND, PF_RANGE_SAME);
 		mem_table_close(&t);
 	}
-	check_empty(&nodes);
-	mem_close(&nodes);
+	check_empty();
 }
 
 /* What an operation frees has its room in limbo: that is not emptied in its midst. */
 static void no_wait_in_an_operation(void **state)
 {
-	static struct pf_nodes nodes;
 	uint32_t a, b, c;
 
 	(void)state;
-	mem_open(&nodes);
 	assert_true(pf_nodes_alloc(&nodes, PF_NODE_UNITS, &a));
 	assert_true(pf_nodes_alloc(&nodes, PF_NODE_UNITS, &b));
 	pf_nodes_commit(&nodes);
@@ -292,21 +311,17 @@ static void no_wait_in_an_operation(void **state)
 	assert_true(pf_nodes_alloc(&nodes, PF_NODE_UNITS, &a));
 	assert_int_equal(mem_now.graces, 1);
 	pf_nodes_commit(&nodes);
-	mem_close(&nodes);
 }
 
 /* Addresses in a row, as they come from a log: the tree stays flat. */
 static void in_order(void **state)
 {
-	static struct pf_nodes nodes;
-
 	(void)state;
-	mem_open(&nodes);
 	for (int f = 0; f < 2; f++) {
 		for (int down = 0; down < 2; down++) {
 			struct mem_table t;
 
-			mem_table_open(&t, &nodes, 6000);
+			open_empty(&t, 6000);
 			for (uint32_t i = 0; i < 6000; i++) {
 				struct pf_prefix_key k = {.lo = 0x0a000000, .bits = f ? 128 : 32};
 
@@ -335,24 +350,19 @@ static void in_order(void **state)
 			mem_table_close(&t);
 		}
 	}
-	check_empty(&nodes);
-	mem_close(&nodes);
+	check_empty();
 }
 
 /* A prefix over prefixes: each length, with the sign changing, in both families. */
 static void every_length(void **state)
 {
-	static struct pf_nodes nodes;
-	static struct naive s;
 	struct rnd r = rnd_seeded();
 
 	(void)state;
-	mem_open(&nodes);
 	for (int f = 0; f < 2; f++) {
 		struct mem_table t;
 
-		mem_table_open(&t, &nodes, 200);
-		s.n = 0;
+		open_empty(&t, 200);
 		for (unsigned int bits = 0; bits <= t.set[f].width; bits++) {
 			struct pf_prefix p = {.bits = (uint8_t)bits, .neg = bits % 2};
 			struct pf_prefix_key k;
@@ -363,30 +373,27 @@ static void every_length(void **state)
 			k = key_of(&p);
 			assert_true(mem_add(&t, f, &k));
 			assert_false(mem_add(&t, f, &k));
-			naive_add(&s, &p);
-			check_table(&r, &t, f, &s, 200);
+			naive_add(&entries, &p);
+			check_table(&r, &t, f, &entries, 200);
 		}
 		mem_build(&t, f);
-		check_table(&r, &t, f, &s, 200);
+		check_table(&r, &t, f, &entries, 200);
 		mem_table_close(&t);
 	}
-	mem_close(&nodes);
+	check_empty();
 }
 
 /* What a packet sees while a change is made is all as before, until the one word is written. */
 static void a_change_is_one_word(void **state)
 {
-	static struct pf_nodes nodes;
-	static struct naive s, before;
+	static struct naive before;
 	struct rnd r = rnd_seeded();
 	struct mem_table t;
 
 	(void)state;
-	mem_open(&nodes);
-	mem_table_open(&t, &nodes, 1000);
-	s.n = 0;
+	open_empty(&t, 1000);
 	for (size_t i = 0; i < 600; i++) {
-		struct pf_prefix p = rnd_prefix(&r, 32, &shapes[3], &s);
+		struct pf_prefix p = rnd_prefix(&r, 32, &shapes[3], &entries);
 		struct pf_prefix_key k = key_of(&p);
 		struct pf_ranges_change c;
 		struct pf_prefix_place at;
@@ -395,32 +402,30 @@ static void a_change_is_one_word(void **state)
 		at = pf_prefixes_find(&t.set[0], &p, &exact);
 		if (exact)
 			continue;
-		before = s;
+		before = entries;
 		assert_int_equal(pf_prefixes_insert(&t.set[0], at, mem_item(&t, 0, &k)), 0);
-		naive_add(&s, &p);
+		naive_add(&entries, &p);
 		c = pf_ranges_update(&nodes, &t.set[0], t.roots.word[0], &p);
 		check_table(&r, &t, 0, &before, 20);
 		*(c.slot ? c.slot : &t.roots.word[0]) = c.word;
-		check_table(&r, &t, 0, &s, 20);
+		check_table(&r, &t, 0, &entries, 20);
 		pf_nodes_commit(&nodes);
-		check_table(&r, &t, 0, &s, 20);
+		check_table(&r, &t, 0, &entries, 20);
 	}
 	mem_table_close(&t);
-	mem_close(&nodes);
+	check_empty();
 }
 
 /* No memory: the operation is void, and all that it took is free again. */
 static void without_memory(void **state)
 {
-	static struct pf_nodes nodes;
 	struct rnd r = rnd_seeded();
 	struct mem_table t;
 	uint32_t word;
 
 	(void)state;
-	mem_open(&nodes);
 	mem_now.chunks_most = 1;
-	mem_table_open(&t, &nodes, 300000);
+	open_empty(&t, 300000);
 	for (uint32_t i = 0; i < 300000; i++) {
 		struct pf_prefix_key k = {.lo = 16 * (uint64_t)i, .bits = 32};
 
@@ -443,8 +448,7 @@ static void without_memory(void **state)
 		assert_int_equal(mem_in(&t, 0, a), a % 16 == 0);
 	}
 	mem_table_close(&t);
-	check_empty(&nodes);
-	mem_close(&nodes);
+	check_empty();
 }
 
 /* --- prefixes in order --- */
@@ -484,32 +488,30 @@ static void sorting(void **state)
 /* The longest entry that covers an address, and with at most so many bits. */
 static void covering(void **state)
 {
-	static struct pf_nodes nodes;
-	static struct naive s;
 	struct rnd r = rnd_seeded();
 
 	(void)state;
-	mem_open(&nodes);
 	for (int round = 0; round < 24; round++) {
-		const struct shape *sh = &shapes[round / 2 % (int)ARRAY_SIZE(shapes)];
+		const struct shape *sh = shape_of(round);
 		struct mem_table t;
 		int f = round % 2;
 
-		s.n = 0;
-		mem_table_open(&t, &nodes, 1200);
+		open_empty(&t, 1200);
 		for (size_t i = 0; i < 1200; i++)
-			add_random(&r, &t, f, sh, &s);
+			add_random(&r, &t, f, sh);
 		for (size_t i = 0; i < 500; i++) {
-			pf_u128 a = s.v[rnd_below(&r, (uint32_t)s.n)].addr + rnd_below(&r, 3);
+			pf_u128 a = entries.v[rnd_below(&r, (uint32_t)entries.n)].addr +
+				    rnd_below(&r, 3);
 			int most = (int)rnd_below(&r, t.set[f].width + 1U);
 			const struct pf_prefix *best = NULL;
 			struct pf_prefix got;
 
 			a &= pf_prefix_most(t.set[f].width);
-			for (size_t j = 0; j < s.n; j++)
-				if (covers(&s.v[j], t.set[f].width, a) && s.v[j].bits <= most &&
-				    (!best || s.v[j].bits > best->bits))
-					best = &s.v[j];
+			for (size_t j = 0; j < entries.n; j++)
+				if (covers(&entries.v[j], t.set[f].width, a) &&
+				    entries.v[j].bits <= most &&
+				    (!best || entries.v[j].bits > best->bits))
+					best = &entries.v[j];
 			assert_int_equal(pf_prefixes_cover(&t.set[f], a, most, &got), best != NULL);
 			if (best) {
 				assert_true(got.addr == best->addr);
@@ -519,21 +521,21 @@ static void covering(void **state)
 		}
 		mem_table_close(&t);
 	}
-	mem_close(&nodes);
+	check_empty();
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sorting),
-		cmocka_unit_test(covering),
-		cmocka_unit_test(every_length),
-		cmocka_unit_test(random_sets),
-		cmocka_unit_test(random_changes),
-		cmocka_unit_test(in_order),
-		cmocka_unit_test(no_wait_in_an_operation),
-		cmocka_unit_test(a_change_is_one_word),
-		cmocka_unit_test(without_memory),
+		cmocka_unit_test_setup_teardown(covering, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_length, setup, teardown),
+		cmocka_unit_test_setup_teardown(random_sets, setup, teardown),
+		cmocka_unit_test_setup_teardown(random_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(in_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_wait_in_an_operation, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_change_is_one_word, setup, teardown),
+		cmocka_unit_test_setup_teardown(without_memory, setup, teardown),
 	};
 
 	return unit_run(tests);

@@ -28,18 +28,9 @@ static void check_texts(const struct text_case *cases, size_t n)
 
 static int parse_for(struct pf_parse_options opt, const char *text, char **said)
 {
-	struct pf_parse_result result;
-	struct pf_ruleset *rs = NULL;
-	size_t n = 0;
-	int err;
+	pf_ruleset_auto rs = NULL;
 
-	opt.err = open_memstream(said, &n);
-	assert_non_null(opt.err);
-	opt.name = "t";
-	err = pf_parse_text(text, strlen(text), &opt, &rs, &result);
-	fclose(opt.err);
-	pf_ruleset_free(rs);
-	return err;
+	return parse_with(opt, text, strlen(text), &rs, said, NULL);
 }
 
 struct error_case {
@@ -342,12 +333,10 @@ static void many_names(void **state)
 {
 	enum { MANY = 20000 };
 	char *text = NULL;
-	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
+	FILE *f = text_open(&text);
 	pf_ruleset_auto rs = NULL;
 
 	(void)state;
-	assert_non_null(f);
 	fputs("queue q0 on em0 bandwidth 1G\n", f);
 	for (unsigned int i = 1; i < MANY; i++)
 		fprintf(f, "queue q%u parent q%u bandwidth 1M\n", i, i / 2);

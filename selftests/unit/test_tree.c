@@ -166,19 +166,6 @@ static void candidates(const struct pf_compiled *c, const struct pf_pkt *p, bool
 	}
 }
 
-static void say(const struct pf_ruleset *rs, const struct pf_pkt *p)
-{
-	for (size_t i = 0; i < pf_filter(rs)->n; i++) {
-		text_auto text = rule_text(&pf_filter(rs)->v[i], i, PF_PRINT_NUMBER);
-
-		print_error("%s", text);
-	}
-	print_error(
-		"packet: dir %u if %u af %u proto %u ports %u %u flags %02x icmp %u/%u frag %u\n",
-		p->dir, p->ifindex, p->af, p->proto, p->sport, p->dport, p->tcp_flags, p->icmp_type,
-		p->icmp_code, p->frag);
-}
-
 static void check_packet(const struct pf_compiled *c, const struct pf_ruleset *rs,
 			 const struct pf_pkt *p, bool *named, bool *sure)
 {
@@ -197,7 +184,8 @@ static void check_packet(const struct pf_compiled *c, const struct pf_ruleset *r
 		else if (sure[i] && !matches)
 			what = "it is said to match for sure";
 		if (what) {
-			say(rs, p);
+			naive_say_rules(rs);
+			naive_say_packet(p);
 			fail_msg("rule %zu, which %s: %s", i,
 				 matches ? "matches" : "does not match", what);
 		}

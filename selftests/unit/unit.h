@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the unit tests share: cmocka, parsing and printing in one step, random numbers. */
+/* What the unit tests share: cmocka, parsing in one step, seeds. */
 #ifndef PF_SELFTESTS_UNIT_H
 #define PF_SELFTESTS_UNIT_H
 
@@ -17,8 +17,8 @@
 #include <time.h>
 
 #include "../../grammar/parse.h"
-#include "../../grammar/print.h"
-#include "../../grammar/rule.h"
+#include "rnd.h"
+#include "text.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -51,14 +51,11 @@ static inline int parse_with(struct pf_parse_options opt, const char *text, size
 			     struct pf_ruleset **rs, char **said, unsigned int *nerrors)
 {
 	struct pf_parse_result result;
-	size_t n = 0;
 	int err;
 
-	*said = NULL;
 	if (!opt.optimize)
 		opt.optimize = PF_OPTIMIZE_NONE;
-	opt.err = open_memstream(said, &n);
-	assert_non_null(opt.err);
+	opt.err = text_open(said);
 	if (!opt.name)
 		opt.name = "t";
 	err = pf_parse_text(text, len, &opt, rs, &result);
@@ -82,58 +79,7 @@ static inline struct pf_ruleset *parse_ok(const char *text)
 	return rs;
 }
 
-/* --- printing; the caller frees --- */
-
-static inline char *rule_text(const struct pf_rule *r, size_t nr, unsigned int flags)
-{
-	char *text = NULL;
-	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
-
-	assert_non_null(f);
-	pf_rule_print(f, r, nr, flags);
-	fclose(f);
-	return text;
-}
-
-static inline char *ruleset_text(const struct pf_ruleset *rs, unsigned int flags)
-{
-	char *text = NULL;
-	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
-
-	assert_non_null(f);
-	pf_ruleset_print(f, rs, flags);
-	fclose(f);
-	return text;
-}
-
-/* --- random numbers (splitmix64) --- */
-
-struct rnd {
-	uint64_t s;
-};
-
-static inline uint64_t rnd_next(struct rnd *r)
-{
-	uint64_t z = r->s += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
-	return z ^ z >> 31;
-}
-
-static inline uint32_t rnd_below(struct rnd *r, uint32_t n)
-{
-	return (uint32_t)(rnd_next(r) >> 16) % n;
-}
-
-static inline bool rnd_percent(struct rnd *r, uint32_t percent)
-{
-	return rnd_below(r, 100) < percent;
-}
-
-#define rnd_pick(r, array) ((array)[rnd_below((r), ARRAY_SIZE(array))])
+/* --- random numbers --- */
 
 /*
  * PF_SEED if it is set, else another one each time.  It stands in the output, so
