@@ -27,13 +27,4 @@ def frame(flow, sport=1234, flags=0x02, seq=1000, ack=0):
     return (_ETH + ip + up).ljust(SIZE, b"\0")
 
 
-def frames(flows):
-    return [frame(f) for f in flows]
-
-
-def swap(f):
-    """The same way back, as fw sends it on to src: addresses and ports change sides."""
-    return f[6:12] + f[:6] + f[12:26] + f[30:34] + f[26:30] + f[36:38] + f[34:36] + f[38:]
-
-
 LAST_FRAME = frame(LAST)

@@ -13,26 +13,28 @@ from pft.netns import Netns
 
 class Pf:
     name = "pf"
-    command = "pfctl-linux -f"
 
-    def text(self, rules, state=False):
-        return policy.pf(rules, state)
+    text = staticmethod(policy.pf)
 
     def load(self, lab, text):
         # as it is written: -o none
         lab.pf.ctl("-f", "-", input=text, timeout=300)
 
+    def change(self, lab, rule):
+        """Makes this the only rule of the anchor."""
+        lab.pf.load(policy.pf_rule(rule), "-a", "web")
+
     def start(self, lab):
         lab.pf.ctl("-e", check=False)
 
     def stop(self, lab):
+        lab.pf.ctl("-F", "states")
         lab.pf.ctl("-d", check=False)
 
 
 class Optimized(Pf):
     """The same, as the optimiser makes it: what pfctl-linux does when nothing is said."""
     name = "pf-basic"
-    command = "pfctl-linux -f, optimised"
 
     def load(self, lab, text):
         lab.pf.ctl("-o", "basic", "-f", "-", input=text, timeout=300)
@@ -40,13 +42,16 @@ class Optimized(Pf):
 
 class Nft:
     name = "nft"
-    command = "nft -f"
+    table = "bench"
 
-    def text(self, rules, state=False):
-        return policy.nft(rules, state)
+    text = staticmethod(policy.nft)
 
     def load(self, lab, text):
         lab.fw.run("nft", "-f", "-", input=text, timeout=300)
+
+    def change(self, lab, rule):
+        self.load(lab, f"flush chain ip {self.table} web\n"
+                       f"add rule ip {self.table} web {policy.nft_rule(rule)}\n")
 
     def start(self, lab):
         pass
@@ -57,24 +62,25 @@ class Nft:
 
 class NftSet(Nft):
     name = "nft-set"
-    command = "nft -f, with sets"
+    table = "bench_set"
 
-    def text(self, rules, state=False):
-        return policy.nft_set(rules, state)
+    text = staticmethod(policy.nft_set)
 
 
 class Iptables:
     name = "iptables"
-    command = "iptables-restore"
 
     def __init__(self, program):
         self.program = program
 
-    def text(self, rules, state=False):
-        return policy.iptables(rules, state)
+    text = staticmethod(policy.iptables)
 
     def load(self, lab, text):
         lab.fw.run(self.program + "-restore", input=text, timeout=300)
+
+    def change(self, lab, rule):
+        lab.fw.run(self.program + "-restore", "--noflush", timeout=300, input="\n".join(
+            ("*filter", ":web - [0:0]", policy.iptables_rule(rule, "web"), "COMMIT", "")))
 
     def start(self, lab):
         pass

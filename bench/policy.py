@@ -68,11 +68,12 @@ def pf_rule(r, keep="no state", how="quick "):
             (f" {keep}" if r.verdict == "pass" else "") + "\n")
 
 
-def pf(rules, state=False):
-    """The whole policy.  What was let in may go out."""
+def pf(rules, state=False, anchor=False):
+    """The whole policy.  What was let in may go out.  All that have `anchor' begin with
+    a ruleset or chain `web', which is empty."""
     keep = "keep state" if state else "no state"
     return (f"block all\npass out quick on int inet all {keep}\n" +
-            "".join(pf_rule(r, keep) for r in rules))
+            ('anchor "web"\n' if anchor else "") + "".join(pf_rule(r, keep) for r in rules))
 
 
 def _nft_verdict(r):
@@ -90,19 +91,20 @@ def nft_rule(r):
     return " ".join([*words, _nft_verdict(r)])
 
 
-def nft_table(name, body, state=False, sets=""):
+def _nft_table(name, body, sets, state, anchor):
     """Takes the place of a table of that name, if there is one."""
-    first = "ct state established,related accept\n" if state else ""
-    return (f"table ip {name}\ndelete table ip {name}\ntable ip {name} {{\n{sets}"
-            f"chain forward {{ type filter hook forward priority 0; policy drop;\n{first}" +
-            "\n".join(body) + "\n}\n}\n")
+    return (f"table ip {name}\ndelete table ip {name}\ntable ip {name} {{\n" + "".join(sets) +
+            ("chain web { }\n" if anchor else "") +
+            "chain forward { type filter hook forward priority 0; policy drop;\n" +
+            ("ct state established,related accept\n" if state else "") +
+            ("jump web\n" if anchor else "") + "\n".join(body) + "\n}\n}\n")
 
 
-def nft(rules, state=False):
-    return nft_table("bench", map(nft_rule, rules), state)
+def nft(rules, state=False, anchor=False):
+    return _nft_table("bench", map(nft_rule, rules), (), state, anchor)
 
 
-def nft_set(rules, state=False):
+def nft_set(rules, state=False, anchor=False):
     """As an nft expert writes them: rules of one shape become a set or a map.
 
     Which rule comes first is lost between shapes, and does not matter for the policies
@@ -138,18 +140,23 @@ def nft_set(rules, state=False):
     for proto, e in by_port.items():
         add("map", f"ports_{proto}", "type inet_service : verdict;", e,
             f"{proto} dport vmap @ports_{proto}")
-    return nft_table("bench", body, state, "".join(sets))
+    return _nft_table("bench_set", body, sets, state, anchor)
 
 
-def iptables(rules, state=False):
+def iptables_rule(r, chain="FORWARD"):
+    return (f"-A {chain} -p {r.proto}" + ("" if r.net is None else f" -s {dotted(r.net)}/24") +
+            ("" if r.host is None else f" -d {dotted(r.host)}") +
+            ("" if r.port is None else f" --dport {r.port}") +
+            f" -j {'ACCEPT' if r.verdict == 'pass' else 'DROP'}")
+
+
+def iptables(rules, state=False, anchor=False):
     lines = ["*filter", ":FORWARD DROP [0:0]"]
+    if anchor:
+        lines += [":web - [0:0]", "-A FORWARD -j web"]
     if state:
         lines.append("-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT")
-    lines += [f"-A FORWARD -p {r.proto}" + ("" if r.net is None else f" -s {dotted(r.net)}/24") +
-              ("" if r.host is None else f" -d {dotted(r.host)}") +
-              ("" if r.port is None else f" --dport {r.port}") +
-              f" -j {'ACCEPT' if r.verdict == 'pass' else 'DROP'}" for r in rules]
-    return "\n".join([*lines, "COMMIT", ""])
+    return "\n".join([*lines, *map(iptables_rule, rules), "COMMIT", ""])
 
 
 # --- packets for them ---
