@@ -2,6 +2,7 @@
 """Kernel memory: of rules, beside the peers', and of states."""
 import os
 import statistics
+import time
 
 import policy
 from common import RULES, SIZES, SLOW_ROUNDS, row, title
@@ -35,6 +36,18 @@ def _kernel_bytes():
     return 1024 * (got["Slab"] + got["VmallocUsed"] + got["Percpu"])
 
 
+def _settled():
+    """The same, once what was freed is gone: the kernel frees later."""
+    last = _kernel_bytes()
+    for _ in range(20):
+        time.sleep(0.2)
+        now = _kernel_bytes()
+        if abs(now - last) < 100000:
+            break
+        last = now
+    return now
+
+
 def _resident(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as f:
         return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:")) * 1024
@@ -43,9 +56,9 @@ def _resident(pid):
 def _peer_bytes(peer, n):
     with Lab(v6=False, pfd=False) as lab:
         peer.load(lab, peer.text(policy.mixed(1)))
-        before = _kernel_bytes()
+        before = _settled()
         peer.load(lab, peer.text(policy.mixed(n)))
-        return _kernel_bytes() - before
+        return _settled() - before
 
 
 def memory_section(peers):

@@ -2,11 +2,11 @@
 """The program alone, by BPF_PROG_TEST_RUN: what rules and states cost."""
 import os
 import random
-from contextlib import ExitStack
+from contextlib import closing
 
 import frames
 import policy
-from common import REPEAT, ROUNDS, RULES, SIZES, rounds, row, say, table, title
+from common import REPEAT, RULES, SIZES, rounds, row, say, table, title
 from pft import bpf
 from pft.lab import Lab
 from replay import FRAMES, Replay
@@ -17,65 +17,76 @@ RANDOM_TARGETS = {10000: 250}
 EMITTERS = ("auto", "linear", "tree")
 
 
-class Loaded:
-    """A pfd for each emitter and one with a single rule, each with its program at ext."""
-
-    def __init__(self, stack):
-        self.labs = {e: stack.enter_context(Lab(hosts=2, v6=False, pfd_args=("--emitter", e)))
-                     for e in EMITTERS}
-        self.one = stack.enter_context(Lab(hosts=2, v6=False, rules=_text(policy.mixed(1))))
-        self.empty = bpf.verdict_program(-1)
-        stack.callback(os.close, self.empty)
-
-    def load(self, rules):
-        """{name: (lab, its program)}; without linear, if that refuses the rules."""
-        out = {"empty": (self.one, self.empty), "one": (self.one, self.one.pf.program("ext", "in"))}
-        for name, lab in self.labs.items():
-            if not lab.pf.ctl("-f", "-", input=_text(rules), check=name != "linear",
-                              timeout=300).returncode:
-                out[name] = (lab, lab.pf.program("ext", "in"))
-        return out
-
-    def close(self, programs):
-        for _, fd in programs.values():
-            if fd != self.empty:
-                os.close(fd)
-
-    def chosen(self):
-        """The emitter that pfd chose: the first line says `emitter: NAME, ...'."""
-        said = self.labs["auto"].pf.ctl("--dump-program").stdout
-        return said.split("\n", 1)[0].split(",")[0].removeprefix("emitter: ")
-
-
 def _text(rules):
     return "".join(policy.pf_rule(r, how="") for r in rules)
 
 
-def _one_frame(lab, fd):
-    with lab.fw:
-        return bpf.test_run(fd, frames.LAST_FRAME, lab.fw.ifindex("ext"), REPEAT)[2]
+class Sweep:
+    """Rulesets of all kinds and sizes in one pfd, by each emitter.
 
+    One pfd, because the place that a program gets in memory is worth some nanoseconds:
+    what is compared has the same datapath.
+    """
 
-def _ns(x):
-    return None if x is None else f"{x:.0f} ns"
+    def __init__(self, lab, timed, fill=lambda rules: None):
+        self.lab, self.timed, self.fill = lab, timed, fill
+        self.empty = bpf.verdict_program(-1)
+        self.net = {}  # (emitter, kind, n): ns net of an empty program
+        self.one = {}  # (kind, n): the same, with a single rule and the packets of these
+        self.chosen = {}
 
+    def close(self):
+        os.close(self.empty)
 
-def _sizes_of(kind, loaded, measure, targets):
-    """A line of the table for each size: measure(programs) -> {name: ns}."""
-    for n in SIZES:
-        rules = policy.KINDS[kind](n)
-        programs = loaded.load(rules)
+    def _load(self, rules, check=True):
+        return not self.lab.pf.ctl("-f", "-", input=_text(rules), check=check,
+                                   timeout=300).returncode
+
+    def _net(self):
+        prog = self.lab.pf.program("ext", "in")
         try:
-            got, more = measure(rules, programs)
+            got = rounds({"empty": lambda: self.timed(self.lab, self.empty),
+                          "rules": lambda: self.timed(self.lab, prog)})
         finally:
-            loaded.close(programs)
-        net = {k: v - got["one"] for k, v in got.items()}
-        yield [f"{kind}, {n}", _ns(got["auto"] - got["empty"]), _ns(net["auto"]), targets.get(n),
-               loaded.chosen(), *(_ns(net.get(e)) for e in ("linear", "tree")), *more]
+            os.close(prog)
+        return got["rules"] - got["empty"]
+
+    def run(self, emitter):
+        self.lab.pf.args = ["--emitter", emitter]
+        self.lab.pf.restart()
+        for kind, make in policy.KINDS.items():
+            for n in SIZES:
+                rules = make(n)
+                self.fill(rules)
+                if emitter == "auto":
+                    self._load(make(1))
+                    self.one[kind, n] = self._net()
+                # linear refuses many rules
+                if self._load(rules, check=emitter != "linear"):
+                    self.net[emitter, kind, n] = self._net()
+                if emitter == "auto":
+                    # `emitter: NAME, ...'
+                    said = self.lab.pf.ctl("--dump-program").stdout
+                    self.chosen[kind, n] = said.split(",")[0].removeprefix("emitter: ")
+
+    def more(self, emitter, kind, n):
+        if (emitter, kind, n) not in self.net:
+            return None
+        return f"{self.net[emitter, kind, n] - self.one[kind, n]:.0f} ns"
+
+    def line(self, kind, n, target):
+        return [f"{kind}, {n}", f"{self.net['auto', kind, n]:.0f} ns",
+                self.more("auto", kind, n), target, self.chosen[kind, n],
+                self.more("linear", kind, n), self.more("tree", kind, n)]
 
 
 HEAD = ["rules", "all in all", "more than 1 rule", "target", "emitter", "forced linear",
         "forced tree"]
+
+
+def _one_frame(lab, prog):
+    with lab.fw:
+        return bpf.test_run(prog, frames.LAST_FRAME, lab.fw.ifindex("ext"), REPEAT)[2]
 
 
 def rules_section():
@@ -83,37 +94,34 @@ def rules_section():
     title("The last of N rules, one packet again and again (BPF_PROG_TEST_RUN)")
     say("all in all: net of an empty program; with parser, a miss in the states, and verdict")
     say("more than 1 rule: what only the other rules cost; forced: the same, by pfd --emitter")
-
-    def measure(_, programs):
-        return rounds({k: lambda v=v: _one_frame(*v) for k, v in programs.items()}), ()
-
-    with ExitStack() as stack:
-        loaded = Loaded(stack)
-        table(HEAD, [line for kind in policy.KINDS
-                     for line in _sizes_of(kind, loaded, measure, TARGETS)])
+    with Lab(hosts=2, v6=False) as lab, closing(Sweep(lab, _one_frame)) as sweep:
+        for emitter in EMITTERS:
+            sweep.run(emitter)
+        table(HEAD, [sweep.line(kind, n, TARGETS.get(n)) for kind in policy.KINDS for n in SIZES])
 
 
 def random_section():
     """packets at random, all different"""
+    few = 256
     title(f"Packets at random, {FRAMES} different ones in turn (BPF_PROG_TEST_RUN)")
     say("70 % made for some rule, 20 % with fields of several, 10 % that none names")
     say("as above, but net of an empty program that is given the same packets")
-    say("in caches: more than 1 rule, when there are only 256 different packets")
-    few = 256
+    say(f"in caches: more than 1 rule, when there are only {few} different packets")
+    with Lab(hosts=2, v6=False) as lab, Replay() as again:
+        def timed(lab, prog):
+            return again.run(lab, prog, REPEAT)
 
-    def measure(rules, programs):
-        def turn():
-            return rounds({k: lambda v=v: again.run(*v, REPEAT) for k, v in programs.items()})
-        again.fill(policy.packets(rules, few))
-        warm = turn()
-        again.fill(policy.packets(rules, FRAMES))
-        return turn(), (_ns(warm["auto"] - warm["one"]),)
+        def filled(n):
+            return lambda rules: again.fill(policy.packets(rules, n))
 
-    with ExitStack() as stack:
-        loaded = Loaded(stack)
-        again = stack.enter_context(Replay())
-        table([*HEAD, "in caches"], [line for kind in policy.KINDS
-                                     for line in _sizes_of(kind, loaded, measure, RANDOM_TARGETS)])
+        with closing(Sweep(lab, timed, filled(FRAMES))) as sweep:
+            for emitter in EMITTERS:
+                sweep.run(emitter)
+        with closing(Sweep(lab, timed, filled(few))) as warm:
+            warm.run("auto")
+    table([*HEAD, "in caches"],
+          [[*sweep.line(kind, n, RANDOM_TARGETS.get(n)), warm.more("auto", kind, n)]
+           for kind in policy.KINDS for n in SIZES])
 
 
 # --- states ---
@@ -123,9 +131,8 @@ def _established(lab, empty, n):
     web = policy.Flow(policy.TCP, policy.GHOST, policy.GHOST_DST, 80)
     back = policy.Flow(policy.TCP, policy.GHOST_DST, policy.GHOST, 1234)
     lab.pf.ctl("-Fa")
-    lab.pf.ctl("-f", "-", input="pass quick inet proto tcp to any port 80\n" +
-               _text(policy.mixed(n)) if n > 1 else "pass quick inet proto tcp to any port 80\n",
-               timeout=300)
+    lab.pf.ctl("-f", "-", timeout=300, input="pass quick inet proto tcp to any port 80\n" +
+               _text(policy.mixed(n)[1:]))
     lab.pf.run("ext", "in", frames.frame(web))
     lab.pf.run("ext", "out", frames.frame(back, sport=80, flags=0x12, seq=5000, ack=1001))
     ack = frames.frame(web, flags=0x10, seq=1001, ack=5001)

@@ -2,19 +2,18 @@
 """A table of many prefixes: loading it, changing it, looking into it."""
 import os
 import random
-import statistics
 import struct
 
-import frames
 import policy
-from common import REPEAT, ROUNDS, TABLE, median_ms, ratio, row, rounds, title
+from common import REPEAT, TABLE, median_ms, ratio, row, rounds, title
 from memory import pinned_bytes
 from path import Road
 from pft import bpf, proto
 from pft.lab import Lab
 from replay import FRAMES, Replay
 
-FEW = 10
+FEW = 10  # a small table
+HOT = 16  # addresses that are looked up again and again
 
 
 def prefixes(n):
@@ -50,26 +49,23 @@ def table_request(op, address):
 
 
 class Costs:
-    """Of the program at ext: one packet after the other of 16, and of very many."""
+    """Of the program at ext, net of an empty one: with few addresses, and with very many."""
 
-    def __init__(self, lab, again):
-        self.lab, self.again = lab, again
-        self.hot = [frames.frame(f) for f in flows(addresses(16, (), True))]
-        again.fill(flows(addresses(FRAMES, (), True)))
+    def __init__(self, lab, again, empty):
+        self.lab, self.again, self.empty = lab, again, empty
 
     def get(self):
         prog = self.lab.pf.program("ext", "in")
+        out = []
         try:
-            with self.lab.fw:
-                index = self.lab.fw.ifindex("ext")
-                hot = statistics.median(
-                    statistics.mean(bpf.test_run(prog, f, index, REPEAT // 16)[2]
-                                    for f in self.hot) for _ in range(ROUNDS))
-            cold = statistics.median(self.again.run(self.lab, prog, REPEAT)
-                                     for _ in range(ROUNDS))
-            return hot, cold
+            for n in (HOT, FRAMES):
+                self.again.fill(flows(addresses(n, (), True)))
+                got = rounds({p: lambda p=p: self.again.run(self.lab, p, REPEAT)
+                              for p in (prog, self.empty)})
+                out.append(got[prog] - got[self.empty])
         finally:
             os.close(prog)
+        return out
 
 
 def _file(lab, nets):
@@ -93,8 +89,8 @@ def _pf_names(lab, name):
 
 
 def _nft_names(lab, name):
-    lab.fw.run("nft", "-f", "-", input=f"flush chain ip bench c\n"
-               f"add rule ip bench c ip saddr @{name} drop\n", timeout=300)
+    lab.fw.run("nft", "-f", "-", timeout=300, input="flush chain ip bench c\n"
+               f"add rule ip bench c ip saddr @{name} drop\n")
 
 
 def _on_the_way(lab, nets, nft):
@@ -134,7 +130,8 @@ def tables_section(peers):
     """a table of many prefixes, beside an nft set of intervals"""
     nets = prefixes(TABLE)
     with Lab(v6=False) as lab, Replay() as again:
-        costs = Costs(lab, again)
+        empty = bpf.verdict_program(-1)
+        costs = Costs(lab, again, empty)
         _pf_names(lab, None)
         without = costs.get()
         load, look_up = {}, {}
@@ -152,12 +149,13 @@ def tables_section(peers):
         size = max(pinned_bytes(os.path.join(tables, n)) for n in os.listdir(tables))
         nft = _load_nft(lab, nets) if "nft" in peers else None
         way = _on_the_way(lab, nets, nft)
+        os.close(empty)
     title(f"A table of {TABLE} prefixes")
     row("loading it, from command to effect", f"{load['bench']:.0f} ms", "target 1500")
     row("one more, in pfd", f"{add:.2f} ms", "target 1")
     row("one more, by pfctl-linux -T add", f"{command:.1f} ms")
     for name, n in (("few", FEW), ("bench", TABLE)):
-        row(f"a look-up among {n}, 16 addresses", f"{look_up[name][0]:.0f} ns",
+        row(f"a look-up among {n}, {HOT} addresses", f"{look_up[name][0]:.0f} ns",
             "target 40" if name == "bench" else "")
         row(f"a look-up among {n}, {FRAMES} addresses", f"{look_up[name][1]:.0f} ns")
     row("its list of entries", f"{size / 1e6:.1f} MB")
