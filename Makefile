@@ -177,8 +177,14 @@ $(BUILD)/bench/flood: $(BUILD)/obj/bench/flood.o
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
-bench: all $(BUILD)/bench/flood
-	$(Q)PF_BUILD=$(BUILD) bench/run
+$(BUILD)/bench/%.bpf.o: bench/%.bpf.c $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
+# SECTIONS="rules load": only these; `bench/run -l' names them.
+bench: all $(BUILD)/bench/flood $(BUILD)/bench/replay.bpf.o
+	$(Q)PF_BUILD=$(BUILD) bench/run $(SECTIONS)
 
 DEBIAN_BUILD := make gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev \
 	zlib1g-dev libmnl-dev libmd-dev libpcap-dev libcap-ng-dev linux-libc-dev
