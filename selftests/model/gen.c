@@ -568,19 +568,35 @@ static const char *gen_call(struct rnd *r, struct gen_ruleset *g, const struct g
 	return NULL;
 }
 
-/* A table of the anchor's own, which may hide one of the main ruleset's. */
-static void gen_inner_table(struct rnd *r, struct gen_ruleset *g, struct gen_rules *body)
+/*
+ * A table of the anchor's own, which may hide one of the main ruleset's, and stays.  The
+ * anchor and the first rule in it may name it both, and mean two.
+ */
+static void gen_inner_table(struct rnd *r, struct gen_ruleset *g, struct gen_rule *head,
+			    struct gen_rules *body)
 {
 	static const char *const inner[] = {"ta", "tb", "inner"};
 	struct pf_ip end[2], more[2];
 	const char *first = gen_prefix(r, g, PF_FAMILY_INET, end);
 	const char *second = gen_prefix(r, g, PF_FAMILY_INET, more);
+	const char *name = rnd_pick(r, inner);
+	struct gen_rule *x;
 
 	/* the same prefix cannot be in and out */
 	add_rule(body)->part[GEN_ACTION] =
 		memcmp(end, more, sizeof(end)) == 0
-			? keep(g, "table <%s> { %s }", rnd_pick(r, inner), first)
-			: keep(g, "table <%s> { %s !%s }", rnd_pick(r, inner), first, second);
+			? keep(g, "table <%s> persist { %s }", name, first)
+			: keep(g, "table <%s> persist { %s !%s }", name, first, second);
+	if (rnd_percent(r, 50))
+		return;
+	x = add_rule(body);
+	if (rnd_percent(r, 50))
+		gen_filter_rule(r, g, x);
+	else
+		x->part[GEN_ACTION] = rnd_percent(r, 50) ? "pass" : "block";
+	x->part[GEN_FROM] = keep(g, "from %s<%s>", rnd_percent(r, 50) ? "! " : "", name);
+	if (head)
+		head->part[GEN_FROM] = x->part[GEN_FROM];
 }
 
 static void gen_inside(struct rnd *r, struct gen_ruleset *g, const struct gen_place *at,
@@ -591,7 +607,7 @@ static void gen_inside(struct rnd *r, struct gen_ruleset *g, const struct gen_pl
 	size_t nr = at->rules->n - 1;
 
 	if (has(g, GEN_ANCHOR_TABLE) && rnd_percent(r, 15))
-		gen_inner_table(r, g, &body);
+		gen_inner_table(r, g, &at->rules->v[nr], &body);
 	snprintf(in.path, sizeof(in.path), "%.40s%s%s", at->path, *at->path ? "/" : "",
 		 name ? name : "_");
 	gen_rules(r, g, &in, 1 + rnd_below(r, left < 8 ? (uint32_t)left + 1 : 8));
@@ -688,18 +704,20 @@ static void gen_rules(struct rnd *r, struct gen_ruleset *g, const struct gen_pla
 
 /* --- rulesets --- */
 
-/* Rules for one of the paths, loaded when the others are in force.  They have no tables. */
+/* Rules for one of the paths, loaded when the others are in force. */
 static void gen_late(struct rnd *r, struct gen_ruleset *g)
 {
 	static const char *const paths[] = {"a", "b", "a/a", "a/b", "b/a", "ab", "new"};
-	const uint32_t ntables = g->ntables;
 	struct gen_place at = {.rules = &g->late, .depth = 1};
 
 	g->late_path = rnd_pick(r, paths);
 	snprintf(at.path, sizeof(at.path), "%s", g->late_path);
-	g->ntables = 0;
+	if (has(g, GEN_ANCHOR_TABLE) && rnd_percent(r, 25))
+		gen_inner_table(r, g, NULL, &g->late);
 	gen_rules(r, g, &at, rnd_below(r, 10));
-	g->ntables = ntables;
+	/* what nobody named before would be gone */
+	for (uint32_t i = 0; i < g->ntables; i++)
+		g->table[i].persist = true;
 }
 
 void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t features)

@@ -56,6 +56,11 @@ static const struct pf_table_def *find_table(const struct model *m, const struct
 {
 	const struct pf_table_def *t = pf_block_find_table(in->block, name);
 
+	if (!t && in->before) {
+		t = pf_block_find_table(in->before, name);
+		/* of others, what rules of before have named is there still: not in our tests */
+		t = t && t->persist ? t : NULL;
+	}
 	return t ? t : pf_block_find_table(&m->rs->main, name);
 }
 

@@ -131,7 +131,8 @@ struct model_count {
 struct model_ruleset {
 	char *path;
 	const struct pf_block *block;
-	size_t first; /* number of its first rule */
+	size_t first;		       /* number of its first rule */
+	const struct pf_block *before; /* what was loaded there before; NULL nothing */
 };
 
 struct model {

@@ -37,7 +37,7 @@ static void add_ruleset(struct model *m, char *path, const struct pf_block *b)
 
 	m->rulesets = model_grow(m->rulesets, m->nrulesets, &m->rulesets_capacity,
 				 sizeof(*m->rulesets));
-	m->rulesets[m->nrulesets++] = (struct model_ruleset){path, b, m->nrules};
+	m->rulesets[m->nrulesets++] = (struct model_ruleset){path, b, m->nrules, NULL};
 	m->nrules += l->n;
 	for (size_t i = 0; i < l->n; i++) {
 		const struct pf_anchor *a = pf_rule_ext_of(&l->v[i])->anchor;
@@ -451,13 +451,18 @@ static bool is_nameless_in(const char *path, const char *parent)
 	return path[n] == '_';
 }
 
-static bool gives_way(const struct model *m, const char *path, size_t fresh)
+static bool gives_way(const struct model *m, const struct model_ruleset *old, size_t fresh)
 {
-	for (size_t i = fresh; i < m->nrulesets; i++)
-		if (strcmp(path, m->rulesets[i].path) == 0 ||
-		    is_nameless_in(path, m->rulesets[i].path))
-			return true;
-	return false;
+	bool gone = false;
+
+	for (size_t i = fresh; i < m->nrulesets; i++) {
+		struct model_ruleset *now = &m->rulesets[i];
+
+		if (strcmp(old->path, now->path) == 0)
+			now->before = old->block;
+		gone |= now->before == old->block || is_nameless_in(old->path, now->path);
+	}
+	return gone;
 }
 
 void model_load_anchor(struct model *m, const char *path, const struct pf_ruleset *rs)
@@ -466,7 +471,7 @@ void model_load_anchor(struct model *m, const char *path, const struct pf_rulese
 
 	add_ruleset(m, join_path("", path), &rs->main);
 	for (size_t i = 0; i < m->nrulesets; i++) {
-		if (i < fresh && gives_way(m, m->rulesets[i].path, fresh)) {
+		if (i < fresh && gives_way(m, &m->rulesets[i], fresh)) {
 			free(m->rulesets[i].path);
 			m->rulesets[i].path = NULL;
 		}

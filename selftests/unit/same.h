@@ -91,6 +91,33 @@ static inline const char *table_difference(const struct pf_table_def *a,
 	return NULL;
 }
 
+/* Rules, those in braces too, and tables. */
+/* NOLINTNEXTLINE(misc-no-recursion): the parser bounds the depth of braces */
+static inline const char *block_difference(const struct pf_block *a, const struct pf_block *b)
+{
+	const struct pf_rule_list *x = &a->list[PF_LIST_FILTER], *y = &b->list[PF_LIST_FILTER];
+	const char *what = NULL;
+
+	DIFFER(list[PF_LIST_FILTER].n);
+	DIFFER(ntables);
+	for (size_t i = 0; i < a->ntables && !what; i++)
+		what = table_difference(&a->tables[i], &b->tables[i]);
+	for (size_t i = 0; i < x->n && !what; i++) {
+		const struct pf_anchor *c = pf_rule_ext_of(&x->v[i])->anchor;
+		const struct pf_anchor *d = pf_rule_ext_of(&y->v[i])->anchor;
+
+		what = rule_difference(&x->v[i], &y->v[i]);
+		if (what || (!c && !d))
+			continue;
+		if (!c || !d || !c->block != !d->block || !c->path != !d->path ||
+		    (c->path && strcmp(c->path, d->path) != 0))
+			return "anchor";
+		if (c->block)
+			what = block_difference(c->block, d->block);
+	}
+	return what;
+}
+
 static inline const char *options_difference(const struct pf_options *a, const struct pf_options *b)
 {
 	DIFFER(timeout_set);
@@ -103,21 +130,26 @@ static inline const char *options_difference(const struct pf_options *a, const s
 	return NULL;
 }
 
-/* Rules, tables, options and interfaces that are left out; not what -v echoes. */
+/*
+ * Rules, tables, options, interfaces that are left out, and what is loaded with it; not
+ * what -v echoes.
+ */
+/* NOLINTNEXTLINE(misc-no-recursion): the parser bounds the depth of loads */
 static inline const char *ruleset_difference(const struct pf_ruleset *a, const struct pf_ruleset *b)
 {
 	const char *what;
 
-	DIFFER(main.list[PF_LIST_FILTER].n);
-	DIFFER(main.ntables);
 	DIFFER(nskip);
+	DIFFER(nloads);
 	what = options_difference(&a->options, &b->options);
-	for (size_t i = 0; i < pf_filter(a)->n && !what; i++)
-		what = rule_difference(&pf_filter(a)->v[i], &pf_filter(b)->v[i]);
-	for (size_t i = 0; i < a->main.ntables && !what; i++)
-		what = table_difference(&a->main.tables[i], &b->main.tables[i]);
+	if (!what)
+		what = block_difference(&a->main, &b->main);
 	for (size_t i = 0; i < a->nskip && !what; i++)
 		DIFFER_TEXT(skip[i]);
+	for (size_t i = 0; i < a->nloads && !what; i++) {
+		DIFFER_TEXT(loads[i].path);
+		what = ruleset_difference(a->loads[i].rs, b->loads[i].rs);
+	}
 	return what;
 }
 

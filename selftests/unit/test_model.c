@@ -114,6 +114,56 @@ static void the_longest_names_come_back(void **state)
 	check_round_trip(rs);
 }
 
+/* With a table in it, and one more in the anchor in that. */
+static const char anchored[] = "table <t> { 10.0.0.1 }\n"
+			       "anchor a {\n"
+			       "	table <t> persist const { !10.0.0.2 2001:db8::/32 }\n"
+			       "	table <other> { }\n"
+			       "	pass from <t>\n"
+			       "	anchor {\n"
+			       "		table <t>\n"
+			       "		block to <t>\n"
+			       "	}\n"
+			       "}\n"
+			       "anchor b\n";
+
+static void load_at(struct pf_ruleset *rs, const char *path, struct pf_ruleset *file)
+{
+	struct pf_load *load = pf_ruleset_add_load(rs, path);
+
+	assert_non_null(load);
+	load->rs = file;
+}
+
+/* "load anchor": one that loads one, and one beside it. */
+static struct pf_ruleset *loading(void)
+{
+	struct pf_ruleset *rs = parse_ok(anchored), *file = parse_ok(rich);
+
+	load_at(file, "b/c", parse_ok(anchored));
+	load_at(rs, "b", file);
+	load_at(rs, "d", parse_ok("pass\n"));
+	return rs;
+}
+
+static void tables_in_anchors_come_back(void **state)
+{
+	pf_ruleset_auto rs = parse_ok(anchored);
+
+	(void)state;
+	assert_int_equal(rs->nblocks, 2);
+	assert_int_equal(rs->blocks[0]->ntables, 2);
+	check_round_trip(rs);
+}
+
+static void loaded_rulesets_come_back(void **state)
+{
+	pf_ruleset_auto rs = loading();
+
+	(void)state;
+	check_round_trip(rs);
+}
+
 static void many_rules_and_entries_come_back(void **state)
 {
 	pf_ruleset_auto rs = pf_ruleset_new();
@@ -181,17 +231,70 @@ static void no_bytes(void **state)
 	assert_null(rs);
 }
 
-static void every_truncation(void **state)
+static void check_truncations(const struct pf_ruleset *rs)
 {
-	pf_ruleset_auto rs = parse_ok(rich);
 	pf_buf_auto b = encoded(rs);
 	const size_t len = b.len;
 
-	(void)state;
 	for (b.len = 0; b.len < 4; b.len++)
 		check_refused(&b, -EINVAL, "truncated");
 	for (b.len = 8; b.len < len; b.len++)
 		check_refused(&b, -EINVAL, "truncated");
+}
+
+static void every_truncation(void **state)
+{
+	pf_ruleset_auto rs = parse_ok(rich);
+	pf_ruleset_auto with_files = loading();
+
+	(void)state;
+	check_truncations(rs);
+	check_truncations(with_files);
+}
+
+static void loads_that_are_refused(void **state)
+{
+	static const char *const paths[] = {"", "/a", "_1", "a/_b", "a//b", "a/*", "a\"b"};
+	pf_ruleset_auto deep = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		pf_ruleset_auto rs = pf_ruleset_new();
+		pf_buf_auto b = {0};
+
+		load_at(rs, paths[i], pf_ruleset_new());
+		b = encoded(rs);
+		check_refused(&b, -EINVAL, "an anchor's name is not one");
+	}
+	for (int depth = 0; depth <= 17; depth++) {
+		struct pf_ruleset *rs = pf_ruleset_new();
+		pf_buf_auto b = {0};
+
+		if (deep)
+			load_at(rs, "a", deep);
+		deep = rs;
+		b = encoded(deep);
+		if (depth == 16)
+			check_round_trip(deep);
+		else if (depth == 17)
+			check_refused(&b, -EINVAL, "anchors load files too deeply");
+	}
+}
+
+/* They count together against the limit: here one, and what the second file claims to have. */
+static void rules_of_all_files_are_too_many(void **state)
+{
+	const uint32_t most = PF_MODEL_RULES_MOST;
+	pf_ruleset_auto rs = pf_ruleset_new();
+	pf_buf_auto b = {0};
+
+	(void)state;
+	load_at(rs, "a", parse_ok("pass\n"));
+	load_at(rs, "b", pf_ruleset_new());
+	b = encoded(rs);
+	/* its number of rules is the last but one */
+	memcpy(b.data + b.len - 8, &most, sizeof(most));
+	check_refused(&b, -EINVAL, "1000000 rules are too many (at most 1000000)");
 }
 
 static void trailing_bytes(void **state)
@@ -206,7 +309,7 @@ static void trailing_bytes(void **state)
 	check_refused(&b, -EINVAL, "malformed");
 }
 
-/* The last three numbers of an empty ruleset: interfaces, tables and rules. */
+/* The last four numbers of an empty ruleset: interfaces, tables, rules and files. */
 static void counts_without_content(void **state)
 {
 	static const uint32_t counts[] = {1, PF_MODEL_RULES_MOST, PF_MODEL_RULES_MOST + 1, 1U << 31,
@@ -215,11 +318,11 @@ static void counts_without_content(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
-		for (size_t which = 1; which <= 3; which++) {
+		for (size_t which = 1; which <= 4; which++) {
 			pf_buf_auto b = encoded(rs);
 
 			memcpy(b.data + b.len - 4 * which, &counts[i], 4);
-			if (which == 1 && counts[i] > PF_MODEL_RULES_MOST)
+			if (which == 2 && counts[i] > PF_MODEL_RULES_MOST)
 				check_refused(&b, -EINVAL, "are too many (at most 1000000)");
 			else
 				check_refused(&b, -EINVAL, "");
@@ -236,8 +339,8 @@ static void too_many_entries(void **state)
 	(void)state;
 	pf_ruleset_add_table(rs, "t");
 	b = encoded(rs);
-	/* in front of the number of rules */
-	memcpy(b.data + b.len - 8, &n, sizeof(n));
+	/* in front of the numbers of rules and files */
+	memcpy(b.data + b.len - 12, &n, sizeof(n));
 	check_refused(&b, -EINVAL, "too many entries");
 }
 
@@ -258,8 +361,8 @@ static void messages_fit_their_buffer(void **state)
 			assert_true(strlen(err) < size);
 			free(err);
 		}
-		/* the last number is now one of rules that there are not */
-		memset(b.data + b.len - 4, 0xff, 4);
+		/* the last number but one is now one of rules that there are not */
+		memset(b.data + b.len - 8, 0xff, 4);
 		b.len += !truncated;
 		b.data = realloc(b.data, b.len);
 		b.data[b.len - 1] = 0;
@@ -633,11 +736,15 @@ int main(void)
 		cmocka_unit_test(an_empty_ruleset_comes_back),
 		cmocka_unit_test(rules_for_no_address_come_back),
 		cmocka_unit_test(the_longest_names_come_back),
+		cmocka_unit_test(tables_in_anchors_come_back),
+		cmocka_unit_test(loaded_rulesets_come_back),
 		cmocka_unit_test(many_rules_and_entries_come_back),
 		cmocka_unit_test(other_versions),
 		cmocka_unit_test(no_bytes),
 		cmocka_unit_test(every_truncation),
 		cmocka_unit_test(trailing_bytes),
+		cmocka_unit_test(loads_that_are_refused),
+		cmocka_unit_test(rules_of_all_files_are_too_many),
 		cmocka_unit_test(counts_without_content),
 		cmocka_unit_test(too_many_entries),
 		cmocka_unit_test(messages_fit_their_buffer),
