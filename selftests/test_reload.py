@@ -4,14 +4,12 @@ with an error, which never replace those in force."""
 import json
 import os
 import re
-import socket
 import subprocess
-import threading
-import time
 
 from pft import proto
 from pft.check import absent, cases, contains, eq, timeout
 from pft.lab import DST, FW_SRC, MAC, PFCTL, Lab
+from pft.flood import Flood
 from pft.netns import wait_for
 from pft.pfctl import MEGA, Files, write
 from scapy.layers.inet import IP, TCP, UDP
@@ -19,7 +17,6 @@ from scapy.layers.l2 import Ether
 from scapy.packet import raw
 
 SWAPS = 1000
-SO_RCVBUFFORCE = 33
 FILL = 53  # an odd number of rules, by which the test knows its own maps
 
 
@@ -49,41 +46,6 @@ def left(ninfos):
              if m.get("name") == "pf_infos" and m["max_entries"] == ninfos}
     progs = [p for p in shown("prog") if infos & set(p.get("map_ids", []))]
     return len(infos), len(progs)
-
-
-class Flood:
-    """Datagrams from src through fw to dst, as many as there can be, each with its number."""
-
-    def __init__(self, lab):
-        self.out = lab.src.udp()
-        self.inn = lab.dst.udp(9000)
-        self.inn.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
-        self.inn.settimeout(2)
-        self.sent = self.received = 0
-        self.stop = False
-        self.threads = [threading.Thread(target=t) for t in (self._send, self._receive)]
-        for t in self.threads:
-            t.start()
-
-    def _send(self):
-        while not self.stop:
-            self.out.sendto(b"x", (DST, 9000))
-            self.sent += 1
-            if not self.sent % 64:
-                time.sleep(0.002)  # the receiver is on the same two CPUs
-
-    def _receive(self):
-        try:
-            while True:
-                self.inn.recv(16)
-                self.received += 1
-        except TimeoutError:
-            pass
-
-    def end(self):
-        self.stop = True
-        for t in self.threads:
-            t.join()
 
 
 @timeout(400)

@@ -3,7 +3,7 @@
 import socket
 import struct
 
-MAGIC = 0x70664C32
+MAGIC = 0x70664C33
 OK, ERROR, DATA = 1, 2, 3
 (LOAD_BEGIN, LOAD_DATA, LOAD_COMMIT, CONFIRM, ENABLE, DISABLE, RULES, CLEAR_RULES, STATES,
  STATUS) = range(100, 110)
@@ -11,6 +11,10 @@ TABLE, TABLE_DATA = 113, 114
 FRAME_MOST = 1 << 20
 MAIN = struct.pack("=I", 0)  # the path of the main ruleset
 FOR_GOOD = struct.pack("=I", 0) + MAIN  # what LOAD_COMMIT takes: nobody has to confirm
+
+
+def string(text):
+    return struct.pack("=I", len(text)) + text.encode()
 
 
 def frame(kind, payload=b"", seq=1, magic=MAGIC, length=None):
@@ -60,20 +64,21 @@ class Control:
                 raise Refused(*error(p))
             data += p
 
-    def load(self, model):
+    def load(self, model, path=""):
         """All the steps of a load, on one ticket."""
         ticket = self.ask(LOAD_BEGIN)
         self.ask(LOAD_DATA, ticket + model)
-        self.ask(LOAD_COMMIT, ticket + FOR_GOOD)
+        self.ask(LOAD_COMMIT, ticket + FOR_GOOD[:4] + string(path))
 
 
-def model(pf, text):
+def model(pf, text, path=""):
     """The bytes of a ruleset, as pfctl-linux would send them."""
     # what RULES gives is a model: load, fetch, and go back
-    before = pf.rules()
-    pf.load(text)
+    anchor = ("-a", path) if path else ()
+    before = pf.ctl(*anchor, "-sr").stdout
+    pf.ctl(*anchor, "-f", "-", input=text)
     with Control(pf) as c:
-        c.send(frame(RULES, MAIN))
+        c.send(frame(RULES, string(path)))
         data = b""
         kind, p = c.answer()
         while kind == DATA and p:
@@ -84,7 +89,7 @@ def model(pf, text):
             kind, p = c.answer()
         if kind != OK:
             raise Refused(*error(p))
-    pf.load("\n".join(before) + "\n")
+    pf.ctl(*anchor, "-f", "-", input=before)
     return data
 
 
