@@ -119,8 +119,8 @@ struct gen_ruleset {
 	bool endless;	  /* an anchor calls itself */
 };
 
-extern const char *const gen_ifaces[];
 #define GEN_IFACES 5
+extern const char *const gen_ifaces[GEN_IFACES];
 
 void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t features);
 void gen_free(struct gen_ruleset *g);
@@ -138,5 +138,31 @@ struct gen_change gen_change(struct rnd *r, const struct gen_ruleset *g);
 struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g);
 /* What the packet's other side, or its own, may send next. */
 struct model_packet gen_follow(struct rnd *r, const struct model_packet *last);
+
+/* --- between the generator's files --- */
+
+/* Text that lives as long as the ruleset. */
+const char *gen_keep(struct gen_ruleset *g, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+struct pf_ip gen_fresh_ip(struct rnd *r, uint8_t af);
+/* Most often one of the ruleset's pool. */
+struct pf_ip gen_pool_ip(struct rnd *r, const struct gen_ruleset *g, uint8_t af);
+/* The next one, up or down; not around the corner. */
+void gen_step_ip(struct pf_ip *ip, uint8_t af, int by);
+/* Groups, broadcasts and nobody are not: others look at these (answers, neighbours). */
+bool gen_plain_ip(const struct pf_ip *ip, uint8_t af);
+uint8_t gen_prefix_bits(struct rnd *r, uint8_t af);
+/* As they stand in a rule, with the first and the last address. */
+const char *gen_prefix(struct rnd *r, struct gen_ruleset *g, uint8_t af, struct pf_ip end[2]);
+const char *gen_range(struct rnd *r, struct gen_ruleset *g, uint8_t af, struct pf_ip end[2]);
+void gen_table(struct rnd *r, struct gen_ruleset *g, struct gen_table *t);
+void gen_print_table(FILE *f, const struct gen_table *t);
+
+/* What rules and packets choose from. */
+static const uint16_t gen_ports[] = {0, 1, 2, 22, 53, 79, 80, 81, 443, 1024, 32768, 65534, 65535};
+static const uint8_t gen_types4[] = {0, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 8, 0, 3};
+static const uint8_t gen_types6[] = {1, 2, 3, 4, 128, 129, 135, 136, 137, 139, 140, 128, 129, 1};
+static const uint8_t gen_toses[] = {0x04, 0x08, 0x10, 0x20, 0x2c, 0xb8, 0xfc};
 
 #endif /* PF_SELFTESTS_MODEL_GEN_H */

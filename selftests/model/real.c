@@ -221,17 +221,27 @@ uint32_t real_rule(const struct real *r, uint32_t id)
 	return i == UINT32_MAX || !r->nr_of ? REAL_UNKNOWN : r->nr_of[i];
 }
 
-int real_load(struct real *r, const char *path, const struct pf_ruleset *rs,
-	      enum pf_emitter emitter, struct pf_error_text *e)
+static int load_in_place(struct real *r, const char *path, struct pf_ruleset *rs,
+			 struct pf_error_text *e)
 {
-	struct pf_generation *gen = NULL;
-	struct pf_ruleset *copy = NULL;
-	int err = copy_ruleset(rs, &copy, e);
+	struct pf_patch patch;
+	int err = pf_generation_patch(&r->gens, r->active, path, rs, &patch, e);
 
 	if (err)
 		return err;
+	pf_patch_free(&r->gens, &patch);
+	r->patched++;
+	return 0;
+}
+
+static int load_anew(struct real *r, const char *path, struct pf_ruleset *rs,
+		     enum pf_emitter emitter, struct pf_error_text *e)
+{
+	struct pf_generation *gen = NULL;
+	int err;
+
 	r->gens.emitter = emitter;
-	err = pf_generation_make(&r->gens, path, copy, *path ? r->active : NULL, &gen, e);
+	err = pf_generation_make(&r->gens, path, rs, *path ? r->active : NULL, &gen, e);
 	if (err)
 		return err;
 	err = pf_generation_switch(&r->gens, gen, e);
@@ -241,10 +251,44 @@ int real_load(struct real *r, const char *path, const struct pf_ruleset *rs,
 	}
 	pf_generation_destroy(&r->gens, r->active);
 	r->active = gen;
-	/* until real_number() */
-	free(r->nr_of);
-	r->nr_of = NULL;
 	return 0;
+}
+
+/* The same rules the wrong way round, so that there is something to be replaced. */
+static int load_reversed(struct real *r, const char *path, const struct pf_ruleset *rs,
+			 enum pf_emitter emitter, struct pf_error_text *e)
+{
+	struct pf_ruleset *copy = NULL;
+	int err = copy_ruleset(rs, &copy, e);
+	struct pf_rule_list *l;
+
+	if (err)
+		return err;
+	l = &copy->main.list[PF_LIST_FILTER];
+	for (size_t i = 0; i < l->n / 2; i++) {
+		struct pf_rule rule = l->v[i];
+
+		l->v[i] = l->v[l->n - 1 - i];
+		l->v[l->n - 1 - i] = rule;
+	}
+	return load_anew(r, path, copy, emitter, e);
+}
+
+int real_load(struct real *r, const char *path, const struct pf_ruleset *rs,
+	      enum pf_emitter emitter, struct pf_error_text *e)
+{
+	struct pf_ruleset *copy = NULL;
+	int err;
+
+	free(r->nr_of);
+	r->nr_of = NULL; /* until real_number() */
+	err = *path ? load_reversed(r, path, rs, emitter, e) : 0;
+	if (!err)
+		err = copy_ruleset(rs, &copy, e);
+	if (err)
+		return err;
+	err = *path ? load_in_place(r, path, copy, e) : -EOPNOTSUPP;
+	return err == -EOPNOTSUPP ? load_anew(r, path, copy, emitter, e) : err;
 }
 
 int real_change(struct real *r, const char *table, const struct pf_table_entry *entry, bool add,

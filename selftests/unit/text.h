@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rules as text, which the caller frees. */
+/* Text in memory, and rules as text; the caller frees it, or text_auto does. */
 #ifndef PF_SELFTESTS_UNIT_TEXT_H
 #define PF_SELFTESTS_UNIT_TEXT_H
 
@@ -8,6 +8,15 @@
 
 #include "../../grammar/print.h"
 #include "../../grammar/rule.h"
+
+/* Freed at the end of the block. */
+typedef char *text_pointer; /* so that one line declares several */
+static inline void text_freep(text_pointer *p)
+{
+	free(*p);
+	*p = NULL;
+}
+#define text_auto __attribute__((cleanup(text_freep))) text_pointer
 
 /* What is written to the stream is in *text when it is closed. */
 static inline FILE *text_open(char **text)

@@ -22,15 +22,6 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-/* Freed at the end of the block. */
-typedef char *unit_text;
-static inline void unit_freep(unit_text *p)
-{
-	free(*p);
-	*p = NULL;
-}
-#define text_auto __attribute__((cleanup(unit_freep))) unit_text
-
 /*
  * A test that failed has left by longjmp() and freed nothing: what leaked then is
  * not worth a word.  LeakSanitizer asks at exit.

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The model's answers and the real ones, side by side. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "diff.h"
+
+/* --- a packet --- */
+
+static uint32_t number_of(const struct model *m, const struct pf_rule *r)
+{
+	return r ? (uint32_t)model_rule_nr(m, r) : REAL_NONE;
+}
+
+static size_t live_states(const struct model *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->nstates; i++)
+		n += !m->states[i].dead;
+	return n;
+}
+
+static void tell_rule(FILE *f, const struct model *m, uint32_t nr)
+{
+	for (size_t i = 0; i < m->nrulesets; i++) {
+		const struct model_ruleset *in = &m->rulesets[i];
+		const struct pf_rule_list *l = &in->block->list[PF_LIST_FILTER];
+
+		if (nr >= in->first && nr - in->first < l->n) {
+			fprintf(f, "line %u", l->v[nr - in->first].line);
+			return;
+		}
+	}
+	fputs(nr == REAL_NONE ? "no rule" : "an unknown rule", f);
+}
+
+static void tell_want(FILE *f, const struct model *m, const struct model_answer *a)
+{
+	static const char *const uses[] = {"no state", "makes a state", "uses a state"};
+
+	fprintf(f, "  model: %s", model_verdict_names[a->verdict]);
+	if (a->verdict == MODEL_ICMP)
+		fprintf(f, " %u/%u", a->icmp >> 8, a->icmp & 255);
+	fprintf(f, " (reason %d), %s, %zu states", (int)a->reason, uses[a->use], live_states(m));
+	if (!a->from_rules) {
+		fputs("\n", f);
+		return;
+	}
+	fputs(", ", f);
+	tell_rule(f, m, number_of(m, a->rule));
+	fputs(" through ", f);
+	tell_rule(f, m, number_of(m, a->anchor));
+	if (a->nlogs) {
+		fputs(", log of ", f);
+		tell_rule(f, m, number_of(m, a->logs[a->nlogs - 1].rule));
+	}
+	fputs(", matches", f);
+	for (size_t i = 0; i < a->nmatches; i++) {
+		fputs(" ", f);
+		tell_rule(f, m, number_of(m, a->matches[i]));
+	}
+	fprintf(f, ", tag %s, %u draws\n", a->tag ? a->tag : "none", a->draws);
+}
+
+static void tell_got(FILE *f, const struct model *m, const struct real *real,
+		     const struct real_answer *a)
+{
+	fprintf(f, "  real:  %s", model_verdict_names[a->verdict]);
+	if (a->verdict == MODEL_ICMP)
+		fprintf(f, " %u/%u", a->icmp >> 8, a->icmp & 255);
+	fprintf(f, ", %u states", real->dp.status->states);
+	if (!a->from_rules) {
+		fputs("\n", f);
+		return;
+	}
+	fputs(", ", f);
+	tell_rule(f, m, a->rule);
+	fputs(" through ", f);
+	tell_rule(f, m, a->anchor);
+	if (a->logged) {
+		fputs(", log of ", f);
+		tell_rule(f, m, a->logged_rule);
+	}
+	fputs(", matches", f);
+	for (size_t i = 0; i < a->nmatches; i++) {
+		fputs(" ", f);
+		tell_rule(f, m, a->match[i]);
+	}
+	fprintf(f, ", tag %s, %u draws\n", a->tag ? a->tag : "none", a->draws);
+}
+
+void compare_tell(char *buf, size_t size, const struct model *m, const struct model_answer *want,
+		  const struct real *real, const struct real_answer *got)
+{
+	FILE *f = fmemopen(buf, size, "w");
+
+	if (!f)
+		abort();
+	tell_want(f, m, want);
+	tell_got(f, m, real, got);
+	fclose(f);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* What the walk through the rules has left. */
+static bool walks_agree(const struct model *m, const struct model_answer *want,
+			const struct real_answer *got)
+{
+	if (number_of(m, want->rule) != got->rule || number_of(m, want->anchor) != got->anchor)
+		return false;
+	if (want->nmatches != got->nmatches || want->draws != got->draws)
+		return false;
+	for (size_t i = 0; i < want->nmatches; i++)
+		if (number_of(m, want->matches[i]) != got->match[i])
+			return false;
+	return same_text(want->tag, got->tag);
+}
+
+/* Too deep, or too many: nothing but the drop itself and the records before it is said. */
+static bool gave_up(const struct model_answer *a)
+{
+	return a->reason == MODEL_R_DEPTH || a->reason == MODEL_R_MATCHES;
+}
+
+/* Which rule the last record is of, if there is one. */
+static bool logs_agree(const struct model *m, const struct model_answer *want,
+		       const struct real_answer *got)
+{
+	if (want->nlogs == 0 || !got->logged)
+		return want->nlogs == 0 && !got->logged;
+	return number_of(m, want->logs[want->nlogs - 1].rule) == got->logged_rule;
+}
+
+bool compare_packet(const struct test *t, const struct model *m, const struct model_answer *want,
+		    const struct real *real, const struct real_answer *got)
+{
+	if (want->verdict != got->verdict || want->icmp != got->icmp)
+		return false;
+	/* a drop before the rules may be logged, as no rule's */
+	if (want->from_rules != got->from_rules && want->verdict != MODEL_DROP)
+		return false;
+	if (live_states(m) != real->dp.status->states)
+		return false;
+	if (is_optimized(t))
+		return true;
+	if (!logs_agree(m, want, got))
+		return false;
+	if (!want->from_rules || gave_up(want))
+		return true;
+	return walks_agree(m, want, got);
+}
+
+/* --- what is left at the end --- */
+
+static struct model_key real_key(const struct pf_state_key *k)
+{
+	struct model_key out = {.af = k->af, .proto = k->proto};
+
+	for (int i = 0; i < 2; i++) {
+		memcpy(out.addr[i].b, &k->addr[i], sizeof(out.addr[i].b));
+		out.port[i] = (uint16_t)(k->port[i] >> 8 | k->port[i] << 8);
+	}
+	return out;
+}
+
+static bool same_tcp(const struct model_state *want, const struct pf_state *got)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct model_peer *w = &want->peer[i];
+
+		if (got->peer_state[i] != w->state || got->peer[i].seqlo != w->seqlo ||
+		    got->peer[!i].other_seqhi != w->seqhi || got->peer[i].max_win != w->max_win)
+			return false;
+	}
+	return true;
+}
+
+/* Whose the state is. */
+static bool same_credit(const struct real *real, const struct model *m,
+			const struct model_state *want, const struct pf_state *got)
+{
+	const char *tag = got->flags & PF_SF_TAGGED ? pf_tag_name(&real->gens.tags, got->tag)
+						    : NULL;
+
+	if (real_rule(real, got->rule) != number_of(m, want->rule) ||
+	    real_rule(real, got->anchor) != number_of(m, want->anchor))
+		return false;
+	if (got->nmatch != want->nmatches || !same_text(tag, want->tag))
+		return false;
+	for (size_t i = 0; i < want->nmatches && i < PF_MATCH_INLINE; i++)
+		if (real_rule(real, got->peer[i / 4].match[i % 4]) !=
+		    number_of(m, want->matches[i]))
+			return false;
+	return true;
+}
+
+static bool same_state(const struct test *t, const struct real *real, const struct model *m,
+		       const struct model_state *want, const struct pf_state *got)
+{
+	struct model_key k = real_key(&got->key);
+
+	if (k.af != want->key.af || k.proto != want->key.proto)
+		return false;
+	for (int i = 0; i < 2; i++)
+		if (!pf_ip_equal(&k.addr[i], &want->key.addr[i]) ||
+		    k.port[i] != want->key.port[i] || got->peer[i].packets != want->peer[i].packets)
+			return false;
+	if (k.proto == MODEL_P_TCP && !same_tcp(want, got))
+		return false;
+	return got->dir == want->dir && (is_optimized(t) || same_credit(real, m, want, got));
+}
+
+static bool has_state(const struct test *t, const struct real *real, const struct model *m,
+		      const struct pf_state *got)
+{
+	for (size_t i = 0; i < m->nstates; i++)
+		if (!m->states[i].dead && same_state(t, real, m, &m->states[i], got))
+			return true;
+	return false;
+}
+
+static void tell_state(char *buf, size_t size, const struct pf_state *s)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct pf_state_peer *p = &s->peer[i];
+		size_t n = strlen(buf);
+
+		snprintf(buf + n, size - n,
+			 "  peer %d: %llu packets, state %u, seqlo %u, seqhi %u, max_win %u\n", i,
+			 (unsigned long long)p->packets, s->peer_state[i], p->seqlo,
+			 s->peer[!i].other_seqhi, p->max_win);
+	}
+}
+
+/* Their number has been compared already. */
+bool compare_states(const struct test *t, const struct real *real, const struct model *m,
+		    struct result *r)
+{
+	for (uint32_t i = 0; i < real->dp.config->slots; i++) {
+		const struct pf_state *s = &real->dp.states[i];
+
+		if (s->status != PF_SLOT_LIVE || has_state(t, real, m, s))
+			continue;
+		snprintf(r->text, sizeof(r->text),
+			 "  at the end a state of proto %u is there that the model does not have, "
+			 "of rule %u\n",
+			 s->key.proto, real_rule(real, s->rule));
+		tell_state(r->text, sizeof(r->text), s);
+		return false;
+	}
+	return true;
+}
+
+/* The tree looks at fewer rules than skip steps leave. */
+static bool same_count(const struct real *real, const struct model_count *want,
+		       const struct pf_rule_stats *got, uint64_t evaluations)
+{
+	if (real->active->code->emitter == PF_EMITTER_LINEAR && want->evaluations != evaluations)
+		return false;
+	return want->packets[0] == got->packets[0] && want->packets[1] == got->packets[1] &&
+	       want->states == got->states;
+}
+
+static void tell_count(char *buf, size_t size, size_t nr, const struct model_count *want,
+		       const struct pf_rule_stats *got, uint64_t evaluations)
+{
+	FILE *f = fmemopen(buf, size, "w");
+
+	if (!f)
+		abort();
+	fprintf(f, "  at the end rule %zu has, in the model and really, evaluations %llu %llu, ",
+		nr, (unsigned long long)want->evaluations, (unsigned long long)evaluations);
+	for (int i = 0; i < 2; i++)
+		fprintf(f, "packets %s %llu %llu, ", i ? "out" : "in",
+			(unsigned long long)want->packets[i], (unsigned long long)got->packets[i]);
+	fprintf(f, "states %llu %llu\n", (unsigned long long)want->states,
+		(unsigned long long)got->states);
+	fclose(f);
+}
+
+bool compare_counts(struct real *real, const struct model *m, struct result *r)
+{
+	uint64_t *evals;
+	struct pf_rule_stats *stats = real_stats(real, &evals);
+	bool same = true;
+
+	for (size_t i = 0; i < real->active->policy->nrules && same; i++) {
+		const struct model_count *want = &m->counts[real->nr_of[i]];
+
+		if (real->active->policy->rules[i] == &pf_policy_dead)
+			continue;
+		same = same_count(real, want, &stats[i], evals[i]);
+		if (!same)
+			tell_count(r->text, sizeof(r->text), real->nr_of[i], want, &stats[i],
+				   evals[i]);
+	}
+	free(stats);
+	free(evals);
+	return same;
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Packets by chance: many are what some rule asks for, or nearly so, or follow another one. */
+#include <string.h>
+
+#include "gen.h"
+
+/* One of the ends, one beyond them, or one between. */
+static struct pf_ip near_ip(struct rnd *r, uint8_t af, const struct pf_ip end[2])
+{
+	struct pf_ip ip = end[rnd_below(r, 2)];
+
+	if (rnd_percent(r, 25))
+		gen_step_ip(&ip, af, rnd_percent(r, 50) ? 1 : -1);
+	else if (rnd_percent(r, 20))
+		for (int i = 0; i < 16; i++)
+			if (end[0].b[i] != end[1].b[i])
+				ip.b[i] = (uint8_t)rnd_next(r);
+	return gen_plain_ip(&ip, af) ? ip : gen_fresh_ip(r, af);
+}
+
+static uint16_t near_port(struct rnd *r, const uint16_t end[2])
+{
+	return (uint16_t)(end[rnd_below(r, 2)] + (int)rnd_below(r, 3) - 1);
+}
+
+static uint16_t any_port(struct rnd *r)
+{
+	return rnd_percent(r, 80) ? rnd_pick(r, gen_ports) : (uint16_t)rnd_next(r);
+}
+
+static const struct gen_rule *any_rule(struct rnd *r, const struct gen_rules *l)
+{
+	const struct gen_rule *x;
+
+	if (!l->n)
+		return NULL;
+	x = &l->v[rnd_below(r, (uint32_t)l->n)];
+	return x->body.n && rnd_percent(r, 75) ? any_rule(r, &x->body) : x;
+}
+
+static void gen_quote(struct rnd *r, const struct gen_ruleset *g, struct model_packet *p)
+{
+	static const uint8_t protos[] = {6, 17, 1, 47};
+	struct model_quote *q = &p->quote;
+
+	q->proto = rnd_pick(r, protos);
+	if (q->proto == MODEL_P_ICMP && p->af == PF_FAMILY_INET6)
+		q->proto = MODEL_P_ICMP6;
+	q->src = rnd_percent(r, 90) ? p->dst : gen_pool_ip(r, g, p->af);
+	q->dst = rnd_percent(r, 70) ? p->src : gen_pool_ip(r, g, p->af);
+	if (q->proto == MODEL_P_TCP || q->proto == MODEL_P_UDP) {
+		q->sport = any_port(r);
+		q->dport = any_port(r);
+		q->seq = (uint32_t)rnd_next(r);
+	} else if (q->proto != 47) {
+		q->icmp_type = p->af == PF_FAMILY_INET ? 8 : 128;
+		q->icmp_id = (uint16_t)rnd_below(r, 4);
+	}
+}
+
+static void gen_icmp_packet(struct rnd *r, const struct gen_ruleset *g, const struct gen_hint *h,
+			    struct model_packet *p)
+{
+	static const uint8_t group[16] = {0xff, 2, [11] = 1, [12] = 0xff, [15] = 1};
+
+	p->icmp_type = p->af == PF_FAMILY_INET ? rnd_pick(r, gen_types4) : rnd_pick(r, gen_types6);
+	p->icmp_code = (uint8_t)rnd_below(r, 3);
+	p->icmp_id = (uint16_t)rnd_below(r, 4);
+	if (h && h->has_icmp && h->af == p->af && rnd_percent(r, 85)) {
+		p->icmp_type = h->icmp_type;
+		if (rnd_percent(r, 80))
+			p->icmp_code = h->icmp_code;
+	}
+	p->target = gen_pool_ip(r, g, p->af);
+	if (p->af == PF_FAMILY_INET6 && p->icmp_type >= 133 && p->icmp_type <= 137)
+		p->ttl = 255;
+	if (p->af == PF_FAMILY_INET6 && p->icmp_type == MODEL_NS && rnd_percent(r, 50))
+		memcpy(p->dst.b, group, sizeof(group));
+	if (model_icmp_role(p->af, p->icmp_type) == MODEL_ERROR)
+		gen_quote(r, g, p);
+}
+
+static void gen_tcp_packet(struct rnd *r, const struct gen_hint *h, struct model_packet *p)
+{
+	static const uint8_t flags[] = {TH_SYN,		  TH_SYN, TH_SYN | TH_ACK, TH_ACK,
+					TH_ACK,		  TH_RST, TH_RST | TH_ACK, TH_FIN | TH_ACK,
+					TH_ACK | TH_PUSH, 0xc2,	  TH_ACK | TH_URG};
+
+	p->flags = rnd_percent(r, 95) ? rnd_pick(r, flags) : (uint8_t)rnd_next(r);
+	if (h && h->has_flags && rnd_percent(r, 70))
+		p->flags = h->flags;
+	p->seq = (uint32_t)rnd_next(r);
+	p->ack = p->flags & TH_ACK ? (uint32_t)rnd_next(r) : 0;
+	p->win = (uint16_t)rnd_next(r);
+}
+
+static void gen_addresses(struct rnd *r, const struct gen_ruleset *g, const struct gen_hint *h,
+			  struct model_packet *p)
+{
+	p->src = gen_pool_ip(r, g, p->af);
+	p->dst = gen_pool_ip(r, g, p->af);
+	if (h && h->af == p->af && h->has_src && rnd_percent(r, 85))
+		p->src = near_ip(r, p->af, h->src);
+	if (h && h->af == p->af && h->has_dst && rnd_percent(r, 85))
+		p->dst = near_ip(r, p->af, h->dst);
+}
+
+static void gen_transport(struct rnd *r, const struct gen_ruleset *g, const struct gen_hint *h,
+			  struct model_packet *p)
+{
+	if (p->frag == MODEL_FRAG_LATER)
+		return;
+	if (model_is_icmp(p)) {
+		gen_icmp_packet(r, g, h, p);
+		return;
+	}
+	if (p->proto != MODEL_P_TCP && p->proto != MODEL_P_UDP)
+		return;
+	p->sport = h && h->has_sport && rnd_percent(r, 85) ? near_port(r, h->sport) : any_port(r);
+	p->dport = h && h->has_dport && rnd_percent(r, 85) ? near_port(r, h->dport) : any_port(r);
+	if (!p->dport) /* nobody listens there: it is malformed */
+		p->dport = 1;
+	if (p->proto == MODEL_P_TCP)
+		gen_tcp_packet(r, h, p);
+	/* more fragments: its length is a multiple of eight */
+	if (p->proto == MODEL_P_TCP && p->frag == MODEL_FRAG_FIRST)
+		p->len = 4 + p->len / 8 * 8;
+}
+
+struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g)
+{
+	static const uint8_t protos[] = {6, 6, 17, 17, 1, 47, 50};
+	const struct gen_rule *x = rnd_percent(r, 15)		     ? NULL
+				   : g->late.n && rnd_percent(r, 25) ? any_rule(r, &g->late)
+								     : any_rule(r, &g->rules);
+	const struct gen_hint *h = x ? &x->hint : NULL;
+	struct model_packet p = {.ttl = 64, .seed = (uint32_t)rnd_next(r) | 1};
+
+	p.dir = rnd_percent(r, 50) ? PF_RULE_IN : PF_RULE_OUT;
+	if (h && h->dir && rnd_percent(r, 90))
+		p.dir = h->dir;
+	p.ifname = h && h->ifname && rnd_percent(r, 80) ? h->ifname : rnd_pick(r, gen_ifaces);
+	p.received = rnd_percent(r, 60) ? rnd_pick(r, gen_ifaces) : NULL;
+	if (h && h->received && rnd_percent(r, 60))
+		p.received = h->received;
+	if (p.dir == PF_RULE_IN)
+		p.received = p.ifname;
+	p.af = rnd_percent(r, 55) ? PF_FAMILY_INET : PF_FAMILY_INET6;
+	if (h && h->af && rnd_percent(r, 95))
+		p.af = h->af;
+	p.proto = rnd_pick(r, protos);
+	if (h && h->proto && rnd_percent(r, 90))
+		p.proto = h->proto;
+	if (p.proto == MODEL_P_ICMP || p.proto == MODEL_P_ICMP6)
+		p.proto = p.af == PF_FAMILY_INET ? MODEL_P_ICMP : MODEL_P_ICMP6;
+	if (rnd_percent(r, h && h->fragment ? 60 : 7))
+		p.frag = 1 + (uint8_t)rnd_below(r, 2);
+	p.tos = rnd_percent(r, 50) ? 0 : rnd_pick(r, gen_toses);
+	if (h && h->has_tos && rnd_percent(r, 80))
+		p.tos = h->tos;
+	if (rnd_percent(r, 10))
+		p.tos |= (uint8_t)rnd_below(r, 4);
+	p.options = rnd_percent(r, 4);
+	p.vlans = rnd_percent(r, 3) ? 1 + (uint8_t)rnd_below(r, 2) : 0;
+	p.len = rnd_percent(r, 50) ? 0 : (uint16_t)rnd_below(r, 40);
+	gen_addresses(r, g, h, &p);
+	gen_transport(r, g, h, &p);
+	return p;
+}
+
+static void turn_round(struct rnd *r, struct model_packet *p)
+{
+	struct pf_ip ip = p->src;
+	uint16_t port = p->sport;
+
+	p->src = p->dst;
+	p->dst = ip;
+	p->sport = p->dport;
+	p->dport = port ? port : 1;
+	p->dir = p->dir == PF_RULE_IN ? PF_RULE_OUT : PF_RULE_IN;
+	p->received = p->dir == PF_RULE_IN ? p->ifname
+		      : rnd_percent(r, 50) ? rnd_pick(r, gen_ifaces)
+					   : NULL;
+}
+
+static uint32_t some_offset(struct rnd *r)
+{
+	static const uint32_t offsets[] = {0,  0,      0,     0,     1, (uint32_t)-1,
+					   10, 65535U, 66000, 67036, 2, 0x7fffffff};
+
+	return rnd_pick(r, offsets);
+}
+
+static void follow_tcp(struct rnd *r, struct model_packet *p, bool back)
+{
+	static const uint8_t flags[] = {TH_ACK, TH_ACK, TH_ACK | TH_FIN,
+					TH_RST, TH_SYN, TH_ACK | TH_RST};
+	uint32_t next = p->seq + p->len + ((p->flags & TH_SYN) || (p->flags & TH_FIN));
+
+	if (back) {
+		uint32_t seq = p->flags & TH_ACK ? p->ack : (uint32_t)rnd_next(r);
+
+		p->flags = (p->flags & (TH_SYN | TH_ACK)) == TH_SYN ? TH_SYN | TH_ACK : TH_ACK;
+		p->seq = seq + some_offset(r);
+		p->ack = next + some_offset(r);
+	} else {
+		p->flags = rnd_pick(r, flags);
+		p->seq = next + some_offset(r);
+		p->ack += some_offset(r);
+	}
+	if (rnd_percent(r, 15))
+		p->flags = rnd_pick(r, flags);
+}
+
+static void follow_icmp(struct rnd *r, struct model_packet *p, bool back)
+{
+	static const uint8_t pairs[][2] = {{8, 0},  {13, 14},	{15, 16},   {17, 18},
+					   {10, 9}, {128, 129}, {135, 136}, {139, 140}};
+
+	if (!back || rnd_percent(r, 10))
+		return;
+	for (size_t i = 0; i < sizeof(pairs) / 2; i++) {
+		if (p->icmp_type == pairs[i][0]) {
+			p->icmp_type = pairs[i][1];
+			return;
+		}
+	}
+}
+
+/* An error about the packet, from its destination or from one on the way. */
+static void quote_it(struct rnd *r, struct model_packet *p, const struct model_packet *last)
+{
+	p->quote = (struct model_quote){.proto = last->proto,
+					.src = last->src,
+					.dst = last->dst,
+					.sport = last->sport,
+					.dport = last->dport,
+					.seq = last->seq + some_offset(r),
+					.icmp_type = last->icmp_type,
+					.icmp_id = last->icmp_id};
+	p->proto = p->af == PF_FAMILY_INET ? MODEL_P_ICMP : MODEL_P_ICMP6;
+	p->icmp_type = p->af == PF_FAMILY_INET ? 3 : 1;
+	p->icmp_code = (uint8_t)rnd_below(r, 3);
+	p->sport = p->dport = 0;
+	p->ttl = 64;
+	if (rnd_percent(r, 30))
+		p->src = gen_fresh_ip(r, p->af);
+}
+
+struct model_packet gen_follow(struct rnd *r, const struct model_packet *last)
+{
+	struct model_packet p = *last;
+	bool back = rnd_percent(r, 65);
+
+	p.seed = (uint32_t)rnd_next(r) | 1;
+	if (rnd_percent(r, 20)) /* once more */
+		return p;
+	if (back)
+		turn_round(r, &p);
+	if (rnd_percent(r, 10))
+		p.ifname = rnd_pick(r, gen_ifaces);
+	if (p.dir == PF_RULE_IN)
+		p.received = p.ifname;
+	p.options = rnd_percent(r, 4);
+	if (p.frag == MODEL_FRAG_LATER || !gen_plain_ip(&p.src, p.af))
+		return p;
+	if (back && rnd_percent(r, 15) &&
+	    !(model_is_icmp(last) && model_icmp_role(last->af, last->icmp_type) == MODEL_ERROR)) {
+		quote_it(r, &p, last);
+		return p;
+	}
+	if (p.proto == MODEL_P_TCP)
+		follow_tcp(r, &p, back);
+	if (model_is_icmp(&p))
+		follow_icmp(r, &p, back);
+	return p;
+}
