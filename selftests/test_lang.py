@@ -531,8 +531,6 @@ NOT_ENFORCED = [
     ("", "set loginterface em0", "set loginterface"), ("", "set syncookies always", "syncookies"),
     ("", "set timeout sctp.first 5", "sctp.first"), ("", "pass on egress", "a group of interfaces"),
     ("", 'nat-anchor "a"', "an anchor of the old dialect"),
-    ("", 'anchor "a" {\ntable <t>\n}', "a table in an anchor"),
-    ("", 'load anchor "a" from "/dev/null"', "load anchor"),
     ("", "antispoof for (em0)", "an interface in parentheses"),
     ("", "nat on em0 from any to any -> 192.0.2.1", "translation of the old dialect"),
     ("", "no nat on em0", "translation"), ("", "no rdr on em0", "translation"),

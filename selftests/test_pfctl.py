@@ -103,7 +103,7 @@ CONFIRM = "--confirm takes a number of seconds (1 to 86400), not "
        *((f"-F {m}", ["-F", m], f"-F {m} is not supported yet")
          for m in ("Sources", "osfp")),
        *((f"-T {m}", ["-t", "t", "-T", m], f"-T {m} is not supported yet")
-         for m in ("kill", "expire", "zero")),
+         for m in ("expire", "zero")),
        *((f"-k {m}", ["-k", m, "-k", "x"], f"-k {m} is not supported yet")
          for m in ("label", "id", "key")),
        ("-k length", ["-k", "192.0.2.0/33"], "192.0.2.0/33: the prefix length is more than 32"),
@@ -114,6 +114,7 @@ CONFIRM = "--confirm takes a number of seconds (1 to 86400), not "
         "192.0.2.0/: the prefix length is no number"),
        ("-T show of address", ["-t", "t", "-T", "show", SRC], "-T show takes no addresses"),
        ("-T flush of address", ["-t", "t", "-T", "flush", SRC], "-T flush takes no addresses"),
+       ("-T kill of address", ["-t", "t", "-T", "kill", SRC], "-T kill takes no addresses"),
        ("-T show of file", ["-t", "t", "-T", "show", "-f", "-"], "-T show takes no addresses"),
        ("-T add of file", ["-t", "t", "-T", "add", "-f", "/nonexistent/file"],
         "/nonexistent/file: No such file or directory"),
