@@ -25,7 +25,7 @@ def setting(name, usual, quick):
 ROUNDS = setting("ROUNDS", 7, 3)
 SLOW_ROUNDS = min(ROUNDS, 3)  # of what takes seconds
 REPEAT = setting("REPEAT", 500000, 100000)  # of one BPF_PROG_TEST_RUN
-SECONDS = setting("SECONDS", 0.3, 0.1)  # of one flood
+SECONDS = setting("SECONDS", 0.2, 0.1)  # of one flood
 RULES = setting("RULES", 100000, 10000)  # the largest ruleset
 TABLE = setting("TABLE", 1000000, 100000)  # the largest table
 SIZES = [n for n in (1, 10, 100, 1000, 10000, 100000) if n <= RULES]

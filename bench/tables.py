@@ -121,8 +121,9 @@ def _load_nft(lab, nets):
                "priority 0; }\n }\n" + _nft_add("few", nets[:FEW]))
     load = median_ms(lambda _: lab.fw.run("nft", "-f", "-", input=_nft_add("bench", nets),
                                           timeout=600), 1)
-    add = median_ms(lambda i: lab.fw.run("nft", "add", "element", "ip", "bench", "bench",
-                                         f"{{ 240.0.{i}.0/24 }}", timeout=600), 3)
+    # once: of a million, that is more than half a minute
+    add = median_ms(lambda _: lab.fw.run("nft", "add", "element", "ip", "bench", "bench",
+                                         "{ 240.0.1.0/24 }", timeout=600), 1)
     return load, add
 
 
