@@ -4,25 +4,47 @@ import os
 import subprocess
 
 from pft import own
-from pft.check import Skip, matches, timeout
+from pft.check import Skip, eq, matches, timeout
 from pft.lab import BUILD
 
 SECONDS = 20
 
 
+def diff(*args):
+    """Its exit status, what it prints and what it complains of."""
+    program = os.path.join(BUILD, "model/diff")
+    if not os.path.exists(program):
+        raise Skip(f"{program} is not built (make diff-test)")
+    r = subprocess.run([program, "-P", f"{own.BPFFS}/{own.name()}_model", *args],
+                       capture_output=True, text=True, check=False)
+    print(r.stdout, r.stderr)
+    return r.returncode, r.stdout, r.stderr
+
+
 @timeout(180)
 def test_random_rules_as_the_model():
     """A fresh seed each time; "make diff-test" goes on."""
-    diff = os.path.join(BUILD, "model/diff")
-    if not os.path.exists(diff):
-        raise Skip(f"{diff} is not built (make diff-test)")
-    args = [diff, "-t", str(SECONDS), "-P", f"{own.BPFFS}/{own.name()}_model"]
-    if os.environ.get("PF_SEED"):
-        args += ["-s", os.environ["PF_SEED"], "-n", "1"]
-    r = subprocess.run(args, capture_output=True, text=True, check=False)
-    print(r.stdout, r.stderr)
-    last = r.stdout.strip().splitlines()[-1] if r.stdout.strip() else ""
+    seed = os.environ.get("PF_SEED")
+    status, said, _ = diff("-t", str(SECONDS), *(["-s", seed, "-n", "1"] if seed else []))
+    last = said.strip().splitlines()[-1]
     matches(last, r"^\d+ packets over [1-9]\d* rulesets, 0 disagreements$")
-    if r.returncode:
-        raise AssertionError(f"exit status {r.returncode}")
+    eq(status, 0)
     print("note: " + last)
+
+
+@timeout(180)
+def test_wrong_model_is_found_out():
+    """-w: it is wrong about some packets, and that about one of them is left when it is small."""
+    status, said, _ = diff("-w", "-s", "3", "-n", "5")
+    eq(status, 1)
+    matches(said, r"^--- disagreement, -s 3 -n 1 -p 500, emitter \w+\n"
+                  r"\* (in|out) .*\n  model: .*\n  real:  .*\n---\n"
+                  r"in .*\n\d+ packets over 1 rulesets, 1 disagreements$")
+
+
+def test_pins_of_others_are_left_alone():
+    d = f"{own.BPFFS}/{own.name()}_others"
+    os.mkdir(d)
+    eq(diff("-P", d, "-n", "1"), (1, "", f"diff: {d} is there already\n"))
+    eq(os.path.isdir(d), True)
+    os.rmdir(d)

@@ -5,6 +5,18 @@
 
 #include "diff.h"
 
+/* What does not fit is cut off: the last byte stays the end of the text. */
+static FILE *text_begin(char *buf, size_t size)
+{
+	FILE *f;
+
+	memset(buf, 0, size);
+	f = fmemopen(buf, size - 1, "w");
+	if (!f)
+		abort();
+	return f;
+}
+
 /* --- a packet --- */
 
 static uint32_t number_of(const struct model *m, const struct pf_rule *r)
@@ -53,7 +65,7 @@ static void tell_want(FILE *f, const struct model *m, const struct model_answer 
 	tell_rule(f, m, number_of(m, a->anchor));
 	if (a->nlogs) {
 		fputs(", log of ", f);
-		tell_rule(f, m, number_of(m, a->logs[a->nlogs - 1].rule));
+		tell_rule(f, m, number_of(m, a->logs[a->nlogs - 1]));
 	}
 	fputs(", matches", f);
 	for (size_t i = 0; i < a->nmatches; i++) {
@@ -93,10 +105,8 @@ static void tell_got(FILE *f, const struct model *m, const struct real *real,
 void compare_tell(char *buf, size_t size, const struct model *m, const struct model_answer *want,
 		  const struct real *real, const struct real_answer *got)
 {
-	FILE *f = fmemopen(buf, size, "w");
+	FILE *f = text_begin(buf, size);
 
-	if (!f)
-		abort();
 	tell_want(f, m, want);
 	tell_got(f, m, real, got);
 	fclose(f);
@@ -133,7 +143,7 @@ static bool logs_agree(const struct model *m, const struct model_answer *want,
 {
 	if (want->nlogs == 0 || !got->logged)
 		return want->nlogs == 0 && !got->logged;
-	return number_of(m, want->logs[want->nlogs - 1].rule) == got->logged_rule;
+	return number_of(m, want->logs[want->nlogs - 1]) == got->logged_rule;
 }
 
 bool compare_packet(const struct test *t, const struct model *m, const struct model_answer *want,
@@ -269,10 +279,8 @@ static bool same_count(const struct real *real, const struct model_count *want,
 static void tell_count(char *buf, size_t size, size_t nr, const struct model_count *want,
 		       const struct pf_rule_stats *got, uint64_t evaluations)
 {
-	FILE *f = fmemopen(buf, size, "w");
+	FILE *f = text_begin(buf, size);
 
-	if (!f)
-		abort();
 	fprintf(f, "  at the end rule %zu has, in the model and really, evaluations %llu %llu, ",
 		nr, (unsigned long long)want->evaluations, (unsigned long long)evaluations);
 	for (int i = 0; i < 2; i++)
@@ -290,10 +298,18 @@ bool compare_counts(struct real *real, const struct model *m, struct result *r)
 	bool same = true;
 
 	for (size_t i = 0; i < real->active->policy->nrules && same; i++) {
-		const struct model_count *want = &m->counts[real->nr_of[i]];
+		const struct model_count *want;
 
 		if (real->active->policy->rules[i] == &pf_policy_dead)
 			continue;
+		if (real->nr_of[i] == REAL_UNKNOWN) {
+			snprintf(r->text, sizeof(r->text),
+				 "  the model does not have the rules at \"%s\"\n",
+				 real->active->policy->sets[real->active->policy->set_of[i]].path);
+			same = false;
+			break;
+		}
+		want = &m->counts[real->nr_of[i]];
 		same = same_count(real, want, &stats[i], evals[i]);
 		if (!same)
 			tell_count(r->text, sizeof(r->text), real->nr_of[i], want, &stats[i],

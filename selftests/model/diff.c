@@ -126,6 +126,17 @@ static void add_up(struct tally *t, const struct model_answer *a)
 	t->drew += a->draws > 0;
 }
 
+/* What -w asks for: a model that is wrong about some packets, to see that it shows. */
+static bool model_lies;
+
+static void lie(const struct model_packet *p, struct model_answer *a)
+{
+	if (p->seed / 2 % 64)
+		return;
+	a->verdict = a->verdict == MODEL_PASS ? MODEL_DROP : MODEL_PASS;
+	a->icmp = 0;
+}
+
 static void judge_all(const struct test *t, struct real *real, struct pf_ruleset *rs,
 		      struct model *m, struct result *r)
 {
@@ -146,6 +157,8 @@ static void judge_all(const struct test *t, struct real *real, struct pf_ruleset
 		model_packet(m, p, &want);
 		if (want.reason == MODEL_R_STEPS)
 			return;
+		if (model_lies)
+			lie(p, &want);
 		if (model_alone) {
 			add_up(&r->tally, &want);
 			continue;
@@ -258,14 +271,15 @@ static void show_change(const struct gen_change *c)
 	       c->entry.bits);
 }
 
-static void show(const struct test *t, const struct result *r, uint64_t seed)
+static void show(const struct test *t, const struct result *r, uint64_t seed, uint64_t packets)
 {
 	text_auto text = print_ruleset(&t->rules, gen_print);
 	text_auto late = print_ruleset(&t->rules, gen_print_late);
 	char line[1024];
 
-	printf("--- disagreement, -s %llu -n 1, emitter %s%s\n%s", (unsigned long long)seed,
-	       pf_emitter_names[t->emitter], is_optimized(t) ? ", optimised" : "", text);
+	printf("--- disagreement, -s %llu -n 1 -p %llu, emitter %s%s\n%s", (unsigned long long)seed,
+	       (unsigned long long)packets, pf_emitter_names[t->emitter],
+	       is_optimized(t) ? ", optimised" : "", text);
 	if (t->rules.late_path)
 		printf("then at %s:\n%s", t->rules.late_path, late);
 	for (size_t i = 0; i < t->packets.n && i <= r->packet && r->outcome != NOT_LOADED; i++) {
@@ -321,7 +335,7 @@ static void report(struct run *run, struct test *t, struct result *r, uint64_t s
 
 	run->nbad++;
 	small = shrink(t, &run->real, r);
-	show(t, &small, seed);
+	show(t, &small, seed, run->packets);
 }
 
 static void add_tally(struct tally *to, const struct tally *t)
@@ -438,7 +452,7 @@ static void tell_tally(const struct tally *t, uint64_t patched, double seconds)
 
 static void usage(void)
 {
-	fputs("usage: diff [-km] [-n RULESETS] [-P PINDIR] [-p PACKETS] [-s SEED] [-t SECONDS]\n",
+	fputs("usage: diff [-kmw] [-n RULESETS] [-P PINDIR] [-p PACKETS] [-s SEED] [-t SECONDS]\n",
 	      stderr);
 	exit(2);
 }
@@ -451,42 +465,69 @@ static uint64_t fresh_seed(void)
 	return ((uint64_t)ts.tv_sec * 1000000007U ^ (uint64_t)ts.tv_nsec) % 1000000000000U;
 }
 
-int main(int argc, char **argv)
+static uint64_t number(const char *text)
 {
-	struct run run = {.packets = 500, .seed = fresh_seed()};
-	struct pf_error_text e = {""};
-	double seconds = 0;
-	char pin_dir[128];
-	int opt, err;
+	unsigned long long v;
+	char *end;
 
-	snprintf(pin_dir, sizeof(pin_dir), "/sys/fs/bpf/pfdiff_%d", (int)getpid());
-	while ((opt = getopt(argc, argv, "kmn:P:p:s:t:")) != -1) {
+	errno = 0;
+	v = strtoull(text, &end, 0);
+	if (end == text || *end || errno || *text == '-')
+		usage();
+	return v;
+}
+
+/* Where to pin; the time that it may take. */
+static void read_arguments(int argc, char **argv, struct run *run, const char **pin_dir,
+			   uint64_t *seconds)
+{
+	int opt;
+
+	while ((opt = getopt(argc, argv, "kmn:P:p:s:t:w")) != -1) {
 		switch (opt) {
 		case 'k':
-			run.go_on = true;
+			run->go_on = true;
 			break;
 		case 'm':
 			model_alone = true;
 			break;
 		case 'n':
-			run.rulesets = strtoull(optarg, NULL, 0);
+			run->rulesets = number(optarg);
 			break;
 		case 'P':
-			snprintf(pin_dir, sizeof(pin_dir), "%s", optarg);
+			*pin_dir = optarg;
 			break;
 		case 'p':
-			run.packets = strtoull(optarg, NULL, 0);
+			run->packets = number(optarg);
 			break;
 		case 's':
-			run.seed = strtoull(optarg, NULL, 0);
+			run->seed = number(optarg);
 			break;
 		case 't':
-			seconds = strtod(optarg, NULL);
+			*seconds = number(optarg);
+			break;
+		case 'w':
+			model_lies = true;
 			break;
 		default:
 			usage();
 		}
 	}
+	if (optind < argc)
+		usage();
+}
+
+int main(int argc, char **argv)
+{
+	struct run run = {.packets = 500, .seed = fresh_seed()};
+	struct pf_error_text e = {""};
+	uint64_t seconds = 0;
+	char own_dir[64];
+	const char *pin_dir = own_dir;
+	int err;
+
+	snprintf(own_dir, sizeof(own_dir), "/sys/fs/bpf/pfdiff_%d", (int)getpid());
+	read_arguments(argc, argv, &run, &pin_dir, &seconds);
 	signal(SIGINT, stop);
 	signal(SIGTERM, stop);
 	pf_libbpf_quiet();
@@ -495,7 +536,7 @@ int main(int argc, char **argv)
 		probe(&run);
 		printf("seed %llu\n", (unsigned long long)run.seed);
 		fflush(stdout);
-		run.until = seconds > 0 ? now() + seconds : 0;
+		run.until = seconds ? now() + (double)seconds : 0;
 		run_all(&run);
 		tell_tally(&run.tally, run.real.patched, now() - run.began);
 		printf("%llu packets over %llu rulesets, %llu disagreements\n",

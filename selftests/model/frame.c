@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LATER_OFFSET 100 /* of a later fragment, in units of eight bytes */
@@ -12,9 +13,20 @@ struct frame {
 	size_t n;
 };
 
+/* Room for so many more. */
+static uint8_t *take(struct frame *f, size_t n)
+{
+	uint8_t *p = f->b + f->n;
+
+	if (n > FRAME_MOST - f->n)
+		abort();
+	f->n += n;
+	return p;
+}
+
 static void put8(struct frame *f, unsigned int v)
 {
-	f->b[f->n++] = (uint8_t)v;
+	*take(f, 1) = (uint8_t)v;
 }
 
 static void put16(struct frame *f, unsigned int v)
@@ -31,14 +43,12 @@ static void put32(struct frame *f, uint32_t v)
 
 static void put_bytes(struct frame *f, const void *p, size_t n)
 {
-	memcpy(f->b + f->n, p, n);
-	f->n += n;
+	memcpy(take(f, n), p, n);
 }
 
 static void put_fill(struct frame *f, size_t n)
 {
-	memset(f->b + f->n, 'x', n);
-	f->n += n;
+	memset(take(f, n), 'x', n);
 }
 
 static void patch16(struct frame *f, size_t at, unsigned int v)
@@ -98,13 +108,15 @@ static void put_tcp(struct frame *f, const struct model_packet *p)
 static void put_udp(struct frame *f, const struct model_packet *p)
 {
 	size_t l4 = f->n;
+	unsigned int sum;
 
 	put16(f, p->sport);
 	put16(f, p->dport);
 	put16(f, 8U + p->len);
 	put16(f, 0);
 	put_fill(f, p->len);
-	patch16(f, l4 + 6, transport_sum(f, p, l4));
+	sum = transport_sum(f, p, l4);
+	patch16(f, l4 + 6, sum ? sum : 0xffff); /* RFC 768: 0 is none */
 }
 
 static void put_quoted_ip(struct frame *f, const struct model_packet *p)
@@ -318,8 +330,6 @@ void frame_describe(const struct model_packet *p, char *buf, size_t size)
 	    p->options ? " with options" : "");
 	if (p->vlans)
 		say(&t, " %u vlan tags", p->vlans);
-	if (p->tag)
-		say(&t, " tag %s", p->tag);
 	if (p->seed)
 		say(&t, " seed %u", p->seed);
 }

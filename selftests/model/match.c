@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* One rule's questions, in pf's order. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "model.h"
@@ -98,7 +99,7 @@ static bool host_matches(const struct model *m, const struct model_ruleset *in,
 	case PF_HOST_TABLE:
 		return in_table(find_table(m, in, h->table), af, ip) != h->neg;
 	default:
-		return false;
+		abort(); /* what depends on interfaces and routes is in no ruleset here */
 	}
 }
 

@@ -52,8 +52,7 @@ struct model_packet {
 	uint16_t icmp_id;
 	struct pf_ip target; /* of a neighbour's solicitation or advertisement */
 	struct model_quote quote;
-	const char *tag; /* that it carries already */
-	uint32_t seed;	 /* of its random numbers */
+	uint32_t seed; /* of its random numbers */
 };
 
 enum model_verdict { MODEL_PASS, MODEL_DROP, MODEL_RST, MODEL_ACK, MODEL_ICMP };
@@ -71,12 +70,6 @@ enum model_reason {
 };
 
 enum model_use { MODEL_NO_STATE, MODEL_STATE_MADE, MODEL_STATE_USED };
-
-struct model_log {
-	const struct pf_rule *rule; /* NULL: none */
-	enum model_verdict verdict; /* PASS or DROP */
-	bool match;		    /* logged as a match rule */
-};
 
 struct model_key {
 	uint8_t af, proto;
@@ -112,12 +105,11 @@ struct model_answer {
 	const struct pf_rule *rule;   /* NULL: the default rule */
 	const struct pf_rule *anchor; /* the call through which it was found */
 	const char *tag;
-	struct model_log *logs;
+	const struct pf_rule **logs; /* NULL: of no rule */
 	size_t nlogs;
 	uint32_t draws;
 	uint64_t steps; /* rules that were asked */
 	enum model_use use;
-	size_t state; /* which one, if there is one */
 };
 
 /* Of a rule: the packets that it decided about, those of its states too; [0] in. */
@@ -146,7 +138,7 @@ struct model {
 	/* of the packet at hand */
 	const struct pf_rule **matches;
 	size_t matches_capacity;
-	struct model_log *logs;
+	const struct pf_rule **logs;
 	size_t logs_capacity;
 };
 
@@ -190,8 +182,7 @@ enum model_miss model_ask(const struct model *m, const struct model_ruleset *in,
 bool model_same_question(enum model_miss what, const struct pf_rule *a, const struct pf_rule *b);
 /* Walks the rules: match rules, winner and tag.  false: too deep. */
 bool model_walk(struct model *m, const struct model_packet *p, struct model_answer *a);
-void model_log_packet(struct model *m, struct model_answer *a, const struct pf_rule *r,
-		      enum model_verdict verdict, bool match);
+void model_log(struct model *m, struct model_answer *a, const struct pf_rule *r);
 
 /* One more packet for the rule, the anchor that led to it, and match rules. */
 void model_count(struct model *m, const struct pf_rule *r, const struct pf_rule *anchor,

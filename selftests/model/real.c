@@ -123,6 +123,9 @@ int real_open(struct real *r, const char *pin_dir, struct pf_error_text *e)
 	int err;
 
 	memset(r, 0, sizeof(*r));
+	r->loop.epoll_fd = r->ifs.source.fd = -1;
+	if (access(pin_dir, F_OK) == 0)
+		return pf_fail(e, -EEXIST, "%s is there already", pin_dir);
 	if (unshare(CLONE_NEWNET))
 		return pf_fail(e, -errno, "cannot make a network namespace: %s", strerror(errno));
 	err = make_interfaces(r);
@@ -133,6 +136,7 @@ int real_open(struct real *r, const char *pin_dir, struct pf_error_text *e)
 		err = pf_loop_init(&r->loop);
 	if (err)
 		return pf_fail(e, err, "cannot begin: %s", strerror(-err));
+	snprintf(r->pin_dir, sizeof(r->pin_dir), "%s", pin_dir);
 	err = pf_pin_prepare(pin_dir, e);
 	if (!err)
 		err = pf_datapath_open(&r->dp, pin_dir, STATES, e);
@@ -154,9 +158,7 @@ int real_open(struct real *r, const char *pin_dir, struct pf_error_text *e)
 void real_close(struct real *r)
 {
 	struct pf_error_text e;
-	char dir[sizeof(r->dp.pin_dir)];
 
-	memcpy(dir, r->dp.pin_dir, sizeof(dir));
 	free(r->nr_of);
 	pf_generation_destroy(&r->gens, r->active);
 	pf_generations_close(&r->gens);
@@ -164,7 +166,8 @@ void real_close(struct real *r)
 	pf_netifs_close(&r->ifs, &r->loop);
 	pf_datapath_close(&r->dp);
 	pf_loop_close(&r->loop);
-	pf_datapath_unpin(dir, &e);
+	if (*r->pin_dir)
+		pf_datapath_unpin(r->pin_dir, &e);
 	free(r->before);
 	free(r->after);
 }
@@ -204,6 +207,8 @@ int real_number(struct real *r, const struct model *m)
 	for (size_t s = 0; s < p->nsets; s++) {
 		const struct model_ruleset *in = ruleset_at(m, p->sets[s].path);
 
+		if (in && in->block->list[PF_LIST_FILTER].n != p->sets[s].n)
+			in = NULL;
 		for (uint32_t i = 0; i < p->sets[s].n; i++)
 			r->nr_of[p->sets[s].first + i] = in ? (uint32_t)in->first + i
 							    : REAL_UNKNOWN;

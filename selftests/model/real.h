@@ -22,6 +22,7 @@ struct real {
 	uint32_t *nr_of; /* by the policy's index: number as in the model */
 	int ifindex[GEN_IFACES];
 	uint8_t mac[GEN_IFACES][6];
+	char pin_dir[128]; /* "": none has been made */
 	int cpu, scratch;
 	size_t scratch_size; /* of one CPU's */
 	uint8_t *before, *after;
@@ -41,7 +42,7 @@ struct real_answer {
 	uint32_t draws;
 };
 
-/* The caller's namespace is left; interfaces are made. */
+/* The caller's namespace is left; interfaces are made, and pin_dir, which must not be there. */
 int real_open(struct real *r, const char *pin_dir, struct pf_error_text *e);
 void real_close(struct real *r);
 
@@ -55,7 +56,7 @@ int real_change(struct real *r, const char *table, const struct pf_table_entry *
 void real_flush(struct real *r);
 /* 0, or a negative errno. */
 int real_run(struct real *r, const struct model_packet *p, struct real_answer *a);
-/* Finds the model's rules among its own. */
+/* Finds the model's rules among its own; those of rulesets that it does not have are UNKNOWN. */
 int real_number(struct real *r, const struct model *m);
 /* The rule of that id as the model numbers it. */
 uint32_t real_rule(const struct real *r, uint32_t id);

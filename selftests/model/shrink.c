@@ -50,6 +50,8 @@ static void shrink_rules(struct shrinker *s, struct gen_rules *l)
 			size_t n = l->n - at < step ? l->n - at : step;
 			bool *was = calloc(n, sizeof(*was)), any = false;
 
+			if (!was)
+				abort();
 			for (size_t i = 0; i < n; i++) {
 				was[i] = l->v[at + i].off;
 				any = any || !was[i];
@@ -143,6 +145,17 @@ static void shrink_late(struct shrinker *s)
 	shrink_rules(s, &s->t->rules.late);
 }
 
+static void shrink_head(struct shrinker *s)
+{
+	const char *was = s->t->rules.head;
+
+	if (!*was)
+		return;
+	s->t->rules.head = "";
+	if (!still(s))
+		s->t->rules.head = was;
+}
+
 struct result shrink(struct test *t, struct real *real, const struct result *first)
 {
 	struct shrinker s = {.t = t, .real = real, .last = *first, .until = now() + SHRINK_SECONDS};
@@ -152,6 +165,7 @@ struct result shrink(struct test *t, struct real *real, const struct result *fir
 		shrink_packets(&s);
 		shrink_rules(&s, &t->rules.rules);
 		shrink_late(&s);
+		shrink_head(&s);
 		shrink_tables(&s);
 		shrink_changes(&s);
 		shrink_parts(&s, &t->rules.rules);

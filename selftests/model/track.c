@@ -110,7 +110,6 @@ static bool pass(struct model *m, struct model_state *s, unsigned int from, stru
 		    from == 0 ? s->dir : other_way(s->dir));
 	a->verdict = MODEL_PASS;
 	a->use = MODEL_STATE_USED;
-	a->state = (size_t)(s - m->states);
 	return true;
 }
 
@@ -119,7 +118,7 @@ static bool refuses_options(struct model *m, const struct model_state *s,
 {
 	if (!p->options || s->allow_opts)
 		return false;
-	model_log_packet(m, a, NULL, MODEL_DROP, false);
+	model_log(m, a, NULL);
 	return true;
 }
 
@@ -240,5 +239,5 @@ void model_make_state(struct model *m, const struct model_packet *p, struct mode
 	if (p->proto == MODEL_P_TCP)
 		model_tcp_begin(s, p);
 	a->use = MODEL_STATE_MADE;
-	a->state = m->nstates++;
+	m->nstates++;
 }

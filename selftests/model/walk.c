@@ -57,7 +57,7 @@ static char *call_path(const char *from, const char *path)
 	char *base, *result;
 
 	if (*path == '/')
-		return strdup(path + 1);
+		return join_path("", path + 1);
 	base = strdup(from);
 	if (!base)
 		abort();
@@ -124,7 +124,6 @@ struct walk {
 	const struct model_packet *p;
 	struct model_answer *a;
 	uint32_t set; /* how often the candidate was set */
-	bool log_matches;
 };
 
 enum step { GO_ON, STOP, TOO_DEEP };
@@ -132,11 +131,10 @@ enum step { GO_ON, STOP, TOO_DEEP };
 static enum step walk_ruleset(struct walk *w, const struct model_ruleset *in,
 			      const struct pf_rule *call, unsigned int depth);
 
-void model_log_packet(struct model *m, struct model_answer *a, const struct pf_rule *r,
-		      enum model_verdict verdict, bool match)
+void model_log(struct model *m, struct model_answer *a, const struct pf_rule *r)
 {
-	m->logs = model_grow(m->logs, a->nlogs, &m->logs_capacity, sizeof(*m->logs));
-	m->logs[a->nlogs++] = (struct model_log){r, verdict, match};
+	m->logs = model_grow(m->logs, a->nlogs, &m->logs_capacity, sizeof(const void *));
+	m->logs[a->nlogs++] = r;
 	a->logs = m->logs;
 }
 
@@ -234,7 +232,7 @@ static void add_match(struct walk *w, const struct pf_rule *r)
 	w->a->matches = m->matches;
 	/* for one too many there is no memory: the walk fails */
 	if (r->log && w->a->nmatches <= MODEL_MATCHES_MOST)
-		model_log_packet(m, w->a, r, MODEL_PASS, true);
+		model_log(m, w->a, r);
 }
 
 static enum step take_rule(struct walk *w, const struct pf_rule *r, const struct pf_rule *call)
@@ -355,7 +353,6 @@ static void judge(struct model *m, const struct model_packet *p, struct model_an
 {
 	const struct pf_rule *r;
 
-	a->tag = p->tag;
 	if (!model_walk(m, p, a)) {
 		a->verdict = MODEL_DROP;
 		a->reason = a->steps > MODEL_STEPS_MOST ? MODEL_R_STEPS : MODEL_R_DEPTH;
@@ -371,19 +368,19 @@ static void judge(struct model *m, const struct model_packet *p, struct model_an
 		block(p, a);
 		count_packet(m, a, p->dir);
 		if (r->log)
-			model_log_packet(m, a, r, MODEL_DROP, false);
+			model_log(m, a, r);
 		return;
 	}
 	if (p->options && !(r && r->allow_opts)) {
 		a->verdict = MODEL_DROP;
 		a->reason = MODEL_R_IPOPTION;
-		model_log_packet(m, a, r, MODEL_DROP, false);
+		model_log(m, a, r);
 		return;
 	}
 	a->verdict = MODEL_PASS;
 	count_packet(m, a, p->dir);
 	if (r && r->log)
-		model_log_packet(m, a, r, MODEL_PASS, false);
+		model_log(m, a, r);
 	if (!keeps_state(r, p))
 		return;
 	model_make_state(m, p, a);
@@ -416,7 +413,7 @@ void model_packet(struct model *m, const struct model_packet *given, struct mode
 	if (!normalise(&p)) {
 		a->verdict = MODEL_DROP;
 		a->reason = MODEL_R_NORM;
-		model_log_packet(m, a, NULL, MODEL_DROP, false);
+		model_log(m, a, NULL);
 		return;
 	}
 	if (p.frag == MODEL_FRAG_LATER || !model_track(m, &p, a))
