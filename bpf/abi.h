@@ -310,13 +310,6 @@ struct pf_iface {
 	struct pf_addr linklocal;
 };
 
-/* A packet's address and what it is. */
-struct pf_table_key {
-	__u32 prefixlen; /* 32 + the address's */
-	__u32 af;	 /* enum pf_af, in network order */
-	struct pf_addr addr;
-};
-
 /*
  * An entry of a table, as the loader keeps it in the table's own pinned array;
  * packets are judged by the ranges made of them.  The family is written last.
@@ -595,8 +588,8 @@ enum pf_answer {
  * the generated rules, finished by apply.  The compiler takes offsets from here.
  */
 struct pf_pkt {
-	struct pf_table_key src; /* addr is the packet's source */
-	struct pf_table_key dst;
+	struct pf_addr src;
+	struct pf_addr dst;
 	__u16 sport; /* host order; ICMP has its id and type here, as pf */
 	__u16 dport;
 	__u8 af;
@@ -700,7 +693,6 @@ PF_ABI_ASSERT(sizeof(struct pf_config) == 232);
 PF_ABI_ASSERT(sizeof(struct pf_status) == 192);
 PF_ABI_ASSERT(sizeof(struct pf_rule_stats) == 48);
 PF_ABI_ASSERT(sizeof(struct pf_iface) == 40);
-PF_ABI_ASSERT(sizeof(struct pf_table_key) == 24);
 PF_ABI_ASSERT(sizeof(struct pf_table_item) == 24);
 PF_ABI_ASSERT(sizeof(struct pf_table_roots) == 8);
 PF_ABI_ASSERT(sizeof(struct pf_range_leaf4) == PF_NODE_UNIT);

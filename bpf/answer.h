@@ -100,8 +100,8 @@ inline_always __u32 pseudo_sum(const struct pf_pkt *p, __u32 len, __u8 proto)
 	__u32 s = sum(tail, sizeof(tail), 0);
 
 	/* zero words of an IPv4 address add nothing */
-	s = sum(&p->src.addr, sizeof(p->src.addr), s);
-	return sum(&p->dst.addr, sizeof(p->dst.addr), s);
+	s = sum(&p->src, sizeof(p->src), s);
+	return sum(&p->dst, sizeof(p->dst), s);
 }
 
 noinline_sub int tcp_cksum_bad(struct __sk_buff *skb, struct pf_pkt *p)
@@ -135,7 +135,7 @@ inline_always int answerable(struct __sk_buff *skb, const struct pf_pkt *p)
 	/* a broadcast of our own is known by its frame only */
 	if (p->l2 && (bpf_skb_load_bytes(skb, 0, &to, 1) || (to & 1)))
 		return 0;
-	if (p->frag != PF_FRAG_NONE || multicast(p, &p->src.addr) || multicast(p, &p->dst.addr))
+	if (p->frag != PF_FRAG_NONE || multicast(p, &p->src) || multicast(p, &p->dst))
 		return 0;
 	return p->dir == PF_OUT || skb->pkt_type == PACKET_HOST ||
 	       skb->pkt_type == PACKET_OTHERHOST;
@@ -201,7 +201,7 @@ inline_always void put_ipv4(struct pf_pkt *p, __u32 len, __u8 proto, __be32 from
 	ip->ttl = ttl;
 	ip->proto = proto;
 	ip->saddr = from;
-	ip->daddr = p->src.addr.w[0];
+	ip->daddr = p->src.w[0];
 	ip->check = ~fold(sum(ip, sizeof(*ip), 0));
 }
 
@@ -215,7 +215,7 @@ inline_always void put_ipv6(struct pf_pkt *p, __u32 len, __u8 proto, const struc
 	ip6->nexthdr = proto;
 	ip6->hop_limit = hop_limit;
 	ip6->saddr = *from;
-	ip6->daddr = p->src.addr;
+	ip6->daddr = p->src;
 }
 
 /* --- TCP --- */
@@ -248,11 +248,11 @@ inline_always int answer_tcp(struct __sk_buff *skb, struct pf_pkt *p)
 	if (bpf_skb_change_tail(skb, p->l3 + hlen + sizeof(struct tcp_hdr), 0))
 		return no_answer();
 	if (p->af == PF_AF_INET) {
-		put_ipv4(p, 40, IPPROTO_TCP, p->dst.addr.w[0], ttl);
+		put_ipv4(p, 40, IPPROTO_TCP, p->dst.w[0], ttl);
 		put_tcp(p, (struct tcp_hdr *)(p->buf + 20), partial);
 		err = bpf_skb_store_bytes(skb, p->l3, p->buf, 40, BPF_F_RECOMPUTE_CSUM);
 	} else {
-		put_ipv6(p, 60, IPPROTO_TCP, &p->dst.addr, ttl);
+		put_ipv6(p, 60, IPPROTO_TCP, &p->dst, ttl);
 		put_tcp(p, (struct tcp_hdr *)(p->buf + 40), partial);
 		err = bpf_skb_store_bytes(skb, p->l3, p->buf, 60, BPF_F_RECOMPUTE_CSUM);
 	}
@@ -279,7 +279,7 @@ inline_always int own_address(__u32 ifindex, const struct pf_pkt *p, struct pf_a
 			from->w[0] = i->addr4;
 		return i->addr4 != 0;
 	}
-	if ((bpf_ntohl(p->src.addr.w[0]) & 0xffc00000) == 0xfe800000) {
+	if ((bpf_ntohl(p->src.w[0]) & 0xffc00000) == 0xfe800000) {
 		if (i->linklocal.w[0])
 			*from = i->linklocal;
 		return i->linklocal.w[0] != 0;
@@ -301,11 +301,11 @@ noinline_sub __u32 icmp_way_back(struct __sk_buff *skb, const struct pf_pkt *p)
 		return 0;
 	f.ifindex = in;
 	if (p->af == PF_AF_INET) {
-		f.ipv4_src = p->dst.addr.w[0];
-		f.ipv4_dst = p->src.addr.w[0];
+		f.ipv4_src = p->dst.w[0];
+		f.ipv4_dst = p->src.w[0];
 	} else {
-		__builtin_memcpy(f.ipv6_src, &p->dst.addr, 16);
-		__builtin_memcpy(f.ipv6_dst, &p->src.addr, 16);
+		__builtin_memcpy(f.ipv6_src, &p->dst, 16);
+		__builtin_memcpy(f.ipv6_dst, &p->src, 16);
 	}
 	r = bpf_fib_lookup(skb, &f, sizeof(f), 0);
 	if (r != BPF_FIB_LKUP_RET_SUCCESS && r != BPF_FIB_LKUP_RET_NO_NEIGH)
@@ -318,7 +318,7 @@ inline_always __u32 icmp_source(struct __sk_buff *skb, const struct pf_pkt *p, s
 {
 	__u32 way = icmp_way_back(skb, p);
 
-	*from = p->dst.addr;
+	*from = p->dst;
 	if (way)
 		return own_address(way, p, from) ? way : 0;
 	if (p->dir == PF_IN && skb->ifindex != LOOPBACK_IFINDEX)
@@ -397,7 +397,7 @@ inline_always void put_icmp6(struct pf_pkt *p, __u32 quote, const struct pf_addr
 	ih->code = p->answer_icmp & 0xff;
 	s = sum(tail, sizeof(tail), 0);
 	s = sum(from, sizeof(*from), s);
-	s = sum(&p->src.addr, sizeof(p->src.addr), s);
+	s = sum(&p->src, sizeof(p->src), s);
 	if (partial)
 		s = sum(ih, ICMP_HLEN + sizeof(struct ipv6_hdr),
 			fold(s) + partial_sum(p, ICMP6_HDRS + sizeof(struct ipv6_hdr)));

@@ -367,8 +367,8 @@ inline_always void key_set_addrs(struct pf_pkt *p)
 {
 	__u32 si = p->dir != PF_IN;
 
-	p->key.addr[si & 1] = p->src.addr;
-	p->key.addr[!(si & 1)] = p->dst.addr;
+	p->key.addr[si & 1] = p->src;
+	p->key.addr[!(si & 1)] = p->dst;
 }
 
 /* An ICMP error: judged by the state of the packet that it quotes. */
@@ -386,7 +386,7 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 	if (reason)
 		return finish_track(skb, p, track_drop(p, reason));
 	/* CVE-2019-5598: the error must be for who sent what it quotes */
-	if (!addr_equal(&p->dst.addr, &q.src))
+	if (!addr_equal(&p->dst, &q.src))
 		return finish_track(skb, p, track_drop(p, PFRES_BADSTATE));
 	/* the quoted packet went the other way */
 	qi = p->dir == PF_IN;

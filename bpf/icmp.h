@@ -138,8 +138,8 @@ inline_always int icmp_key(struct __sk_buff *skb, struct pf_pkt *p, int multi)
 	__u32 si = p->dir != PF_IN;
 	struct pf_addr *src = &p->key.addr[si & 1], *dst = &p->key.addr[!(si & 1)];
 
-	*src = p->src.addr;
-	*dst = p->dst.addr;
+	*src = p->src;
+	*dst = p->dst;
 	if (p->proto != IPPROTO_ICMPV6)
 		return 0;
 	if (p->icmp_type == ICMP6_ND_NS || p->icmp_type == ICMP6_ND_NA) {
@@ -147,7 +147,7 @@ inline_always int icmp_key(struct __sk_buff *skb, struct pf_pkt *p, int multi)
 			return -1;
 		if (p->icmp_type == ICMP6_ND_NS)
 			return (int)bpf_skb_load_bytes(skb, p->l4 + ICMP_HLEN, dst, sizeof(*dst));
-		if ((bpf_ntohl(p->dst.addr.w[0]) >> 24) == 0xff)
+		if ((bpf_ntohl(p->dst.w[0]) >> 24) == 0xff)
 			__builtin_memset(dst, 0, sizeof(*dst));
 		return (int)bpf_skb_load_bytes(skb, p->l4 + ICMP_HLEN, src, sizeof(*src));
 	}

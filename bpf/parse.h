@@ -487,12 +487,10 @@ inline_always enum parse_result parse_ip4(struct __sk_buff *skb, struct pf_pkt *
 	p->af = PF_AF_INET;
 	p->tos = ip.tos & 0xfc;
 	p->ttl = ip.ttl;
-	p->src.af = p->dst.af = bpf_htonl(PF_AF_INET);
-	p->src.prefixlen = p->dst.prefixlen = 32 + 32;
-	__builtin_memset(&p->src.addr, 0, sizeof(p->src.addr));
-	__builtin_memset(&p->dst.addr, 0, sizeof(p->dst.addr));
-	p->src.addr.w[0] = ip.saddr;
-	p->dst.addr.w[0] = ip.daddr;
+	__builtin_memset(&p->src, 0, sizeof(p->src));
+	__builtin_memset(&p->dst, 0, sizeof(p->dst));
+	p->src.w[0] = ip.saddr;
+	p->dst.w[0] = ip.daddr;
 	c->end = p->l3 + p->tot_len;
 	if (p->tot_len < sizeof(ip) || chain_begin4(c, &ip, p->l3))
 		return parse_drop(p, c->fail ? c->reason : PFRES_SHORT);
@@ -530,10 +528,8 @@ inline_always enum parse_result parse_ip6(struct __sk_buff *skb, struct pf_pkt *
 	p->af = PF_AF_INET6;
 	p->tos = (bpf_ntohl(ip6.flow) >> 20) & 0xfc;
 	p->ttl = ip6.hop_limit;
-	p->src.af = p->dst.af = bpf_htonl(PF_AF_INET6);
-	p->src.prefixlen = p->dst.prefixlen = 32 + 128;
-	p->src.addr = ip6.saddr;
-	p->dst.addr = ip6.daddr;
+	p->src = ip6.saddr;
+	p->dst = ip6.daddr;
 	c->end = p->l3 + p->tot_len;
 	/* a jumbogram's length stands in its options: they are looked at before it goes */
 	if (!ip6.payload_len && ip6.nexthdr == IPPROTO_HOPOPTS)

@@ -9,7 +9,7 @@
 #ifndef PF_BPF_H
 #define PF_BPF_H
 
-#include "base.h"
+#include "shared.h"
 
 /* The state table; see table.h. */
 struct {
@@ -56,23 +56,8 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct pf_config);
-} pf_config SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
 	__type(value, struct pf_status);
 } pf_status SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PF_CNT_MAX);
-	__type(key, __u32);
-	__type(value, __u64);
-} pf_counters SEC(".maps");
 
 /* Counters of rules, by id: chunks that the loader makes as they are needed. */
 struct pf_stats_chunk {
@@ -99,18 +84,6 @@ struct {
 	__type(value, struct pf_iface);
 } pf_ifaces SEC(".maps");
 
-/*
- * The packet at hand.  No program of ours runs inside another on one CPU:
- * softirqs and bottom-half-disabled sections do not nest, and nothing here
- * sends a clone.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct pf_pkt);
-} pf_scratch SEC(".maps");
-
 /* Static programs, by constant index: patched into direct jumps. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -136,33 +109,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } pf_log SEC(".maps");
-
-/*
- * Address tables by slot, which the loader gives out, and the nodes that their
- * words lead to.  Rules look them up; no program here does, but the templates give
- * libbpf the types.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, PF_MAX_TABLES);
-	__type(key, __u32);
-	__type(value, struct pf_table_roots);
-} pf_tables SEC(".maps");
-
-struct pf_node_map {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct pf_node_chunk));
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, PF_NODE_CHUNKS);
-	__type(key, __u32);
-	__array(values, struct pf_node_map);
-} pf_table_nodes SEC(".maps");
 
 /* What the array of a table's entries holds: its type is wanted, for bpftool. */
 struct pf_table_item type_of_entries;

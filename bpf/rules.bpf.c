@@ -9,7 +9,7 @@
  * lists are merged, so that rules are looked at in pf's order, and each one's own
  * words decide.  A tree may say too much, but never leaves out a rule that matches.
  */
-#include "base.h"
+#include "shared.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -20,51 +20,6 @@ const volatile __u32 random_rules = 0;
 
 #define IFACE_DIRECT 1024
 #define NEAR	     8 /* candidates looked at without a call for each */
-
-/* The datapath's maps. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct pf_pkt);
-} pf_scratch SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PF_CNT_MAX);
-	__type(key, __u32);
-	__type(value, __u64);
-} pf_counters SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct pf_config);
-} pf_config SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, PF_MAX_TABLES);
-	__type(key, __u32);
-	__type(value, struct pf_table_roots);
-} pf_tables SEC(".maps");
-
-struct pf_node_map {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct pf_node_chunk));
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, PF_NODE_CHUNKS);
-	__type(key, __u32);
-	__array(values, struct pf_node_map);
-} pf_table_nodes SEC(".maps");
 
 #define RANGE_TABLES (&pf_tables)
 #define RANGE_NODES  (&pf_table_nodes)
@@ -159,9 +114,9 @@ struct {
 /* --- one rule --- */
 
 /* Does the table hold the address? */
-inline_always int in_table(__u32 slot, const struct pf_pkt *p, const struct pf_table_key *key)
+inline_always int in_table(__u32 slot, const struct pf_pkt *p, const struct pf_addr *key)
 {
-	const __u64 *addr = (const void *)&key->addr;
+	const __u64 *addr = (const void *)key;
 
 	return in_ranges(slot, p->af, addr[0], addr[1]);
 }
@@ -216,13 +171,13 @@ inline_always int rare_hosts(const struct pf_tree_rule *r, const struct pf_pkt *
 {
 	int src_not = denied(tests, PF_TEST_SRC_NOT), dst_not = denied(tests, PF_TEST_DST_NOT);
 
-	if (tests & PF_TEST_SRC && words_differ(&p->src.addr, &r->src, &r->src_mask) != src_not)
+	if (tests & PF_TEST_SRC && words_differ(&p->src, &r->src, &r->src_mask) != src_not)
 		return 0;
-	if (tests & PF_TEST_DST && words_differ(&p->dst.addr, &r->dst, &r->dst_mask) != dst_not)
+	if (tests & PF_TEST_DST && words_differ(&p->dst, &r->dst, &r->dst_mask) != dst_not)
 		return 0;
-	if (tests & PF_TEST_SRC_RANGE && in_range(&p->src.addr, &r->src, &r->src_mask) == src_not)
+	if (tests & PF_TEST_SRC_RANGE && in_range(&p->src, &r->src, &r->src_mask) == src_not)
 		return 0;
-	if (tests & PF_TEST_DST_RANGE && in_range(&p->dst.addr, &r->dst, &r->dst_mask) == dst_not)
+	if (tests & PF_TEST_DST_RANGE && in_range(&p->dst, &r->dst, &r->dst_mask) == dst_not)
 		return 0;
 	if (tests & PF_TEST_SRC_TABLE && in_table(r->src.w[0], p, &p->src) == src_not)
 		return 0;
@@ -291,8 +246,8 @@ inline_always int rule_matches(const struct pf_tree_rule *r, struct pf_pkt *p, _
 	__u32 differ = (*(const __u32 *)&p->af ^ r->head) & r->head_mask, tests = r->tests;
 
 	differ |= (*(const __u32 *)&p->icmp_type ^ r->icmp) & r->icmp_mask;
-	differ |= (p->src.addr.w[0] ^ r->src0) & r->src0_mask;
-	differ |= (p->dst.addr.w[0] ^ r->dst0) & r->dst0_mask;
+	differ |= (p->src.w[0] ^ r->src0) & r->src0_mask;
+	differ |= (p->dst.w[0] ^ r->dst0) & r->dst0_mask;
 	if (differ)
 		return 0;
 	if (((__u16)(p->sport - r->sport) > r->sport_span) != !!(tests & PF_TEST_SPORT_NOT))
@@ -347,8 +302,8 @@ inline_always void fill_fields(struct pf_pkt *p)
 	__u32 *f = p->field;
 
 	for (int i = 0; i < 4; i++) {
-		f[PF_TREE_SRC + i] = bpf_ntohl(p->src.addr.w[i]);
-		f[PF_TREE_DST + i] = bpf_ntohl(p->dst.addr.w[i]);
+		f[PF_TREE_SRC + i] = bpf_ntohl(p->src.w[i]);
+		f[PF_TREE_DST + i] = bpf_ntohl(p->dst.w[i]);
 	}
 	f[PF_TREE_SPORT] = p->sport;
 	f[PF_TREE_DPORT] = p->dport;

@@ -162,7 +162,6 @@ static int test_table(struct linear *l, const struct pf_rule *r, const struct pf
 		snprintf(l->err->text, sizeof(l->err->text), "table <%s> has no place", h->table);
 		return -EINVAL;
 	}
-	key += offsetof(struct pf_table_key, addr);
 	pf_code_alu_imm(c, BPF_MOV, BPF_REG_1, slot);
 	pf_code_load(c, BPF_B, BPF_REG_2, R_PKT, PKT(af));
 	pf_code_load(c, BPF_DW, BPF_REG_3, R_PKT, key);
@@ -173,7 +172,7 @@ static int test_table(struct linear *l, const struct pf_rule *r, const struct pf
 	return 0;
 }
 
-/* `key` is where the packet's address stands with family and length in front. */
+/* `key` is where the packet's address stands. */
 static int test_host(struct linear *l, const struct pf_rule *r, const struct pf_rule_host *h,
 		     size_t key, uint32_t to)
 {
@@ -184,10 +183,10 @@ static int test_host(struct linear *l, const struct pf_rule *r, const struct pf_
 		pf_linear_miss(l, pf_code_goto(&l->code), to);
 		return PF_LINEAR_NEVER;
 	case PF_HOST_PREFIX:
-		test_prefix(l, h, key + offsetof(struct pf_table_key, addr), to);
+		test_prefix(l, h, key, to);
 		return 0;
 	case PF_HOST_RANGE:
-		test_range(l, h, key + offsetof(struct pf_table_key, addr), to);
+		test_range(l, h, key, to);
 		return 0;
 	case PF_HOST_TABLE:
 		return test_table(l, r, h, key, to);

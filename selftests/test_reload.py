@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import time
 
 from pft import proto
 from pft.check import absent, cases, contains, eq, timeout

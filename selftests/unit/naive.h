@@ -239,12 +239,10 @@ static inline void naive_packet(struct rnd *r, struct pf_pkt *p)
 	p->dir = rnd_percent(r, 50) ? PF_IN : PF_OUT;
 	p->ifindex = rnd_percent(r, 90) ? rnd_pick(r, naive_ifaces).index : rnd_below(r, 100000);
 	p->proto = p->af == PF_AF_INET ? rnd_pick(r, protos4) : rnd_pick(r, protos6);
-	p->src.af = p->dst.af = htonl(p->af);
-	p->src.prefixlen = p->dst.prefixlen = 32 + pf_family_bits((enum pf_family)p->af);
 	ip = naive_ip(r, p->af);
-	memcpy(&p->src.addr, ip.b, sizeof(ip.b));
+	memcpy(&p->src, ip.b, sizeof(ip.b));
 	ip = naive_ip(r, p->af);
-	memcpy(&p->dst.addr, ip.b, sizeof(ip.b));
+	memcpy(&p->dst, ip.b, sizeof(ip.b));
 	p->frag = rnd_percent(r, 80) ? PF_FRAG_NONE : (uint8_t)(1 + rnd_below(r, 2));
 	p->sport = p->dport = 0;
 	p->tcp_flags = p->icmp_type = p->icmp_code = p->keep_never = 0;
@@ -350,9 +348,9 @@ static inline int naive_misses(const struct pf_rule *r, const struct pf_pkt *p)
 		return PF_SKIP_AF;
 	if (r->proto && r->proto != p->proto)
 		return PF_SKIP_PROTO;
-	if (!naive_host_matches(&r->src, p->af, &p->src.addr))
+	if (!naive_host_matches(&r->src, p->af, &p->src))
 		return PF_SKIP_SRC_ADDR;
-	if (!naive_host_matches(&r->dst, p->af, &p->dst.addr))
+	if (!naive_host_matches(&r->dst, p->af, &p->dst))
 		return PF_SKIP_DST_ADDR;
 	return naive_layer4(r, p);
 }
@@ -461,8 +459,8 @@ static inline void naive_say_packet(const struct pf_pkt *p)
 	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
 	const int af = p->af == PF_AF_INET ? AF_INET : AF_INET6;
 
-	inet_ntop(af, &p->src.addr, src, sizeof(src));
-	inet_ntop(af, &p->dst.addr, dst, sizeof(dst));
+	inet_ntop(af, &p->src, src, sizeof(src));
+	inet_ntop(af, &p->dst, dst, sizeof(dst));
 	print_error(
 		"packet: dir %u if %u af %u proto %u %s %u > %s %u flags %02x icmp %u/%u frag %u "
 		"keep_never %u\n",

@@ -25,8 +25,8 @@ static uint32_t field_of(const struct pf_pkt *p, uint32_t field, uint32_t iface)
 		return (uint32_t)p->icmp_type << 8 | p->icmp_code;
 	default:
 		assert_true(field < PF_TREE_SPORT);
-		return ntohl(field < PF_TREE_DST ? p->src.addr.w[field]
-						 : p->dst.addr.w[field - PF_TREE_DST]);
+		return ntohl(field < PF_TREE_DST ? p->src.w[field]
+						 : p->dst.w[field - PF_TREE_DST]);
 	}
 }
 
@@ -107,8 +107,8 @@ static bool record_matches(const struct pf_tree_rule *r, const struct pf_pkt *p,
 
 	if ((word_at(&p->af) ^ r->head) & r->head_mask ||
 	    (word_at(&p->icmp_type) ^ r->icmp) & r->icmp_mask ||
-	    (p->src.addr.w[0] ^ r->src0) & r->src0_mask ||
-	    (p->dst.addr.w[0] ^ r->dst0) & r->dst0_mask)
+	    (p->src.w[0] ^ r->src0) & r->src0_mask ||
+	    (p->dst.w[0] ^ r->dst0) & r->dst0_mask)
 		return false;
 	if (sport == !!(t & PF_TEST_SPORT_NOT) || dport == !!(t & PF_TEST_DPORT_NOT))
 		return false;
@@ -116,16 +116,16 @@ static bool record_matches(const struct pf_tree_rule *r, const struct pf_pkt *p,
 	    (m->w[r->ifbit / 32] >> r->ifbit % 32 & 1) == !!(t & PF_TEST_IFACE_NOT))
 		return false;
 	if (t & PF_TEST_SRC &&
-	    words_match(&p->src.addr, &r->src, &r->src_mask) == !!(t & PF_TEST_SRC_NOT))
+	    words_match(&p->src, &r->src, &r->src_mask) == !!(t & PF_TEST_SRC_NOT))
 		return false;
 	if (t & PF_TEST_DST &&
-	    words_match(&p->dst.addr, &r->dst, &r->dst_mask) == !!(t & PF_TEST_DST_NOT))
+	    words_match(&p->dst, &r->dst, &r->dst_mask) == !!(t & PF_TEST_DST_NOT))
 		return false;
 	if (t & PF_TEST_SRC_TABLE &&
-	    table_holds(r->src.w[0], p->af, &p->src.addr) == !!(t & PF_TEST_SRC_NOT))
+	    table_holds(r->src.w[0], p->af, &p->src) == !!(t & PF_TEST_SRC_NOT))
 		return false;
 	if (t & PF_TEST_DST_TABLE &&
-	    table_holds(r->dst.w[0], p->af, &p->dst.addr) == !!(t & PF_TEST_DST_NOT))
+	    table_holds(r->dst.w[0], p->af, &p->dst) == !!(t & PF_TEST_DST_NOT))
 		return false;
 	return !(t & PF_TEST_WHOLE && p->frag == PF_FRAG_LATER) &&
 	       !(t & PF_TEST_FRAGMENT && p->frag == PF_FRAG_NONE) &&

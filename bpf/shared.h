@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The datapath's maps that the rules' program uses as well. */
+#ifndef PF_BPF_SHARED_H
+#define PF_BPF_SHARED_H
+
+#include "base.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pf_config);
+} pf_config SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PF_CNT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} pf_counters SEC(".maps");
+
+/*
+ * The packet at hand.  No program of ours runs inside another on one CPU:
+ * softirqs and bottom-half-disabled sections do not nest, and nothing here
+ * sends a clone.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pf_pkt);
+} pf_scratch SEC(".maps");
+
+/*
+ * Address tables by slot, which the loader gives out, and the nodes that their
+ * words lead to.  Rules look them up; in the datapath the templates give libbpf the types.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PF_MAX_TABLES);
+	__type(key, __u32);
+	__type(value, struct pf_table_roots);
+} pf_tables SEC(".maps");
+
+struct pf_node_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct pf_node_chunk));
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, PF_NODE_CHUNKS);
+	__type(key, __u32);
+	__array(values, struct pf_node_map);
+} pf_table_nodes SEC(".maps");
+
+#endif /* PF_BPF_SHARED_H */
