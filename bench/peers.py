@@ -3,6 +3,7 @@
 
 A load takes the place of what was loaded before, in one step of the firewall's own.
 """
+import os
 import shutil
 import subprocess
 
@@ -93,7 +94,7 @@ def _works(*argv):
     """In a namespace that is thrown away: old iptables leaves hooks in it for ever."""
     if not shutil.which(argv[0]):
         return f"{argv[0]} is not installed: make deps"
-    ns = Netns("pfbench.probe")
+    ns = Netns(f"pfbench{os.getpid()}.probe")
     try:
         r = ns.run(*argv, check=False)
         return "" if r.returncode == 0 else f"{argv[0]} does not work here: {r.stderr.strip()}"

@@ -51,20 +51,21 @@ def table_request(op, address):
 class Costs:
     """Of the program at ext, net of an empty one: with few addresses, and with very many."""
 
-    def __init__(self, lab, again, empty):
-        self.lab, self.again, self.empty = lab, again, empty
+    def __init__(self, lab, again):
+        self.lab, self.again = lab, again
 
     def get(self):
-        prog = self.lab.pf.program("ext", "in")
+        prog, empty = self.lab.pf.program("ext", "in"), bpf.verdict_program(-1)
         out = []
         try:
             for n in (HOT, FRAMES):
                 self.again.fill(flows(addresses(n, (), True)))
                 got = rounds({p: lambda p=p: self.again.run(self.lab, p, REPEAT)
-                              for p in (prog, self.empty)})
-                out.append(got[prog] - got[self.empty])
+                              for p in (prog, empty)})
+                out.append(got[prog] - got[empty])
         finally:
             os.close(prog)
+            os.close(empty)
         return out
 
 
@@ -131,8 +132,7 @@ def tables_section(peers):
     """a table of many prefixes, beside an nft set of intervals"""
     nets = prefixes(TABLE)
     with Lab(v6=False) as lab, Replay() as again:
-        empty = bpf.verdict_program(-1)
-        costs = Costs(lab, again, empty)
+        costs = Costs(lab, again)
         _pf_names(lab, None)
         without = costs.get()
         load, look_up = {}, {}
@@ -150,7 +150,6 @@ def tables_section(peers):
         size = max(pinned_bytes(os.path.join(tables, n)) for n in os.listdir(tables))
         nft = _load_nft(lab, nets) if "nft" in peers else None
         way = _on_the_way(lab, nets, nft)
-        os.close(empty)
     title(f"A table of {TABLE} prefixes")
     row("loading it, from command to effect", f"{load['bench']:.0f} ms", "target 1500")
     row("one more, in pfd", f"{add:.2f} ms", "target 1")
