@@ -2,10 +2,11 @@
 """A table of many prefixes: loading it, changing it, looking into it."""
 import os
 import random
+import statistics
 import struct
 
 import policy
-from common import REPEAT, TABLE, median_ms, ratio, row, rounds, title
+from common import REPEAT, SLOW_ROUNDS, TABLE, median_ms, ratio, row, rounds, title
 from memory import pinned_bytes
 from path import Road
 from pft import bpf, proto
@@ -48,25 +49,41 @@ def table_request(op, address):
             struct.pack("=BBBB4s12x", 4, 32, 0, 0, address))
 
 
+HEAD = f"set limit table-entries {TABLE + 1000}\ntable <few> persist\ntable <bench> persist\n"
+
+
+def _pf_names(lab, name):
+    """The rules name this table, or none."""
+    lab.pf.load(HEAD + (f"block in from <{name}>\n" if name else "") + "pass no state\n")
+
+
 class Costs:
     """Of the program at ext, net of an empty one: with few addresses, and with very many."""
 
     def __init__(self, lab, again):
         self.lab, self.again = lab, again
 
-    def get(self):
+    def _get(self):
         prog, empty = self.lab.pf.program("ext", "in"), bpf.verdict_program(-1)
         out = []
         try:
             for n in (HOT, FRAMES):
                 self.again.fill(flows(addresses(n, (), True)))
                 got = rounds({p: lambda p=p: self.again.run(self.lab, p, REPEAT)
-                              for p in (prog, empty)})
+                              for p in (prog, empty)}, SLOW_ROUNDS)
                 out.append(got[prog] - got[empty])
         finally:
             os.close(prog)
             os.close(empty)
         return out
+
+    def get(self, name):
+        """With rules that name the table; over some loads, as for rulesets."""
+        got = []
+        for _ in range(SLOW_ROUNDS):
+            _pf_names(self.lab, name)
+            got.append(self._get())
+        return [statistics.median(v) for v in zip(*got)]
 
 
 def _file(lab, nets):
@@ -79,14 +96,6 @@ def _file(lab, nets):
 def _nft_add(name, nets):
     return (f"add element ip bench {name} {{ " +
             ",\n".join(policy.dotted(a) + "/24" for a in nets) + " }\n")
-
-
-HEAD = f"set limit table-entries {TABLE + 1000}\ntable <few> persist\ntable <bench> persist\n"
-
-
-def _pf_names(lab, name):
-    """The rules name this table, or none."""
-    lab.pf.load(HEAD + (f"block in from <{name}>\n" if name else "") + "pass no state\n")
 
 
 def _nft_names(lab, name):
@@ -133,15 +142,14 @@ def tables_section(peers):
     nets = prefixes(TABLE)
     with Lab(v6=False) as lab, Replay() as again:
         costs = Costs(lab, again)
-        _pf_names(lab, None)
-        without = costs.get()
+        without = costs.get(None)
         load, look_up = {}, {}
         for name, some in (("few", nets[:FEW]), ("bench", nets)):
             file = _file(lab, some)
             _pf_names(lab, name)
             load[name] = median_ms(lambda _: lab.pf.ctl("-t", name, "-T", "replace", "-f", file,
                                                         timeout=120), 3)
-            look_up[name] = [a - b for a, b in zip(costs.get(), without)]
+            look_up[name] = [a - b for a, b in zip(costs.get(name), without)]
         with proto.Control(lab.pf) as c:
             add = median_ms(lambda i: c.ask(proto.TABLE, table_request(1, bytes([240, 0, i, i]))),
                             100)
