@@ -5,7 +5,7 @@
 #   make deps       installs the Debian packages that all targets need (as root)
 #   make install    DESTDIR= PREFIX=/usr/local
 #   make demo       the firewall at work in three namespaces (as root)
-#   make bench      figures, as ratios in one run (as root)
+#   make bench      figures, beside nftables and iptables (as root); SECTIONS="rules load"
 #   make lint       clang-format and clang-tidy; make format mends the former
 #   make fuzz       fuzzes the parser and the control protocol, FUZZ_SECONDS each
 #   make diff-test  random rules and packets against the reference model, for DIFF_SECONDS
@@ -182,14 +182,14 @@ $(BUILD)/bench/%.bpf.o: bench/%.bpf.c $(BUILD)/.flags
 	$(call say,BPF)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
 
-# SECTIONS="rules load": only these; `bench/run -l' names them.
+# `bench/run -l' names the sections.
 bench: all $(BUILD)/bench/flood $(BUILD)/bench/replay.bpf.o
 	$(Q)PF_BUILD=$(BUILD) bench/run $(SECTIONS)
 
 DEBIAN_BUILD := make gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev \
 	zlib1g-dev libmnl-dev libmd-dev libpcap-dev libcap-ng-dev linux-libc-dev
 DEBIAN_TEST := libcmocka-dev libclang-rt-dev python3 python3-scapy iproute2 iputils-ping procps tcpdump mandoc \
-	ethtool netbase nftables util-linux bsdextrautils
+	ethtool netbase nftables iptables util-linux bsdextrautils
 DEBIAN_LINT := clang-format clang-tidy
 
 # Asks the network only for what is not there.

@@ -7,10 +7,11 @@ from policy import LAST, TCP
 from pft.lab import MAC
 
 SIZE = 60
+SPORT = 1234
 _ETH = bytes.fromhex((MAC["ext"] + MAC["src"]).replace(":", "")) + b"\x08\x00"
 
 
-def frame(flow, sport=1234, flags=0x02, seq=1000, ack=0):
+def frame(flow, sport=SPORT, flags=0x02, seq=1000, ack=0):
     """From src to fw: UDP without a checksum, or TCP with `flags` (and one that is not right)."""
     total = SIZE - 14
     if flow.proto == TCP:

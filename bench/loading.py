@@ -69,7 +69,7 @@ def anchor_section(peers):
     title("Another rule in an anchor or chain of its own, from command to effect (ms)")
     firewalls = [Pf(), *peers.values()]
     lines = []
-    for n in (1000, RULES):
+    for n in sorted({1000, RULES}):
         rules = policy.mixed(n)
         with Lab(v6=False) as lab:
             subjects = {}

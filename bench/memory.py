@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Kernel memory: of rules, beside the peers', and of states."""
 import os
-import statistics
 import time
 
 import policy
-from common import RULES, SIZES, SLOW_ROUNDS, row, title
+from common import RULES, SIZES, row, say, title
 from peers import Pf
 from pft import bpf
 from pft.lab import Lab
@@ -29,23 +28,41 @@ def _rule_bytes(lab):
     return sum(pinned_bytes(os.path.join(lab.pin, d)) for d in ("gen", "stats", "tables"))
 
 
-def _kernel_bytes():
-    """All that the kernel has allocated; what other processes do is in it."""
-    with open("/proc/meminfo", encoding="ascii") as f:
-        got = {line.split(":")[0]: int(line.split()[1]) for line in f}
-    return 1024 * (got["Slab"] + got["VmallocUsed"] + got["Percpu"])
+class Account:
+    """A memory cgroup: what the kernel has allocated for the processes in it."""
 
+    def __init__(self):
+        self.dir = os.path.join(self._root(), f"pfbench{os.getpid()}")
+        os.mkdir(self.dir)
 
-def _settled():
-    """The same, once what was freed is gone: the kernel frees later."""
-    last = _kernel_bytes()
-    for _ in range(20):
-        time.sleep(0.2)
-        now = _kernel_bytes()
-        if abs(now - last) < 100000:
-            break
-        last = now
-    return now
+    @staticmethod
+    def _root():
+        with open("/proc/mounts", encoding="utf-8") as f:
+            for _, where, kind, options, *_ in map(str.split, f):
+                if kind == "cgroup" and "memory" in options.split(","):
+                    return where
+                if kind == "cgroup2":
+                    with open(where + "/cgroup.subtree_control", encoding="ascii") as c:
+                        if "memory" in c.read().split():
+                            return where
+        raise OSError("no cgroup counts memory here")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        os.rmdir(self.dir)
+
+    def run(self, ns, *argv, **kw):
+        ns.run("sh", "-c", f'echo $$ >{self.dir}/cgroup.procs && exec "$@"', "-", *argv, **kw)
+
+    def bytes(self):
+        try:
+            with open(self.dir + "/memory.kmem.usage_in_bytes", encoding="ascii") as f:
+                return int(f.read())
+        except FileNotFoundError:
+            with open(self.dir + "/memory.stat", encoding="ascii") as f:
+                return next(int(line.split()[1]) for line in f if line.startswith("kernel "))
 
 
 def _resident(pid):
@@ -53,12 +70,23 @@ def _resident(pid):
         return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:")) * 1024
 
 
-def _peer_bytes(peer, n):
+def _peer_bytes(account, peer, n):
     with Lab(v6=False, pfd=False) as lab:
-        peer.load(lab, peer.text(policy.mixed(1)))
-        before = _settled()
-        peer.load(lab, peer.text(policy.mixed(n)))
-        return _settled() - before
+        before = account.bytes()
+        account.run(lab.fw, *peer.command, input=peer.text(policy.mixed(n)), timeout=300)
+        time.sleep(0.5)  # what the command itself had is freed later
+        return account.bytes() - before
+
+
+def _peers(peers):
+    try:
+        with Account() as account:
+            for name, peer in peers.items():
+                row(f"{name}, {RULES} rules, mixed",
+                    f"{_peer_bytes(account, peer, RULES) / RULES:.0f} B", "by its memory cgroup")
+                time.sleep(1)  # until the rules are gone
+    except OSError as e:
+        say(f"peers left out: {e}")
 
 
 def memory_section(peers):
@@ -73,10 +101,7 @@ def memory_section(peers):
                 Pf().load(lab, policy.pf(make(n)))
                 row(f"pf, {n} rules, {kind}", f"{(_rule_bytes(lab) - before) / n:.0f} B",
                     f"target {RULE_MOST}; pfd itself {_resident(lab.pf.proc.pid) / 1e6:.0f} MB")
-    for name, peer in peers.items():
-        some = [_peer_bytes(peer, RULES) for _ in range(SLOW_ROUNDS)]
-        row(f"{name}, {RULES} rules, mixed", f"{statistics.median(some) / RULES:.0f} B",
-            "by /proc/meminfo")
+    _peers(peers)
     title("Kernel memory for 100,000 states")
     with Lab(v6=False, rules="set limit states 100000\npass\n") as lab:
         maps = os.path.join(lab.pin, "maps")

@@ -3,6 +3,7 @@
 
 A load takes the place of what was loaded before, in one step of the firewall's own.
 """
+import os
 import shutil
 import subprocess
 
@@ -13,7 +14,6 @@ from pft.netns import Netns
 
 class Pf:
     name = "pf"
-
     text = staticmethod(policy.pf)
 
     def load(self, lab, text):
@@ -43,11 +43,11 @@ class Optimized(Pf):
 class Nft:
     name = "nft"
     table = "bench"
-
+    command = ("nft", "-f", "-")
     text = staticmethod(policy.nft)
 
     def load(self, lab, text):
-        lab.fw.run("nft", "-f", "-", input=text, timeout=300)
+        lab.fw.run(*self.command, input=text, timeout=300)
 
     def change(self, lab, rule):
         self.load(lab, f"flush chain ip {self.table} web\n"
@@ -63,37 +63,35 @@ class Nft:
 class NftSet(Nft):
     name = "nft-set"
     table = "bench_set"
-
     text = staticmethod(policy.nft_set)
 
 
 class Iptables:
     name = "iptables"
-
-    def __init__(self, program):
-        self.program = program
-
     text = staticmethod(policy.iptables)
 
+    def __init__(self, program):
+        self.command = (program + "-restore",)
+
     def load(self, lab, text):
-        lab.fw.run(self.program + "-restore", input=text, timeout=300)
+        lab.fw.run(*self.command, input=text, timeout=300)
 
     def change(self, lab, rule):
-        lab.fw.run(self.program + "-restore", "--noflush", timeout=300, input="\n".join(
+        lab.fw.run(*self.command, "--noflush", timeout=300, input="\n".join(
             ("*filter", ":web - [0:0]", policy.iptables_rule(rule, "web"), "COMMIT", "")))
 
     def start(self, lab):
         pass
 
     def stop(self, lab):
-        lab.fw.run(self.program + "-restore", input="*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n")
+        self.load(lab, "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n")
 
 
 def _works(*argv):
     """In a namespace that is thrown away: old iptables leaves hooks in it for ever."""
     if not shutil.which(argv[0]):
         return f"{argv[0]} is not installed: make deps"
-    ns = Netns("pfbench.probe")
+    ns = Netns(f"pfbench{os.getpid()}.probe")
     try:
         r = ns.run(*argv, check=False)
         return "" if r.returncode == 0 else f"{argv[0]} does not work here: {r.stderr.strip()}"

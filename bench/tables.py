@@ -2,10 +2,11 @@
 """A table of many prefixes: loading it, changing it, looking into it."""
 import os
 import random
+import statistics
 import struct
 
 import policy
-from common import REPEAT, TABLE, median_ms, ratio, row, rounds, title
+from common import REPEAT, SLOW_ROUNDS, TABLE, median_ms, ratio, row, rounds, title
 from memory import pinned_bytes
 from path import Road
 from pft import bpf, proto
@@ -48,24 +49,41 @@ def table_request(op, address):
             struct.pack("=BBBB4s12x", 4, 32, 0, 0, address))
 
 
+HEAD = f"set limit table-entries {TABLE + 1000}\ntable <few> persist\ntable <bench> persist\n"
+
+
+def _pf_names(lab, name):
+    """The rules name this table, or none."""
+    lab.pf.load(HEAD + (f"block in from <{name}>\n" if name else "") + "pass no state\n")
+
+
 class Costs:
     """Of the program at ext, net of an empty one: with few addresses, and with very many."""
 
-    def __init__(self, lab, again, empty):
-        self.lab, self.again, self.empty = lab, again, empty
+    def __init__(self, lab, again):
+        self.lab, self.again = lab, again
 
-    def get(self):
-        prog = self.lab.pf.program("ext", "in")
+    def _get(self):
+        prog, empty = self.lab.pf.program("ext", "in"), bpf.verdict_program(-1)
         out = []
         try:
             for n in (HOT, FRAMES):
                 self.again.fill(flows(addresses(n, (), True)))
                 got = rounds({p: lambda p=p: self.again.run(self.lab, p, REPEAT)
-                              for p in (prog, self.empty)})
-                out.append(got[prog] - got[self.empty])
+                              for p in (prog, empty)}, SLOW_ROUNDS)
+                out.append(got[prog] - got[empty])
         finally:
             os.close(prog)
+            os.close(empty)
         return out
+
+    def get(self, name):
+        """With rules that name the table; over some loads, as for rulesets."""
+        got = []
+        for _ in range(SLOW_ROUNDS):
+            _pf_names(self.lab, name)
+            got.append(self._get())
+        return [statistics.median(v) for v in zip(*got)]
 
 
 def _file(lab, nets):
@@ -78,14 +96,6 @@ def _file(lab, nets):
 def _nft_add(name, nets):
     return (f"add element ip bench {name} {{ " +
             ",\n".join(policy.dotted(a) + "/24" for a in nets) + " }\n")
-
-
-HEAD = f"set limit table-entries {TABLE + 1000}\ntable <few> persist\ntable <bench> persist\n"
-
-
-def _pf_names(lab, name):
-    """The rules name this table, or none."""
-    lab.pf.load(HEAD + (f"block in from <{name}>\n" if name else "") + "pass no state\n")
 
 
 def _nft_names(lab, name):
@@ -131,17 +141,15 @@ def tables_section(peers):
     """a table of many prefixes, beside an nft set of intervals"""
     nets = prefixes(TABLE)
     with Lab(v6=False) as lab, Replay() as again:
-        empty = bpf.verdict_program(-1)
-        costs = Costs(lab, again, empty)
-        _pf_names(lab, None)
-        without = costs.get()
+        costs = Costs(lab, again)
+        without = costs.get(None)
         load, look_up = {}, {}
         for name, some in (("few", nets[:FEW]), ("bench", nets)):
             file = _file(lab, some)
             _pf_names(lab, name)
             load[name] = median_ms(lambda _: lab.pf.ctl("-t", name, "-T", "replace", "-f", file,
                                                         timeout=120), 3)
-            look_up[name] = [a - b for a, b in zip(costs.get(), without)]
+            look_up[name] = [a - b for a, b in zip(costs.get(name), without)]
         with proto.Control(lab.pf) as c:
             add = median_ms(lambda i: c.ask(proto.TABLE, table_request(1, bytes([240, 0, i, i]))),
                             100)
@@ -150,7 +158,6 @@ def tables_section(peers):
         size = max(pinned_bytes(os.path.join(tables, n)) for n in os.listdir(tables))
         nft = _load_nft(lab, nets) if "nft" in peers else None
         way = _on_the_way(lab, nets, nft)
-        os.close(empty)
     title(f"A table of {TABLE} prefixes")
     row("loading it, from command to effect", f"{load['bench']:.0f} ms", "target 1500")
     row("one more, in pfd", f"{add:.2f} ms", "target 1")
