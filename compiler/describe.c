@@ -21,11 +21,6 @@ void pf_describe_set_name(const struct pf_describer *d, uint32_t set)
 		fputs("main ruleset", d->f);
 }
 
-static const char *plural(size_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
 /* "1.25" */
 static void print_ratio(const struct pf_describer *d, size_t n, size_t of)
 {
@@ -143,7 +138,7 @@ static void print_lost(const struct pf_describer *d)
 
 	if (!lost)
 		return;
-	fprintf(d->f, "never reached: %zu rule%s\n", lost, plural(lost));
+	fprintf(d->f, "never reached: %zu rule%s\n", lost, pf_describe_plural(lost));
 	for (uint32_t s = 0; s < d->p->nsets; s++) {
 		if (!count_lost(d, d->p->sets[s].first, d->p->sets[s].n))
 			continue;
@@ -239,27 +234,59 @@ static int any_number(void *ctx, const char *name)
 	return 1;
 }
 
-/* What emitter A says to the rules, if pfd was free to choose and has taken B. */
-static void print_why_not_linear(struct pf_describer *d)
+static int compile_again(const struct pf_describer *d, enum pf_emitter emitter,
+			 struct pf_compiled **out, struct pf_compile_error *err)
 {
 	uint32_t *ids = calloc((size_t)d->p->nrules + 1, sizeof(*ids));
 	const struct pf_compile_env env = {.table_slot = any_slot,
 					   .tag_id = any_number,
 					   .rule_ids = ids,
-					   .emitter = PF_EMITTER_LINEAR};
-	struct pf_compile_error err;
-	pf_compiled_auto c = NULL;
-	int r = ids ? pf_policy_compile(d->p, &env, &c, &err) : -ENOMEM;
+					   .emitter = emitter};
+	int r = ids ? pf_policy_compile(d->p, &env, out, err) : -ENOMEM;
 
 	free(ids);
-	if (r == -E2BIG)
+	return r;
+}
+
+/* The choice between two that both hold the rules; false: that was none. */
+static bool print_costs(const struct pf_describer *d, const struct pf_compiled *c)
+{
+	if (c->tree_ns > 0)
+		fprintf(d->f,
+			"of packets made of the rules one costs about %.0f ns as code, and %.0f ns "
+			"by trees\n",
+			c->linear_ns, c->tree_ns);
+	return c->tree_ns > 0;
+}
+
+/*
+ * What a pfd that is free to choose finds, when it has not just done so: it has taken
+ * the rules over from an earlier one, or straight code was too much.
+ */
+static void print_choice(struct pf_describer *d)
+{
+	struct pf_compile_error err;
+	pf_compiled_auto linear = NULL;
+	pf_compiled_auto best = NULL;
+	/* by itself at first: trees of many rules take long */
+	int r = compile_again(d, PF_EMITTER_LINEAR, &linear, &err);
+
+	if (r == -E2BIG) {
 		fprintf(d->f, "straight code does not hold the rules: %s\n", err.text);
-	else if (!r)
-		fputs("for these rules it is the faster one, or the kernel refused "
-		      "straight code\n",
-		      d->f);
-	else
+		return;
+	}
+	if (r || compile_again(d, PF_EMITTER_AUTO, &best, &err)) {
 		d->failed = true;
+		return;
+	}
+	if (!print_costs(d, best))
+		fputs("so few rules are faster as code\n", d->f);
+	if (best->emitter == d->c->emitter)
+		return;
+	fputs(d->c->emitter == PF_EMITTER_TREE
+		      ? "     but the kernel refused straight code, or an earlier pfd chose trees\n"
+		      : "     but an earlier pfd chose straight code\n",
+	      d->f);
 }
 
 static void print_emitter(struct pf_describer *d)
@@ -275,15 +302,8 @@ static void print_emitter(struct pf_describer *d)
 			pf_emitter_names[d->env->asked]);
 	else if (d->env->asked != PF_EMITTER_AUTO)
 		fputs("an earlier pfd chose it, and this one took the rules over\n", d->f);
-	else if (d->c->tree_ns > 0)
-		fprintf(d->f,
-			"of packets made of the rules one costs about %.0f ns as code, and %.0f ns "
-			"by trees\n",
-			d->c->linear_ns, d->c->tree_ns);
-	else if (!tree)
-		fputs("so few rules are faster as code\n", d->f);
-	else
-		print_why_not_linear(d);
+	else if (!print_costs(d, d->c))
+		print_choice(d);
 }
 
 static void print_code(const struct pf_describer *d)
@@ -292,14 +312,15 @@ static void print_code(const struct pf_describer *d)
 	const struct pf_tree *t = &c->tree;
 
 	fprintf(d->f, "rules: %u in %zu ruleset%s\n", d->p->nrules - d->p->ndead, d->p->nsets,
-		plural(d->p->nsets));
+		pf_describe_plural(d->p->nsets));
 	if (c->emitter != PF_EMITTER_TREE) {
 		fprintf(d->f, "code: %zu instructions for %zu step%s, %zu counted jump%s\n",
-			c->ninsns, c->nsteps, plural(c->nsteps), c->nedges, plural(c->nedges));
+			c->ninsns, c->nsteps, pf_describe_plural(c->nsteps), c->nedges,
+			pf_describe_plural(c->nedges));
 		return;
 	}
 	fprintf(d->f, "trees: %zu node%s, %zu of them leaves, at most %zu deep\n", t->nnodes,
-		plural(t->nnodes), t->nleaves, t->depth);
+		pf_describe_plural(t->nnodes), t->nleaves, t->depth);
 	fprintf(d->f, "leaves: %zu entr%s, the longest leaf has %zu; ", t->nentries,
 		t->nentries == 1 ? "y" : "ies", t->longest);
 	print_ratio(d, t->nentries, d->p->nrules);
@@ -308,7 +329,7 @@ static void print_code(const struct pf_describer *d)
 		fprintf(d->f,
 			"anchors: %u rule%s have been replaced in place, and there is room for %u "
 			"more\n",
-			d->p->ndead, plural(d->p->ndead), t->most.rules - d->p->nrules);
+			d->p->ndead, pf_describe_plural(d->p->ndead), t->most.rules - d->p->nrules);
 }
 
 #define RATIO_RULES 100 /* with fewer, what is always needed is nearly all */

@@ -18,6 +18,11 @@ struct pf_describer {
 	bool failed;   /* memory was short */
 };
 
+static inline const char *pf_describe_plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 /* "main ruleset", "anchor a/b" */
 void pf_describe_set_name(const struct pf_describer *d, uint32_t set);
 

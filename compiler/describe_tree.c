@@ -198,8 +198,8 @@ static void print_sizes(const struct pf_describer *d, const struct sizes *s)
 	fprintf(d->f,
 		"%zu rule%s, %zu node%s, %zu lea%s, %zu deep, longest leaf %zu, "
 		"%.2f entries a rule\n",
-		s->rules, s->rules == 1 ? "" : "s", s->nodes, s->nodes == 1 ? "" : "s", s->leaves,
-		s->leaves == 1 ? "f" : "ves", s->depth, s->longest,
+		s->rules, pf_describe_plural(s->rules), s->nodes, pf_describe_plural(s->nodes),
+		s->leaves, s->leaves == 1 ? "f" : "ves", s->depth, s->longest,
 		s->rules ? (double)s->entries / (double)s->rules : 0.0);
 }
 
@@ -243,7 +243,7 @@ static void print_set(const struct pf_describer *d, struct counter *c, uint32_t 
 
 	fputc('\n', d->f);
 	pf_describe_set_name(d, set);
-	fprintf(d->f, ": %u rule%s\n", s->n, s->n == 1 ? "" : "s");
+	fprintf(d->f, ": %u rule%s\n", s->n, pf_describe_plural(s->n));
 	if (d->env->all)
 		print_calls(d, s);
 	for (int family = 0; family < 2; family++)
@@ -262,7 +262,8 @@ void pf_describe_trees(struct pf_describer *d)
 	}
 	for (uint32_t set = 0; set < d->p->nsets; set++) {
 		if (set > PF_DESCRIBE_MOST && !d->env->all) {
-			fprintf(d->f, "\nand %zu more anchors\n", d->p->nsets - set);
+			fprintf(d->f, "\nand %zu more anchor%s\n", d->p->nsets - set,
+				pf_describe_plural(d->p->nsets - set));
 			break;
 		}
 		print_set(d, &c, set);

@@ -82,11 +82,11 @@ int pf_dump_text(const struct pf_generation *gen, enum pf_emitter asked, bool al
 					    .nparts = measure(gen, have),
 					    .table = table,
 					    .ctx = (void *)gen};
-	FILE *f;
+	char *buf = NULL;
+	size_t n;
+	FILE *f = open_memstream(&buf, &n);
 	int err;
 
-	*text = NULL;
-	f = open_memstream(text, len);
 	if (!f)
 		return -ENOMEM;
 	err = pf_compiled_describe(f, gen->policy, gen->code, &env);
@@ -95,9 +95,11 @@ int pf_dump_text(const struct pf_generation *gen, enum pf_emitter asked, bool al
 		err = -ENOMEM;
 	if (fclose(f))
 		err = -ENOMEM;
-	if (!err)
-		return 0;
-	free(*text);
-	*text = NULL;
-	return err;
+	if (err) {
+		free(buf);
+		return err;
+	}
+	*text = buf;
+	*len = n;
+	return 0;
 }

@@ -297,24 +297,39 @@ def test_memory(_name, emitter):
 
 def test_why():
     """What pfd was asked, what is faster, and what straight code does not hold."""
+    pairs = "".join(f"block from 192.0.2.{i} to 198.51.100.{j}\n"
+                    for i in range(20) for j in range(24))
+    hosts = "".join(f"block to 10.0.{i // 256}.{i % 256}\n" for i in range(480))
     with Lab(hosts=2, v6=False, rules="pass\n") as lab:
         if not os.environ.get("PF_EMITTER"):
             contains(dump(lab), "emitter: linear, straight code in the order of the rules\n"
                                 "why: so few rules are faster as code\n")
-            lab.pf.load("".join(f"block from 192.0.2.{i} to 198.51.100.{j}\n"
-                                for i in range(20) for j in range(24)))
-            matches(dump(lab), r"^why: of packets made of the rules one costs about \d+ ns as code, "
-                               r"and \d+ ns by trees$")
+            for rules, emitter in ((pairs, "linear"), (hosts, "tree")):
+                lab.pf.load(rules)
+                why = matches(dump(lab), rf"^emitter: {emitter}, .*\nwhy: of packets made of the "
+                              r"rules one costs about \d+ ns as code, and \d+ ns by trees\n")[0]
+                lab.pf.restart()
+                contains(dump(lab), why + "rules: ")
             lab.pf.load(many(600))
             contains(dump(lab), "emitter: tree, rules as data, found through decision trees\n"
                                 "why: straight code does not hold the rules: the ruleset has 600 "
                                 "rules after expansion; at most 512 fit: 88 too many\n")
     with lab_of("tree", "pass\n") as lab:
-        lab.pf.args = ["--emitter", "linear"]
-        lab.pf.restart()
-        if not os.environ.get("PF_EMITTER"):
+        if os.environ.get("PF_EMITTER"):
+            return
+        for emitter, why in (("linear", "an earlier pfd chose it, and this one took the rules "
+                              "over\n"),
+                             ("auto", "so few rules are faster as code\n     but the kernel "
+                              "refused straight code, or an earlier pfd chose trees\n")):
+            lab.pf.args = ["--emitter", emitter]
+            lab.pf.restart()
             contains(dump(lab), "emitter: tree, rules as data, found through decision trees\n"
-                                "why: an earlier pfd chose it, and this one took the rules over\n")
+                                "why: " + why)
+    with lab_of("linear", hosts) as lab:
+        lab.pf.args = ["--emitter", "auto"]
+        lab.pf.restart()
+        matches(dump(lab), r"^emitter: linear, .*\nwhy: of packets .* by trees\n"
+                           r"     but an earlier pfd chose straight code\nrules: ")
 
 
 @cases(*EMITTERS)
