@@ -21,10 +21,9 @@ static bool calls_anchors(const struct pf_block *b)
 	return false;
 }
 
-static bool names_table(const struct pf_rule *r, const char *name)
+static bool names_table(const struct pf_rule_host *h, const char *name)
 {
-	return (r->src.type == PF_HOST_TABLE && strcmp(r->src.table, name) == 0) ||
-	       (r->dst.type == PF_HOST_TABLE && strcmp(r->dst.table, name) == 0);
+	return h->type == PF_HOST_TABLE && strcmp(h->table, name) == 0;
 }
 
 static bool knows(const struct pf_generation *gen, uint32_t set, const struct pf_rule_host *h)
@@ -44,7 +43,8 @@ static bool same_tables(const struct pf_generation *gen, uint32_t set, const str
 		bool named = gen->uses[k].set != set;
 
 		for (size_t i = 0; i < l->n && !named; i++)
-			named = names_table(&l->v[i], gen->uses[k].name);
+			named = names_table(&l->v[i].src, gen->uses[k].name) ||
+				names_table(&l->v[i].dst, gen->uses[k].name);
 		if (!named)
 			return false;
 	}
@@ -62,7 +62,7 @@ static bool may_patch(const struct pf_generation *gen, const char *path,
 	if (*set == PF_POLICY_NONE || *set == 0)
 		return false;
 	old = gen->policy->sets[*set].block;
-	return !old->ntables && !new->ntables && !calls_anchors(old) && !calls_anchors(new) &&
+	return !rs->nloads && !old->ntables && !new->ntables && !calls_anchors(old) && !calls_anchors(new) &&
 	       same_tables(gen, *set, new);
 }
 
@@ -201,6 +201,27 @@ static int put(struct pf_generations *g, struct pf_generation *gen, struct pf_ru
 	return err;
 }
 
+/* Names of tables stand in the rules: those of the set are the new rules' from now on. */
+static void rename_uses(struct pf_generation *gen, uint32_t set)
+{
+	const struct pf_rule_list *l = &gen->policy->sets[set].block->list[PF_LIST_FILTER];
+
+	for (size_t k = 0; k < gen->nuses; k++) {
+		struct pf_table_use *use = &gen->uses[k];
+
+		if (use->set != set)
+			continue;
+		for (size_t i = 0; i < l->n; i++) {
+			const struct pf_rule_host *src = &l->v[i].src, *dst = &l->v[i].dst;
+
+			if (names_table(src, use->name))
+				use->name = src->table;
+			else if (names_table(dst, use->name))
+				use->name = dst->table;
+		}
+	}
+}
+
 /* What was becomes the patch's. */
 static void swap(struct pf_generation *gen, struct pf_patch *p)
 {
@@ -218,6 +239,7 @@ static void swap(struct pf_generation *gen, struct pf_patch *p)
 	p->anchors = anchors;
 	p->ids = ids;
 	p->index = index;
+	rename_uses(gen, p->set);
 }
 
 static void free_parts(struct pf_patch *p)

@@ -113,7 +113,8 @@ def test_not_where_a_packet_comes_twice(_name, main):
 
 @cases(("an anchor", 'anchor "inner"\n'), ("an interface", "pass in on nosuch0\n"),
        ("a chance", "pass in proto udp to port 7 probability 99%\n"), ("a receiver", "pass in proto udp to port 7 received-on ext\n"),
-       ("a table", "pass in from <t>\n"), ("a table of its own", "table <o> { 192.0.2.7 }\npass from <o>\n"))
+       ("a table", "pass in from <t>\n"), ("a table of its own", "table <o> { 192.0.2.7 }\npass from <o>\n"),
+       ("a file", 'load anchor "more" from "/dev/null"\n'))
 def test_what_needs_more(_name, rule):
     """What the program was not made for makes it anew, and back."""
     with lab_of(MAIN) as lab:
@@ -132,6 +133,15 @@ def test_tables():
         eq((replaced(lab), passes(lab, udp(1)), passes(lab, udp(2))), (1, False, True))
         lab.pf.ctl("-t", "t", "-T", "delete", "192.0.2.1")
         eq(passes(lab, udp(2)), False)
+        # which table the rules mean is known further on
+        load(lab, "a", "pass in proto udp from ! <t> to port 3 no state\n")
+        eq((replaced(lab), passes(lab, udp(3))), (2, True))
+        lab.pf.ctl("-a", "a", "-t", "t", "-T", "add", "192.0.2.1")
+        eq((replaced(lab), passes(lab, udp(3))), (0, False), "the anchor's own, for which all is made anew")
+        load(lab, "a", "pass in proto udp from <t> to port 4 no state\n")
+        eq((replaced(lab), passes(lab, udp(4))), (1, True))
+        lab.pf.ctl("-a", "a", "-F", "Tables")
+        eq(passes(lab, udp(4)), False)
 
 
 def test_a_mistake_leaves_all_as_it_was():
