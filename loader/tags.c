@@ -13,15 +13,37 @@ static bool is_mark(const struct pf_tags *t, uint32_t id)
 
 static int grow(struct pf_tags *t)
 {
+	size_t want = t->n ? (size_t)t->n * 2 : 1;
+	uint32_t *sorted;
 	char **v;
 
 	if (t->n & (t->n - 1))
 		return 0;
-	v = reallocarray(t->name, t->n ? (size_t)t->n * 2 : 1, sizeof(*v));
+	v = reallocarray(t->name, want, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
 	t->name = v;
+	sorted = reallocarray(t->sorted, want, sizeof(*sorted));
+	if (!sorted)
+		return -ENOMEM;
+	t->sorted = sorted;
 	return 0;
+}
+
+/* The place of the first name that is not before this one. */
+static uint32_t lower_bound(const struct pf_tags *t, const char *name)
+{
+	uint32_t lo = 0, hi = t->nsorted;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (strcmp(t->name[t->sorted[mid]], name) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
 }
 
 /* The next number; NULL: nobody's. */
@@ -33,6 +55,13 @@ static int append(struct pf_tags *t, const char *name)
 	if (err) {
 		free(copy);
 		return err;
+	}
+	if (copy) {
+		uint32_t at = lower_bound(t, copy);
+
+		memmove(&t->sorted[at + 1], &t->sorted[at],
+			(t->nsorted++ - at) * sizeof(*t->sorted));
+		t->sorted[at] = t->n;
 	}
 	t->name[t->n++] = copy;
 	return 0;
@@ -64,6 +93,7 @@ void pf_tags_close(struct pf_tags *t)
 	for (uint32_t i = 0; i < t->n; i++)
 		free(t->name[i]);
 	free(t->name);
+	free(t->sorted);
 	*t = (struct pf_tags){0};
 }
 
@@ -75,12 +105,11 @@ const char *pf_tag_name(const struct pf_tags *t, uint32_t id)
 int pf_tag_id(struct pf_tags *t, const char *name)
 {
 	struct pf_tag_name value = {{0}};
-	uint32_t id;
+	uint32_t at = lower_bound(t, name), id = t->n;
 	int err = 0;
 
-	for (id = 1; id < t->n; id++)
-		if (t->name[id] && strcmp(t->name[id], name) == 0)
-			return (int)id;
+	if (at < t->nsorted && strcmp(t->name[t->sorted[at]], name) == 0)
+		return (int)t->sorted[at];
 	if (is_mark(t, id)) {
 		err = append(t, NULL);
 		id++;

@@ -15,6 +15,8 @@ struct pf_tags {
 	const struct pf_datapath *dp;
 	char **name; /* by number; [0] none */
 	uint32_t n;  /* numbers below are given out, but for the one that is our mark */
+	uint32_t *sorted; /* those that have a name, by it */
+	uint32_t nsorted;
 };
 
 int pf_tags_open(struct pf_tags *t, const struct pf_datapath *dp, struct pf_error_text *err);
