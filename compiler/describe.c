@@ -238,10 +238,8 @@ static int compile_again(const struct pf_describer *d, enum pf_emitter emitter,
 			 struct pf_compiled **out, struct pf_compile_error *err)
 {
 	uint32_t *ids = calloc((size_t)d->p->nrules + 1, sizeof(*ids));
-	const struct pf_compile_env env = {.table_slot = any_slot,
-					   .tag_id = any_number,
-					   .rule_ids = ids,
-					   .emitter = emitter};
+	const struct pf_compile_env env = {
+		.table_slot = any_slot, .tag_id = any_number, .rule_ids = ids, .emitter = emitter};
 	int r = ids ? pf_policy_compile(d->p, &env, out, err) : -ENOMEM;
 
 	free(ids);

@@ -51,7 +51,7 @@ struct pf_policy {
 	size_t nsets;
 	const struct pf_rule **rules;
 	uint32_t *set_of; /* of each rule */
-	uint32_t nrules; /* dead ones as well */
+	uint32_t nrules;  /* dead ones as well */
 	uint32_t ndead;
 	struct pf_policy_call *calls; /* by rule, ascending */
 	size_t ncalls;

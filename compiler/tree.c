@@ -41,7 +41,7 @@ struct builder {
 	struct pf_tree *tree;
 	struct pf_tree_box *boxes;
 	uint32_t *cuts; /* SAMPLE of both ends */
-	size_t budget; /* of entries */
+	size_t budget;	/* of entries */
 	bool failed;
 };
 

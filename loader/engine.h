@@ -26,8 +26,8 @@ struct pf_engine {
 	struct pf_tables tables;
 	struct pf_generations gens;
 	struct pf_generation *active;
-	struct pf_generation *fallback; /* until the active one is confirmed */
-	struct pf_generation *retiring; /* its last log records are being written */
+	struct pf_generation *fallback;	       /* until the active one is confirmed */
+	struct pf_generation *retiring;	       /* its last log records are being written */
 	const struct pf_patch *retiring_patch; /* the same, of rules that a patch has replaced */
 	struct pf_pflog log;
 	struct pf_timer sweep;

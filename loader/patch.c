@@ -62,8 +62,8 @@ static bool may_patch(const struct pf_generation *gen, const char *path,
 	if (*set == PF_POLICY_NONE || *set == 0)
 		return false;
 	old = gen->policy->sets[*set].block;
-	return !rs->nloads && !old->ntables && !new->ntables && !calls_anchors(old) && !calls_anchors(new) &&
-	       same_tables(gen, *set, new);
+	return !rs->nloads && !old->ntables && !new->ntables && !calls_anchors(old) &&
+	       !calls_anchors(new) && same_tables(gen, *set, new);
 }
 
 /* --- rule ids --- */
@@ -139,7 +139,8 @@ static void carry(struct pf_generations *g, struct pf_generation *gen, const str
 			continue;
 		if (!evals) {
 			evals = calloc(n, sizeof(*evals));
-			if (!evals || pf_program_evaluations(&gen->program, g->dp, gen->code, evals))
+			if (!evals ||
+			    pf_program_evaluations(&gen->program, g->dp, gen->code, evals))
 				break;
 		}
 		gen->kept_evals[now] = evals[was] + gen->kept_evals[was];

@@ -17,7 +17,7 @@
 /* Interfaces whose number is PF_IFACE_DIRECT or more, at one time: at least so many. */
 #define FAR_LEAST 8192
 
-#define NFDS	 (sizeof(struct pf_program) / sizeof(int))
+#define NFDS	  (sizeof(struct pf_program) / sizeof(int))
 
 void pf_program_init(struct pf_program *p)
 {

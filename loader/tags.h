@@ -13,8 +13,8 @@
 
 struct pf_tags {
 	const struct pf_datapath *dp;
-	char **name; /* by number; [0] none */
-	uint32_t n;  /* numbers below are given out, but for the one that is our mark */
+	char **name;	  /* by number; [0] none */
+	uint32_t n;	  /* numbers below are given out, but for the one that is our mark */
 	uint32_t *sorted; /* those that have a name, by it */
 	uint32_t nsorted;
 };

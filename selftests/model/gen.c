@@ -505,7 +505,8 @@ static void gen_rules(struct rnd *r, struct gen_ruleset *g, const struct gen_pla
 
 /* --- rulesets --- */
 
-/* An anchor that is called once, by the main ruleset, and calls none: that can be replaced alone. */
+/* An anchor that is called once, by the main ruleset, and calls none: that can be replaced alone.
+ */
 static void gen_late_call(struct rnd *r, struct gen_ruleset *g)
 {
 	struct gen_rule *x = add_rule(&g->rules), *other, call;

@@ -19,7 +19,7 @@ struct real {
 	struct pf_generations gens;
 	struct pf_generation *active;
 	uint64_t patched; /* rulesets that took an anchor's place in what is loaded */
-	uint32_t *nr_of; /* by the policy's index: number as in the model */
+	uint32_t *nr_of;  /* by the policy's index: number as in the model */
 	int ifindex[GEN_IFACES];
 	uint8_t mac[GEN_IFACES][6];
 	char pin_dir[128]; /* "": none has been made */
@@ -46,7 +46,8 @@ struct real_answer {
 int real_open(struct real *r, const char *pin_dir, struct pf_error_text *e);
 void real_close(struct real *r);
 
-/* Puts a copy of rs in force, as the main ruleset ("") or at an anchor's path; in place if it can. */
+/* Puts a copy of rs in force, as the main ruleset ("") or at an anchor's path; in place if it can.
+ */
 int real_load(struct real *r, const char *path, const struct pf_ruleset *rs,
 	      enum pf_emitter emitter, struct pf_error_text *e);
 /* An entry of a table in or out; tables that no rule has are not there. */

@@ -25,8 +25,7 @@ static uint32_t field_of(const struct pf_pkt *p, uint32_t field, uint32_t iface)
 		return (uint32_t)p->icmp_type << 8 | p->icmp_code;
 	default:
 		assert_true(field < PF_TREE_SPORT);
-		return ntohl(field < PF_TREE_DST ? p->src.w[field]
-						 : p->dst.w[field - PF_TREE_DST]);
+		return ntohl(field < PF_TREE_DST ? p->src.w[field] : p->dst.w[field - PF_TREE_DST]);
 	}
 }
 
@@ -107,8 +106,7 @@ static bool record_matches(const struct pf_tree_rule *r, const struct pf_pkt *p,
 
 	if ((word_at(&p->af) ^ r->head) & r->head_mask ||
 	    (word_at(&p->icmp_type) ^ r->icmp) & r->icmp_mask ||
-	    (p->src.w[0] ^ r->src0) & r->src0_mask ||
-	    (p->dst.w[0] ^ r->dst0) & r->dst0_mask)
+	    (p->src.w[0] ^ r->src0) & r->src0_mask || (p->dst.w[0] ^ r->dst0) & r->dst0_mask)
 		return false;
 	if (sport == !!(t & PF_TEST_SPORT_NOT) || dport == !!(t & PF_TEST_DPORT_NOT))
 		return false;
