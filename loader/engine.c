@@ -493,8 +493,10 @@ int pf_engine_flush_rules(struct pf_engine *g, const char *path, struct pf_error
 	struct pf_ruleset *rs;
 	struct pf_loaded ignored;
 
-	if (!pf_anchors_find(&g->active->anchors, path))
+	if (!pf_engine_anchor_exists(g, path))
 		return pf_fail(e, -ENOENT, "Anchor does not exist.");
+	if (!pf_anchors_find(&g->active->anchors, path))
+		return 0; /* tables alone, or others below it */
 	rs = pf_ruleset_new();
 	if (!rs)
 		return pf_fail(e, -ENOMEM, "out of memory");

@@ -193,16 +193,20 @@ static void reply_in_pieces(struct pf_client_conn *c, const struct pf_buf *b, si
 		pf_reply_data(c, b->data + at, b->len - at < most ? b->len - at : most);
 }
 
-static void reply_rules(struct pf_client_conn *c, const struct pf_anchor_rules *a, uint32_t set,
+/* An anchor may have tables alone, or others below it. */
+static void reply_rules(struct pf_client_conn *c, const char *path,
 			const struct pf_wire_rule *stats)
 {
 	const struct pf_generation *gen = c->control->engine->active;
+	const struct pf_anchor_rules *a = pf_anchors_find(&gen->anchors, path);
 	struct pf_ruleset alone = {.options = gen->rs->options};
 	pf_buf_auto model = {0}, numbers = {0}, b = {0};
 
-	alone.main = *a->block;
-	pf_model_encode(*a->path ? &alone : gen->rs, &model);
-	order_stats(gen->policy, set, stats, &numbers);
+	if (a)
+		alone.main = *a->block;
+	pf_model_encode(*path ? &alone : gen->rs, &model);
+	if (a)
+		order_stats(gen->policy, pf_policy_find(gen->policy, path), stats, &numbers);
 	if (model.failed || numbers.failed) {
 		pf_reply_error(c, -ENOMEM, "out of memory");
 		return;
@@ -219,7 +223,6 @@ static void reply_rules(struct pf_client_conn *c, const struct pf_anchor_rules *
 static void rules(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	const struct pf_generation *gen = c->control->engine->active;
-	const struct pf_anchor_rules *a;
 	struct pf_wire_rule *stats;
 	struct pf_error_text e;
 	char path[PF_ANCHOR_SIZE];
@@ -228,8 +231,7 @@ static void rules(struct pf_client_conn *c, struct pf_cursor *p)
 	get_any_path(p, path, sizeof(path));
 	if (!complete(c, p))
 		return;
-	a = pf_anchors_find(&gen->anchors, path);
-	if (!a) {
+	if (!pf_engine_anchor_exists(c->control->engine, path)) {
 		pf_reply_error(c, -ENOENT, "Anchor does not exist.");
 		return;
 	}
@@ -239,7 +241,7 @@ static void rules(struct pf_client_conn *c, struct pf_cursor *p)
 	if (err)
 		pf_reply_error(c, err, e.text);
 	else
-		reply_rules(c, a, pf_policy_find(gen->policy, path), stats);
+		reply_rules(c, path, stats);
 	free(stats);
 }
 

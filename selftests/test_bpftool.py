@@ -240,6 +240,11 @@ def test_config_and_tables_by_name():
             if e["af"]:
                 entries[f"{address(e['addr'], e['af'])}/{e['bits']}"] = e["flags"]
         eq(entries, {"192.0.2.0/25": 0, "192.0.2.66/32": 1, "2001:db8:1::/48": 0})
+        # ... and whose they are
+        lab.pf.ctl("-a", "foo/bar", "-t", "friends", "-T", "add", "192.0.2.1")
+        other, = [n for n, v in dump(f"{lab.pin}/maps/pf_table_names").items()
+                  if v["name"] == "friends" and n != slot]
+        eq(dump(f"{lab.pin}/maps/pf_table_anchors"), {other: {"path": "foo/bar"}})
         # interfaces, with the addresses that answers come from
         ifaces = dump(f"{lab.pin}/maps/pf_ifaces")
         eq(set(ifaces) >= set(numbers(lab)), True)
