@@ -105,10 +105,12 @@ def test_ended(_name, number):
     """It ends its tests, and leaves nothing."""
     with own.directory() as d:
         run = Run(d + "/ended")
-        run.proc.send_signal(number)
+        for _ in range(3):
+            run.proc.send_signal(number)
         status, said = run.ends()
         eq((status, run.left()), (128 + number, ([], [])), said)
-        contains(said, f"ended by {number.name}")
+        eq(said.count("ended by"), 1, said)
+        contains(said, f"ended by {number.name}\n")
 
 
 def test_late():
