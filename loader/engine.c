@@ -24,137 +24,6 @@ static uint64_t boot_seconds(void)
 	return (uint64_t)ts.tv_sec;
 }
 
-/* --- interfaces --- */
-
-static bool skipped_by(const struct pf_ruleset *rs, const struct pf_netif *i)
-{
-	if (i->bond_port)
-		return true;
-	for (size_t n = 0; rs && n < rs->nskip; n++)
-		if (pf_netif_is(i, rs->skip[n]))
-			return true;
-	return false;
-}
-
-static bool skipped(const struct pf_engine *g, const struct pf_netif *i)
-{
-	return skipped_by(g->active ? g->active->rs : NULL, i);
-}
-
-/* What the datapath must know of an interface. */
-static void tell_iface(const struct pf_engine *g, const struct pf_netif *i, bool gone)
-{
-	struct pf_iface info = {.flags = (i->bridge_port ? PF_IFACE_BRIDGED : 0) |
-					 (i->hooked ? PF_IFACE_HOOKED : 0)};
-	uint32_t ifindex = (uint32_t)i->ifindex;
-	int map = pf_datapath_map(&g->dp, "pf_ifaces");
-
-	for (const struct pf_netif_addr *a = i->addrs; a; a = a->next) {
-		struct pf_addr *slot;
-
-		if (a->af == PF_FAMILY_INET) {
-			if (!info.addr4)
-				memcpy(&info.addr4, a->ip.b, sizeof(info.addr4));
-			continue;
-		}
-		slot = a->linklocal ? &info.linklocal : &info.addr6;
-		if (!slot->w[0])
-			memcpy(slot, a->ip.b, sizeof(*slot));
-	}
-	if (gone)
-		bpf_map_delete_elem(map, &ifindex);
-	else if (bpf_map_update_elem(map, &ifindex, &info, BPF_ANY))
-		pf_say(LOG_ERR, "%s: nothing is answered in its name: %s", i->name,
-		       strerror(errno));
-}
-
-/* By the pfd before this one. */
-static bool was_hooked(const struct pf_engine *g, const struct pf_netif *i)
-{
-	uint32_t ifindex = (uint32_t)i->ifindex;
-	struct pf_iface info;
-
-	return !bpf_map_lookup_elem(pf_datapath_map(&g->dp, "pf_ifaces"), &ifindex, &info) &&
-	       (info.flags & PF_IFACE_HOOKED);
-}
-
-static void set_hooked(const struct pf_engine *g, struct pf_netif *i, bool hooked)
-{
-	if (i->hooked == hooked)
-		return;
-	i->hooked = hooked;
-	tell_iface(g, i, false);
-}
-
-/* Attached or not, as it should be.  A failure is said: others must go on. */
-static int settle(struct pf_engine *g, struct pf_netif *i)
-{
-	bool wanted = g->dp.config->enabled && !skipped(g, i);
-	struct pf_error_text e;
-	int err;
-
-	if (!wanted) {
-		set_hooked(g, i, false);
-		pf_attach_off(&g->attach, i);
-		return 0;
-	}
-	err = pf_attach_on(&g->attach, i, &e);
-	set_hooked(g, i, !err);
-	if (err)
-		pf_say(LOG_ERR, "%s: its packets are not filtered", e.text);
-	return err;
-}
-
-static int settle_all(struct pf_engine *g)
-{
-	bool hurry = pf_attach_hurry_begin();
-	int err = 0;
-
-	for (struct pf_netif *i = g->ifs.first; i; i = i->next)
-		err = settle(g, i) ? -EIO : err;
-	pf_attach_hurry_end(hurry);
-	return err;
-}
-
-/*
- * Before a ruleset comes into force: its interfaces are attached, with the rules
- * of before.  Those that it skips are let go afterwards, by settle_all().
- */
-static int attach_for(struct pf_engine *g, const struct pf_ruleset *rs, struct pf_error_text *e)
-{
-	bool hurry = pf_attach_hurry_begin();
-	int err = 0;
-
-	for (const struct pf_netif *i = g->ifs.first; i && !err; i = i->next)
-		if (g->dp.config->enabled && !skipped_by(rs, i))
-			err = pf_attach_on(&g->attach, i, e);
-	pf_attach_hurry_end(hurry);
-	return err;
-}
-
-static void tell_rules(const struct pf_generation *gen, const struct pf_netif *i, bool gone)
-{
-	int err = gen ? pf_program_netif(&gen->program, gen->code, i, gone) : 0;
-
-	if (err)
-		pf_say(LOG_ERR, "%s: no rule that names an interface matches there%s: %s", i->name,
-		       err == -E2BIG ? ", until the rules are loaded again" : "", strerror(-err));
-}
-
-static void netif_changed(void *ctx, struct pf_netif *i, bool gone)
-{
-	struct pf_engine *g = ctx;
-
-	/* first what the rules need to know, then the packets */
-	tell_iface(g, i, gone);
-	tell_rules(g->active, i, gone);
-	tell_rules(g->fallback, i, gone);
-	if (gone)
-		pf_attach_forget(&g->attach, i->ifindex);
-	else
-		settle(g, i);
-}
-
 /* --- options --- */
 
 static void apply_options(struct pf_engine *g, const struct pf_options *o)
@@ -185,7 +54,7 @@ static int relink(struct pf_engine *g, const struct pf_datapath *dp, struct pf_e
 	int err = 0;
 
 	for (const struct pf_netif *i = g->ifs.first; i && !err; i = i->next)
-		if (dp->config->enabled && !skipped(g, i))
+		if (dp->config->enabled && !pf_engine_skips(g, i))
 			err = pf_attach_on(&attach, i, e);
 	return err;
 }
@@ -319,17 +188,17 @@ static void write_last_logs(struct pf_engine *g, struct pf_generation *of)
 /* A made generation into force: from here on nothing can fail but the switch itself. */
 static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct pf_error_text *e)
 {
-	int err = attach_for(g, gen->rs, e);
+	int err = pf_engine_attach(g, gen->rs, e);
 
 	if (!err)
 		err = pf_generation_switch(&g->gens, gen, e);
 	if (err) {
-		settle_all(g);
+		pf_engine_settle(g);
 		return err;
 	}
 	g->active = gen;
 	apply_options(g, &gen->rs->options);
-	settle_all(g);
+	pf_engine_settle(g);
 	return 0;
 }
 
@@ -528,7 +397,7 @@ int pf_engine_reset(struct pf_engine *g, struct pf_error_text *e)
 	rs->nskip = 0;
 	err = make_room(g, &rs->options, &room, e);
 	if (!err)
-		err = attach_for(g, rs, e);
+		err = pf_engine_attach(g, rs, e);
 	if (!err)
 		err = pf_generation_record(&g->gens, g->active, e);
 	if (err) {
@@ -538,7 +407,7 @@ int pf_engine_reset(struct pf_engine *g, struct pf_error_text *e)
 		apply_options(g, &rs->options);
 		pf_engine_debug(g, LOG_ERR);
 	}
-	settle_all(g);
+	pf_engine_settle(g);
 	return err;
 }
 
@@ -549,7 +418,7 @@ int pf_engine_enable(struct pf_engine *g, bool on, struct pf_error_text *e)
 			       on ? "pf already enabled" : "pf not enabled");
 	g->dp.config->enabled = on;
 	g->dp.config->since = boot_seconds();
-	if (settle_all(g))
+	if (pf_engine_settle(g))
 		return pf_fail(e, -EIO, "not all interfaces could be attached: see pfd's log");
 	return 0;
 }
@@ -620,7 +489,7 @@ static uint32_t attached(const struct pf_engine *g)
 	uint32_t n = 0;
 
 	for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
-		n += g->dp.config->enabled && !skipped(g, i);
+		n += g->dp.config->enabled && !pf_engine_skips(g, i);
 	return n;
 }
 
@@ -785,15 +654,12 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	if (!err)
 		err = pf_datapath_open(&g->dp, o->pin_dir, DEFAULT_STATES, e);
 	if (!err)
-		err = pf_netifs_open(&g->ifs, loop, netif_changed, g, e);
+		err = pf_netifs_open(&g->ifs, loop, pf_engine_netif_changed, g, e);
 	if (err)
 		return err;
 	if (g->dp.config->debug > LOG_INFO)
 		pf_say_level((int)g->dp.config->debug);
-	for (struct pf_netif *i = g->ifs.first; i; i = i->next) {
-		i->hooked = was_hooked(g, i);
-		tell_iface(g, i, false);
-	}
+	pf_engine_know_netifs(g);
 	err = pf_tables_open(&g->tables, &g->dp, e);
 	if (err)
 		return err;
@@ -810,7 +676,7 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	if (g->dp.adopted) {
 		apply_options(g, &g->active->rs->options);
 		resume_confirm(g);
-		settle_all(g);
+		pf_engine_settle(g);
 		for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
 			pf_attach_other_off(&g->attach, i);
 	}

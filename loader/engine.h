@@ -87,6 +87,22 @@ void pf_engine_clear_status(struct pf_engine *g);
  */
 int pf_engine_remake(struct pf_engine *g, struct pf_error_text *err);
 
+/* --- engineif.c --- */
+
+/* Does the ruleset in force leave the interface alone? */
+bool pf_engine_skips(const struct pf_engine *g, const struct pf_netif *i);
+/* At first: what the datapath is to know of all of them, and what an earlier pfd has left. */
+void pf_engine_know_netifs(struct pf_engine *g);
+/* For pf_netifs_open(). */
+void pf_engine_netif_changed(void *ctx, struct pf_netif *i, bool gone);
+/*
+ * Before a ruleset comes into force: its interfaces are attached, with the rules of
+ * before.  Those that it skips are let go afterwards, by pf_engine_settle().
+ */
+int pf_engine_attach(struct pf_engine *g, const struct pf_ruleset *rs, struct pf_error_text *err);
+/* Each is attached, or not, as it should be; failures are said.  0 or -EIO. */
+int pf_engine_settle(struct pf_engine *g);
+
 /* --- enginetables.c --- */
 
 /* The table of an anchor's path, "" the main ruleset, and name; NULL with a message. */

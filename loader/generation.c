@@ -440,7 +440,7 @@ static int open_pins(const struct pf_generations *g, struct pf_generation *gen)
 static int open_patched(struct pf_generations *g, struct pf_generation **gen,
 			struct pf_error_text *e)
 {
-	struct pf_generation *was = *gen, *now;
+	struct pf_generation *was = *gen, *now = NULL;
 	int err = pf_generation_remake(g, was, &now, e);
 
 	if (err)

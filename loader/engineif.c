@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The interfaces of the engine: where the filter is attached, and what it knows of them. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "engine.h"
+
+static bool skipped_by(const struct pf_ruleset *rs, const struct pf_netif *i)
+{
+	if (i->bond_port)
+		return true;
+	for (size_t n = 0; rs && n < rs->nskip; n++)
+		if (pf_netif_is(i, rs->skip[n]))
+			return true;
+	return false;
+}
+
+bool pf_engine_skips(const struct pf_engine *g, const struct pf_netif *i)
+{
+	return skipped_by(g->active ? g->active->rs : NULL, i);
+}
+
+/* What the datapath must know of an interface. */
+static void tell_iface(const struct pf_engine *g, const struct pf_netif *i, bool gone)
+{
+	struct pf_iface info = {.flags = (i->bridge_port ? PF_IFACE_BRIDGED : 0) |
+					 (i->hooked ? PF_IFACE_HOOKED : 0)};
+	uint32_t ifindex = (uint32_t)i->ifindex;
+	int map = pf_datapath_map(&g->dp, "pf_ifaces");
+
+	for (const struct pf_netif_addr *a = i->addrs; a; a = a->next) {
+		struct pf_addr *slot;
+
+		if (a->af == PF_FAMILY_INET) {
+			if (!info.addr4)
+				memcpy(&info.addr4, a->ip.b, sizeof(info.addr4));
+			continue;
+		}
+		slot = a->linklocal ? &info.linklocal : &info.addr6;
+		if (!slot->w[0])
+			memcpy(slot, a->ip.b, sizeof(*slot));
+	}
+	if (gone)
+		bpf_map_delete_elem(map, &ifindex);
+	else if (bpf_map_update_elem(map, &ifindex, &info, BPF_ANY))
+		pf_say(LOG_ERR, "%s: nothing is answered in its name: %s", i->name,
+		       strerror(errno));
+}
+
+/* By the pfd before this one. */
+static bool was_hooked(const struct pf_engine *g, const struct pf_netif *i)
+{
+	uint32_t ifindex = (uint32_t)i->ifindex;
+	struct pf_iface info;
+
+	return !bpf_map_lookup_elem(pf_datapath_map(&g->dp, "pf_ifaces"), &ifindex, &info) &&
+	       (info.flags & PF_IFACE_HOOKED);
+}
+
+static void set_hooked(const struct pf_engine *g, struct pf_netif *i, bool hooked)
+{
+	if (i->hooked == hooked)
+		return;
+	i->hooked = hooked;
+	tell_iface(g, i, false);
+}
+
+/* Attached or not, as it should be.  A failure is said: others must go on. */
+static int settle(struct pf_engine *g, struct pf_netif *i)
+{
+	bool wanted = g->dp.config->enabled && !pf_engine_skips(g, i);
+	struct pf_error_text e;
+	int err;
+
+	if (!wanted) {
+		set_hooked(g, i, false);
+		pf_attach_off(&g->attach, i);
+		return 0;
+	}
+	err = pf_attach_on(&g->attach, i, &e);
+	set_hooked(g, i, !err);
+	if (err)
+		pf_say(LOG_ERR, "%s: its packets are not filtered", e.text);
+	return err;
+}
+
+int pf_engine_settle(struct pf_engine *g)
+{
+	bool hurry = pf_attach_hurry_begin();
+	int err = 0;
+
+	for (struct pf_netif *i = g->ifs.first; i; i = i->next)
+		err = settle(g, i) ? -EIO : err;
+	pf_attach_hurry_end(hurry);
+	return err;
+}
+
+int pf_engine_attach(struct pf_engine *g, const struct pf_ruleset *rs, struct pf_error_text *e)
+{
+	bool hurry = pf_attach_hurry_begin();
+	int err = 0;
+
+	for (const struct pf_netif *i = g->ifs.first; i && !err; i = i->next)
+		if (g->dp.config->enabled && !skipped_by(rs, i))
+			err = pf_attach_on(&g->attach, i, e);
+	pf_attach_hurry_end(hurry);
+	return err;
+}
+
+static void tell_rules(const struct pf_generation *gen, const struct pf_netif *i, bool gone)
+{
+	int err = gen ? pf_program_netif(&gen->program, gen->code, i, gone) : 0;
+
+	if (err)
+		pf_say(LOG_ERR, "%s: no rule that names an interface matches there%s: %s", i->name,
+		       err == -E2BIG ? ", until the rules are loaded again" : "", strerror(-err));
+}
+
+void pf_engine_netif_changed(void *ctx, struct pf_netif *i, bool gone)
+{
+	struct pf_engine *g = ctx;
+
+	/* first what the rules need to know, then the packets */
+	tell_iface(g, i, gone);
+	tell_rules(g->active, i, gone);
+	tell_rules(g->fallback, i, gone);
+	if (gone)
+		pf_attach_forget(&g->attach, i->ifindex);
+	else
+		settle(g, i);
+}
+
+void pf_engine_know_netifs(struct pf_engine *g)
+{
+	for (struct pf_netif *i = g->ifs.first; i; i = i->next) {
+		i->hooked = was_hooked(g, i);
+		tell_iface(g, i, false);
+	}
+}
