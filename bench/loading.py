@@ -2,7 +2,8 @@
 """From command to effect: whole rulesets, and one anchor beside many rules."""
 import frames
 import policy
-from common import (RULES, SIZES, SLOW_ROUNDS, median_ms, ms, number, ratio, rounds, say, table, title)
+from common import (RULES, SIZES, SLOW_ROUNDS, median_ms, ms, number, ratio, rounds, say, table,
+                    title)
 from peers import Optimized, Pf
 from pft.lab import Lab
 

@@ -19,7 +19,8 @@ class Replay:
     def __init__(self):
         self.pin = tempfile.mkdtemp(prefix="pfbench_", dir="/sys/fs/bpf")
         try:
-            r = subprocess.run(["bpftool", "prog", "load", os.path.join(BUILD, "bench/replay.bpf.o"),
+            r = subprocess.run(["bpftool", "prog", "load",
+                                os.path.join(BUILD, "bench", "replay.bpf.o"),
                                 self.pin + "/prog", "pinmaps", self.pin],
                                capture_output=True, text=True, check=False)
             if r.returncode:

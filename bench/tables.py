@@ -126,9 +126,11 @@ def _on_the_way(lab, nets, nft):
 
 def _load_nft(lab, nets):
     """(ms for all, ms for one more)"""
-    lab.fw.run("nft", "-f", "-", input="table ip bench { set few { type ipv4_addr; flags interval; }\n"
-               "set bench { type ipv4_addr; flags interval; }\nchain c { type filter hook forward "
-               "priority 0; }\n }\n" + _nft_add("few", nets[:FEW]))
+    lab.fw.run("nft", "-f", "-", input="table ip bench {\n"
+               "set few { type ipv4_addr; flags interval; }\n"
+               "set bench { type ipv4_addr; flags interval; }\n"
+               "chain c { type filter hook forward priority 0; }\n}\n" +
+               _nft_add("few", nets[:FEW]))
     load = median_ms(lambda _: lab.fw.run("nft", "-f", "-", input=_nft_add("bench", nets),
                                           timeout=600), 1)
     # once: of a million, that is more than half a minute
