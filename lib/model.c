@@ -278,17 +278,11 @@ static const char *get_string(struct reader *r, size_t size, const char **last, 
 		bad(r, "a name is empty, too long or has odd characters");
 		return NULL;
 	}
-	if (last && *last && strcmp(*last, buf) == 0)
+	if (*last && strcmp(*last, buf) == 0)
 		return *last;
-	{
-		const char *s = pf_arena_strdup(&r->rs->arena, buf);
-
-		if (!s)
-			r->nomem = true;
-		if (last)
-			*last = s;
-		return s;
-	}
+	*last = pf_arena_strdup(&r->rs->arena, buf);
+	r->nomem |= !*last;
+	return *last;
 }
 
 static void get_address(struct reader *r, uint8_t af, uint8_t bits, struct pf_ip *ip)
@@ -501,7 +495,7 @@ static void get_rule(struct reader *r, struct pf_rule *rule)
 
 static void get_table(struct reader *r, struct pf_block *b)
 {
-	const char *name = get_string(r, PF_TABLE_NAME_SIZE, NULL, true);
+	const char *name = get_string(r, PF_TABLE_NAME_SIZE, &r->last_table, true);
 	uint8_t flags = pf_get_u8(&r->c);
 	uint32_t n = pf_get_u32(&r->c);
 	struct pf_table_def *t;
@@ -628,7 +622,7 @@ static void get_all(struct reader *r)
 	get_options(r);
 	n = pf_get_u32(&r->c);
 	for (uint32_t i = 0; i < n && !r->c.bad && !r->nomem; i++) {
-		const char *name = get_string(r, PF_IFNAME_SIZE, NULL, true);
+		const char *name = get_string(r, PF_IFNAME_SIZE, &r->last_ifname, true);
 
 		if (!name)
 			bad(r, "an interface has no name");

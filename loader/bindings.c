@@ -259,28 +259,29 @@ static struct pf_binding *was(const struct binder *b, const char *path, const ch
 	return old && !old->leaves ? old : NULL;
 }
 
-static int new_table(const struct binder *b, const char *path, const char *name,
-		     const struct pf_table_def *def, struct pf_table **out)
+/* NULL if there is none; *err why. */
+static struct pf_table *new_table(const struct binder *b, const char *path, const char *name,
+				  const struct pf_table_def *def, int *err)
 {
 	struct pf_tables *t = b->g->tables;
-	struct pf_table *table;
-	int err;
+	struct pf_table *table = NULL;
 
 	if (t->ntables >= t->limit_tables)
-		return pf_fail(b->e, -ENOSPC,
+		*err = pf_fail(b->e, -ENOSPC,
 			       "table " PF_TABLE_CALLED
 			       " would be more than the limit of %u tables "
 			       "(set limit tables)",
 			       pf_table_called(path, name), t->limit_tables);
-	err = pf_table_new(t, path, name, &table, b->e);
-	if (!err && def) {
-		err = pf_table_fill(t, table, def->entries, def->nentries, b->e);
-		if (err)
-			pf_table_unref(t, table);
-	}
-	if (!err)
-		*out = table;
-	return err;
+	else
+		*err = pf_table_new(t, path, name, &table, b->e);
+	if (*err)
+		return NULL;
+	if (def)
+		*err = pf_table_fill(t, table, def->entries, def->nentries, b->e);
+	if (!*err)
+		return table;
+	pf_table_unref(t, table);
+	return NULL;
 }
 
 /* The old generation's table, or a new one; def may be NULL. */
@@ -288,7 +289,7 @@ static int bind_table(const struct binder *b, const char *path, const char *name
 		      const struct pf_table_def *def)
 {
 	const struct pf_binding *old = was(b, path, name);
-	struct pf_table *table = NULL;
+	struct pf_table *table;
 	struct pf_binding *now;
 	int err = 0;
 
@@ -296,9 +297,9 @@ static int bind_table(const struct binder *b, const char *path, const char *name
 		table = old->table;
 		table->refs++;
 	} else {
-		err = new_table(b, path, name, def, &table);
+		table = new_table(b, path, name, def, &err);
 	}
-	if (err)
+	if (!table)
 		return err;
 	now = add_binding(b->gen, table);
 	if (!now) {
