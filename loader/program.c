@@ -15,7 +15,7 @@
 #include "pin.h"
 
 /* Interfaces whose number is PF_IFACE_DIRECT or more, at one time: at least so many. */
-#define FAR_LEAST 8192
+#define FAR_LEAST 2048
 
 #define NFDS	  (sizeof(struct pf_program) / sizeof(int))
 

@@ -41,7 +41,7 @@ void pf_program_lead(void *lead, const struct pf_compiled_patch *patch, bool wan
 
 /*
  * An interface has come, changed or gone: which rules mean it.  -E2BIG: there are more
- * than four times as many as when the rules were loaded, and more than 8192.
+ * than four times as many as when the rules were loaded, and more than 2048.
  */
 int pf_program_netif(const struct pf_program *p, const struct pf_compiled *c,
 		     const struct pf_netif *i, bool gone);
