@@ -378,8 +378,10 @@ int main(int argc, char **argv)
 	struct actions a = {.debug = -1};
 	int status = parse_options(&c, &a, argc, argv);
 
-	if (status)
+	if (status) {
+		free(c.anchor);
 		return status < 0 ? 0 : 1;
+	}
 	if (c.no_action)
 		only_check(&a);
 	status = run(&c, &a, argv + optind, (size_t)(argc - optind));
