@@ -329,6 +329,15 @@ def test_loaded_anchor_is_not_judged():
     eq((r.returncode, r.stderr), (0, ""))
 
 
+def test_file_for_an_anchor():
+    """The main ruleset may have the tables that it names."""
+    text = "table <t> {}\npass from <nobody>\n"
+    unused = "stdin:1: warning: table <t> is never used\n"
+    unknown = "stdin:2: warning: table <nobody> is not defined\n"
+    eq(pfctl("--lint", "-nf", "-", text=text).stderr, unused + unknown)
+    eq(pfctl("-a", "foo", "--lint", "-nf", "-", text=text).stderr, unused)
+
+
 def test_errors_come_alone():
     """Of a text that is refused, rules and tables are not judged."""
     text = "m = 5\ntable <t> {}\nblock quick\npass\npass nonsense\n"
