@@ -231,6 +231,7 @@ inline_always void put_tcp(struct pf_pkt *p, struct tcp_hdr *th, int partial)
 	th->ack = bpf_htonl(p->answer_ack);
 	th->off_x2 = sizeof(*th) / 4 << 4;
 	th->flags = p->answer_flags;
+	/* the window stays 0: so none of these takes the fast path, see fast_tcp() */
 	s = pseudo_sum(p, sizeof(*th), IPPROTO_TCP);
 	th->check = partial ? fold(s) : (__u16)~fold(sum(th, sizeof(*th), s));
 }

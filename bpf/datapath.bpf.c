@@ -60,9 +60,13 @@ inline_always int fast_tcp(struct __sk_buff *skb, const struct tcp_hdr *th, stru
 	__u32 hlen = (th->off_x2 >> 4) * 4, from;
 	struct pf_state *s;
 
-	/* ACK, perhaps with PSH and ECN's bits; nothing that asks for repair */
-	if ((th->flags & ~(PF_TH_PUSH | PF_TH_ECE | PF_TH_CWR)) != PF_TH_ACK || (th->off_x2 & 15) ||
-	    th->urg || hlen < sizeof(*th) || hlen > l4len)
+	/*
+	 * ACK, perhaps with PSH and ECN's bits; nothing that asks for repair.  A window
+	 * of zero is rare, but our own challenge ACK has it, which is no packet of
+	 * the state's and must lose its mark: see put_tcp().
+	 */
+	if (!th->win || (th->flags & ~(PF_TH_PUSH | PF_TH_ECE | PF_TH_CWR)) != PF_TH_ACK ||
+	    (th->off_x2 & 15) || th->urg || hlen < sizeof(*th) || hlen > l4len)
 		return 0;
 	s = state_find(k, key_hash(k));
 	if (!s || !state_word_is(s, TCPS_ESTABLISHED, PFTM_TCP_ESTABLISHED))

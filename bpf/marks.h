@@ -44,14 +44,18 @@ noinline_sub int has_mark(struct __sk_buff *skb)
 	return 1;
 }
 
-/* What tc_index says on the way out; nothing where no hook of ours has looked at it before. */
+/*
+ * What tc_index says on the way out; nothing where no hook of ours has looked at it
+ * before.  Not what did not come in at all: it need not be the host's own, for
+ * a macvlan or ipvlan of another namespace sends through our interface.
+ */
 noinline_sub __u32 tag_of(struct __sk_buff *skb)
 {
 	__u32 in = skb->ingress_ifindex;
 	struct pf_iface *i;
 
-	if (!in) /* the host's own packet */
-		return skb->tc_index;
+	if (!in)
+		return 0;
 	i = bpf_map_lookup_elem(&pf_ifaces, &in);
 	return i && (i->flags & PF_IFACE_HOOKED) ? skb->tc_index : 0;
 }

@@ -457,7 +457,8 @@ int pf_tree_append(const struct pf_policy *p, uint32_t set, const struct pf_comp
 	struct pf_tree_rule *rules;
 	int e;
 
-	if (p->nrules > t->most.rules || t->nsets >= t->most.sets)
+	if (p->nrules > t->most.rules || t->nsets >= t->most.sets ||
+	    p->nrules - p->ndead > MAX_TREE_RULES)
 		return -EOPNOTSUPP;
 	rules = reallocarray(t->rules, (size_t)p->nrules + 1, sizeof(*rules));
 	if (!rules)

@@ -563,21 +563,25 @@ static int first_generation(struct pf_engine *g, struct pf_error_text *e)
 }
 
 /* A load that was not confirmed when the last pfd ended: its time goes on. */
-static void resume_confirm(struct pf_engine *g)
+static int resume_confirm(struct pf_engine *g, struct pf_error_text *e)
 {
 	struct pf_config *c = g->dp.config;
-	struct pf_error_text e;
 	uint64_t now = boot_seconds();
+	int err;
 
 	if (!c->confirm_at)
-		return;
-	if (pf_generation_open(&g->gens, c->confirm_gen, &g->fallback, &e)) {
-		pf_say(LOG_ERR, "rules wait to be confirmed, but %s", e.text);
+		return 0;
+	err = pf_generation_open(&g->gens, c->confirm_gen, &g->fallback, e);
+	if (err == -ENOMEM) /* there may be some the next time: their pins must stay */
+		return err;
+	if (err) {
+		pf_say(LOG_ERR, "rules wait to be confirmed, but %s", e->text);
 		c->confirm_at = 0;
-		return;
+		return 0;
 	}
 	c->confirm_gen = g->fallback->id;
 	pf_timer_once(&g->confirm, since(c->confirm_at, now) * 1000 + 1);
+	return 0;
 }
 
 static void sweep_fire(void *ctx)
@@ -675,7 +679,9 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 		return err;
 	if (g->dp.adopted) {
 		apply_options(g, &g->active->rs->options);
-		resume_confirm(g);
+		err = resume_confirm(g, e);
+		if (err)
+			return err;
 		pf_engine_settle(g);
 		for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
 			pf_attach_other_off(&g->attach, i);

@@ -441,8 +441,13 @@ static int open_patched(struct pf_generations *g, struct pf_generation **gen,
 			struct pf_error_text *e)
 {
 	struct pf_generation *was = *gen, *now = NULL;
-	int err = pf_generation_remake(g, was, &now, e);
+	enum pf_emitter emitter = g->emitter;
+	int err;
 
+	/* by whatever pfd was started with: another emitter need not hold the rules */
+	g->emitter = PF_EMITTER_TREE;
+	err = pf_generation_remake(g, was, &now, e);
+	g->emitter = emitter;
 	if (err)
 		return err;
 	*gen = now;
@@ -463,6 +468,7 @@ int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generati
 		       struct pf_error_text *e)
 {
 	struct pf_generation *gen = new_generation(id);
+	struct pf_error_text later = {""};
 	char why[256] = "";
 	bool patched = false;
 	int err = gen ? open_pins(g, gen) : -ENOMEM;
@@ -478,11 +484,12 @@ int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generati
 	if (g->next_id <= id)
 		g->next_id = id + 1;
 	if (!err)
-		err = patched ? open_patched(g, &gen, e) : open_as_it_is(g, gen, e);
+		err = patched ? open_patched(g, &gen, &later) : open_as_it_is(g, gen, &later);
 	if (err) {
-		pf_generation_release(gen);
-		return pf_fail(e, err, "cannot take over the rules in force: %s%s%s",
-			       strerror(-err), *why ? ": " : "", why);
+		if (gen)
+			forget(g, gen);
+		return pf_fail(e, err, "cannot take over the rules: %s: %.255s", strerror(-err),
+			       *why ? why : later.text);
 	}
 	*out = gen;
 	return 0;
@@ -554,7 +561,8 @@ int pf_generation_adopt(struct pf_generations *g, struct pf_generation **out,
 	err = pf_generation_open(g, f.id, out, e);
 	if (!err && (*out)->id != f.id) /* it was made anew */
 		err = pf_generation_switch(g, *out, e);
-	return err;
+	/* something was in force, whatever is missing */
+	return err == -ENOENT ? -EIO : err;
 }
 
 struct clean_ctx {

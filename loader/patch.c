@@ -180,6 +180,15 @@ static int prepare(struct pf_generations *g, struct pf_generation *gen, struct p
 	return err;
 }
 
+/* A packet that has met what another patch has replaced must not meet what this one brings. */
+static int wait_for_others(struct pf_generations *g, const struct pf_generation *gen,
+			   const char *path)
+{
+	if (!gen->npatches || strcmp(gen->patches[gen->npatches - 1].path, path) == 0)
+		return 0;
+	return pf_rulestats_wait(&g->stats);
+}
+
 /* rs is the anchors' from here on, whatever happens. */
 static int put(struct pf_generations *g, struct pf_generation *gen, struct pf_ruleset *rs,
 	       struct pf_patch *p, struct pf_error_text *e)
@@ -193,9 +202,12 @@ static int put(struct pf_generations *g, struct pf_generation *gen, struct pf_ru
 		err = pf_id_index_make(p->policy, p->ids, &p->index);
 	if (err)
 		return pf_fail(e, err, "out of memory");
-	err = pf_program_append(&gen->program, gen->code, &p->code, &lead);
+	err = wait_for_others(g, gen, p->path);
+	if (!err)
+		err = pf_program_append(&gen->program, gen->code, &p->code, &lead);
 	if (err)
-		return pf_fail(e, err, "cannot write the rules: %s", strerror(-err));
+		return pf_fail(e, err == -EOPNOTSUPP ? -EIO : err, "cannot write the rules: %s",
+			       strerror(-err));
 	err = pf_record_patch(g, gen, p->path, rs, p->ids + p->policy->sets[p->set].first, e);
 	/* a pfd that takes over now finds the new rules; so do packets */
 	pf_program_lead(lead, &p->code, !err);

@@ -270,7 +270,7 @@ static int compare_numbers(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The numbers of those that are pinned, in order; -1 without memory. */
+/* The numbers of those that are pinned, in order: how many, or a negative errno. */
 static int list_pinned(const struct reading *r, uint32_t **out)
 {
 	char dir[300];
@@ -281,7 +281,9 @@ static int list_pinned(const struct reading *r, uint32_t **out)
 	*out = NULL;
 	pf_generation_dir(r->g, r->gen->id, dir, sizeof(dir));
 	at = opendir(dir);
-	while (at && n >= 0 && (d = readdir(at))) {
+	if (!at)
+		return -errno;
+	for (errno = 0; n >= 0 && (d = readdir(at)); errno = 0) {
 		uint32_t number, *v;
 		char rest;
 
@@ -292,10 +294,11 @@ static int list_pinned(const struct reading *r, uint32_t **out)
 			*out = v;
 			v[n] = number;
 		}
-		n = v ? n + 1 : -1;
+		n = v ? n + 1 : -ENOMEM;
 	}
-	if (at)
-		closedir(at);
+	if (n >= 0 && errno)
+		n = -errno;
+	closedir(at);
 	if (n > 0)
 		qsort(*out, (size_t)n, sizeof(**out), compare_numbers);
 	return n;
@@ -304,7 +307,7 @@ static int list_pinned(const struct reading *r, uint32_t **out)
 static int read_patches(struct reading *r)
 {
 	uint32_t *numbers;
-	int n = list_pinned(r, &numbers), err = n < 0 ? -ENOMEM : 0;
+	int n = list_pinned(r, &numbers), err = n < 0 ? n : 0;
 
 	for (int i = 0; i < n && !err; i++) {
 		uint8_t *data = NULL;
@@ -376,8 +379,10 @@ int pf_record_read(struct pf_generations *g, struct pf_generation *gen, bool *pa
 		err = pf_generation_take_policy(gen);
 	if (!err)
 		err = take_ids(&r);
-	if (!err)
+	if (!err) {
 		*patched = r.npatches > 0;
+		*why = '\0';
+	}
 	for (size_t i = 0; i < r.npatches; i++)
 		free(r.patches[i].ids);
 	free(r.patches);

@@ -78,6 +78,15 @@ static int make_chunk(struct pf_rulestats *s, struct pf_error_text *e)
 	return 0;
 }
 
+/* The kernel does not return from an update of an array of maps before an RCU period is over. */
+int pf_rulestats_wait(const struct pf_rulestats *s)
+{
+	const uint32_t first = 0;
+
+	return bpf_map_update_elem(pf_datapath_map(s->dp, "pf_rule_stats"), &first, &s->chunk[0],
+				   BPF_ANY);
+}
+
 /* --- reading --- */
 
 static struct reader *new_reader(const struct pf_rulestats *s)

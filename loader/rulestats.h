@@ -33,6 +33,9 @@ int pf_rulestats_adopt(struct pf_rulestats *s, const uint32_t *ids, size_t n);
 /* Ids of 0 are none. */
 void pf_rulestats_release(struct pf_rulestats *s, const uint32_t *ids, size_t n);
 
+/* Waits until every packet that is judged now is done with; 0 or a negative errno. */
+int pf_rulestats_wait(const struct pf_rulestats *s);
+
 /* Summed over the CPUs. */
 int pf_rulestats_read(const struct pf_rulestats *s, const uint32_t *ids, size_t n,
 		      struct pf_rule_stats *out);

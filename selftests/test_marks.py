@@ -6,11 +6,17 @@ end of a veth pair; what that writes into the packet's context arrives here.
 """
 import contextlib
 import os
+import re
+import socket
 import struct
+import time
 
 from pft import bpf
 from pft.check import cases, eq
-from pft.lab import DST, FW_SRC, Lab
+from pft.devices import need
+from pft.lab import DST, FW_SRC, MAC, SRC, Lab
+from pft.netns import wait_for
+from scapy.layers.inet import IP, TCP
 
 TC_INDEX, CB = 44, 48  # in struct __sk_buff
 WORDS = [CB + 4 * i for i in range(4)]
@@ -87,6 +93,71 @@ def dropping(lab, off, value):
         yield
     finally:
         os.close(link)
+
+
+def segments_in(sock):
+    """tcpi_segs_in of linux/tcp.h."""
+    return struct.unpack_from("=I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 140)[0]
+
+
+def test_challenges_do_not_carry_the_secret():
+    """The ACK for a SYN in a connection that lives: nor is it a packet of the connection's."""
+    with Lab(v6=False, rules="pass\n") as lab:
+        wide, _ = marks(lab)
+        server = lab.dst.listen(80)
+        sock = lab.src.connect(DST, 80)
+        wire = lab.wire("src")
+        syn = IP(src=SRC, dst=DST) / TCP(sport=sock.getsockname()[1], dport=80, flags="S", seq=77)
+        before = lab.pf.ctl("-vss").stdout
+        for off, value in wide.items():
+            with dropping(lab, off, value):
+                was = segments_in(sock)
+                wire.send(syn)
+                wait_for(f"the ACK without those of cb[{off - CB}]",
+                         lambda: segments_in(sock) > was, 3)
+        with dropping(lab, CB, 0):
+            was = segments_in(sock)
+            wire.send(syn)
+            time.sleep(0.3)
+            eq(segments_in(sock), was, "the check itself: the word is 0")
+        packets = [re.findall(r"(\d+:\d+) pkts", s) for s in (before, lab.pf.ctl("-vss").stdout)]
+        eq(packets[0], packets[1], "SYNs and answers are none of the state's")
+        sock.close()
+        server.close()
+
+
+def test_macvlan_of_a_neighbour():
+    """What it sends goes out by our interface, and has come in by none."""
+    need("macvlan", "link", "v0")
+    with Lab(v6=False, rules="block\n") as lab:
+        wide, short = marks(lab)
+        lab.fw.ip("link", "add", "mv0", "link", "ext", "type", "macvlan", "mode", "bridge")
+        other = lab._ns("other")
+        lab.fw.ip("link", "set", "mv0", "netns", other.name)
+        other.batch(["link set mv0 up", "addr add 192.0.2.77/24 dev mv0",
+                     f"neigh replace {SRC} lladdr {MAC['src']} dev mv0"])
+        got = lab.src.udp(9)
+        got.settimeout(0.3)
+
+        def arrives():
+            with other.sock(kind=socket.SOCK_DGRAM) as s:
+                s.sendto(b"x", (SRC, 9))
+            try:
+                return got.recv(1) == b"x"
+            except TimeoutError:
+                return False
+
+        for words in ({}, {TC_INDEX: short}, {TC_INDEX: short, CB: wide[CB]}):
+            prog = bpf.setting_program(words)
+            link = bpf.tcx_attach(other, "mv0", prog, bpf.TCX_EGRESS)
+            os.close(prog)
+            eq(arrives(), False, words)
+            lab.pf.load("pass\n")
+            eq(arrives(), True, "the check itself")
+            lab.pf.load("block\n")
+            lab.pf.ctl("-F", "states")
+            os.close(link)
+        got.close()
 
 
 @cases(("of what comes in", "block return in on ext\n"),
