@@ -547,6 +547,7 @@ int pf_generation_adopt(struct pf_generations *g, struct pf_generation **out,
 			struct pf_error_text *e)
 {
 	struct find_ctx f = {0};
+	struct pf_generation *gen = NULL;
 	uint32_t zero = 0;
 	int err;
 
@@ -558,11 +559,13 @@ int pf_generation_adopt(struct pf_generations *g, struct pf_generation **out,
 		g->next_id = f.highest + 1;
 	if (!f.id)
 		return pf_fail(e, -ENOENT, "the rules in force are not pinned");
-	err = pf_generation_open(g, f.id, out, e);
-	if (!err && (*out)->id != f.id) /* it was made anew */
-		err = pf_generation_switch(g, *out, e);
-	/* something was in force, whatever is missing */
-	return err == -ENOENT ? -EIO : err;
+	err = pf_generation_open(g, f.id, &gen, e);
+	if (!err && gen && gen->id != f.id) /* it was made anew */
+		err = pf_generation_switch(g, gen, e);
+	if (err) /* something was in force, whatever is missing */
+		return err == -ENOENT ? -EIO : err;
+	*out = gen;
+	return 0;
 }
 
 struct clean_ctx {

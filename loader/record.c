@@ -270,61 +270,73 @@ static int compare_numbers(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The numbers of those that are pinned, in order: how many, or a negative errno. */
-static int list_pinned(const struct reading *r, uint32_t **out)
+struct numbers {
+	uint32_t *v;
+	size_t n;
+};
+
+static int add_number(struct numbers *l, uint32_t number)
 {
-	char dir[300];
+	uint32_t *v = reallocarray(l->v, l->n + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	v[l->n++] = number;
+	l->v = v;
+	return 0;
+}
+
+/* Those that are pinned, in order; l->v is the caller's to free, also on failure. */
+static int list_pinned(const struct reading *r, struct numbers *l)
+{
+	char dir[300], rest;
 	struct dirent *d;
-	int n = 0;
+	uint32_t number;
+	int err = 0;
 	DIR *at;
 
-	*out = NULL;
 	pf_generation_dir(r->g, r->gen->id, dir, sizeof(dir));
 	at = opendir(dir);
 	if (!at)
 		return -errno;
-	for (errno = 0; n >= 0 && (d = readdir(at)); errno = 0) {
-		uint32_t number, *v;
-		char rest;
-
-		if (sscanf(d->d_name, "patch_%u%c", &number, &rest) != 1)
-			continue;
-		v = reallocarray(*out, (size_t)n + 1, sizeof(*v));
-		if (v) {
-			*out = v;
-			v[n] = number;
-		}
-		n = v ? n + 1 : -ENOMEM;
-	}
-	if (n >= 0 && errno)
-		n = -errno;
+	for (errno = 0; !err && (d = readdir(at)); errno = 0)
+		if (sscanf(d->d_name, "patch_%u%c", &number, &rest) == 1)
+			err = add_number(l, number);
+	if (!err)
+		err = -errno;
 	closedir(at);
-	if (n > 0)
-		qsort(*out, (size_t)n, sizeof(**out), compare_numbers);
-	return n;
+	if (l->n)
+		qsort(l->v, l->n, sizeof(*l->v), compare_numbers);
+	return err;
+}
+
+static int read_patch(struct reading *r, uint32_t number)
+{
+	uint8_t *data = NULL;
+	struct pf_cursor c;
+	char pinned[340];
+	int fd, err;
+
+	patch_path(r->g, r->gen, number, pinned, sizeof(pinned));
+	fd = bpf_obj_get(pinned);
+	if (fd < 0)
+		return fd;
+	err = fetch(fd, &data, &c);
+	if (!err)
+		err = apply_patch(r, &c);
+	close(fd);
+	free(data);
+	return err;
 }
 
 static int read_patches(struct reading *r)
 {
-	uint32_t *numbers;
-	int n = list_pinned(r, &numbers), err = n < 0 ? n : 0;
+	struct numbers l = {.v = NULL};
+	int err = list_pinned(r, &l);
 
-	for (int i = 0; i < n && !err; i++) {
-		uint8_t *data = NULL;
-		struct pf_cursor c;
-		char pinned[340];
-		int fd;
-
-		patch_path(r->g, r->gen, numbers[i], pinned, sizeof(pinned));
-		fd = bpf_obj_get(pinned);
-		err = fd < 0 ? fd : fetch(fd, &data, &c);
-		if (!err)
-			err = apply_patch(r, &c);
-		if (fd >= 0)
-			close(fd);
-		free(data);
-	}
-	free(numbers);
+	for (size_t i = 0; i < l.n && !err; i++)
+		err = read_patch(r, l.v[i]);
+	free(l.v);
 	return err;
 }
 
