@@ -582,7 +582,9 @@ inline_always __u32 tcp_opt_wscale(struct tcp_opts *o, __u32 n)
 	return 0;
 }
 
-/* By itself: among others' registers m is stored before the check, of which 6.1 then knows nothing.
+/*
+ * By itself: among others' registers m is stored before the check, of which 6.1 then
+ * knows nothing.
  */
 noinline_sub int tcp_wscale(struct __sk_buff *skb, struct pf_pkt *p)
 {

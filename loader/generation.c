@@ -486,10 +486,17 @@ int pf_generation_open(struct pf_generations *g, uint32_t id, struct pf_generati
 	if (!err)
 		err = patched ? open_patched(g, &gen, &later) : open_as_it_is(g, gen, &later);
 	if (err) {
-		if (gen)
-			forget(g, gen);
-		return pf_fail(e, err, "cannot take over the rules: %s: %.255s", strerror(-err),
-			       *why ? why : later.text);
+		const char *reason = *later.text ? later.text : why;
+
+		/* no table loses a reference: that would empty it under the rules in force */
+		if (gen && gen->rule_ids)
+			pf_rulestats_release(&g->stats, gen->rule_ids, gen->policy->nrules);
+		pf_generation_release(gen);
+		/* of a record that could not be had nothing is wrong */
+		if (err != -EINVAL && err != -EPROTO && reason == why)
+			reason = "";
+		return pf_fail(e, err, "cannot take over the rules: %s%s%.255s", strerror(-err),
+			       *reason ? ": " : "", reason);
 	}
 	*out = gen;
 	return 0;

@@ -206,8 +206,7 @@ static int put(struct pf_generations *g, struct pf_generation *gen, struct pf_ru
 	if (!err)
 		err = pf_program_append(&gen->program, gen->code, &p->code, &lead);
 	if (err)
-		return pf_fail(e, err == -EOPNOTSUPP ? -EIO : err, "cannot write the rules: %s",
-			       strerror(-err));
+		return pf_fail(e, err, "cannot write the rules: %s", strerror(-err));
 	err = pf_record_patch(g, gen, p->path, rs, p->ids + p->policy->sets[p->set].first, e);
 	/* a pfd that takes over now finds the new rules; so do packets */
 	pf_program_lead(lead, &p->code, !err);
@@ -294,7 +293,7 @@ int pf_generation_patch(struct pf_generations *g, struct pf_generation *gen, con
 	if (err) {
 		pf_compiled_undo(gen->code, &p.code);
 		undo(g, &p);
-		return err;
+		return err == -EOPNOTSUPP ? -EIO : err; /* rs is gone */
 	}
 	swap(gen, &p);
 	carry(g, gen, &p);

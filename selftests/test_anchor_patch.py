@@ -3,9 +3,10 @@
 import os
 import re
 import signal
+import subprocess
 
 from pft import proto
-from pft.check import cases, contains, eq, timeout
+from pft.check import at_least, cases, contains, eq, timeout
 from pft.lab import MAC, Lab
 from pft.flood import Flood
 from pft.netns import wait_for
@@ -234,6 +235,39 @@ def test_taken_over(_name, sig):
         eq((replaced(lab), len(lab.pf.states()), len(os.listdir(lab.pin + "/gen"))), (0, 1, 1))
         load(lab, "a", "pass in proto udp to port 6 no state\n")
         eq((passes(lab, udp(6)), replaced(lab)), (True, 1))
+
+
+@timeout(240)
+def test_taken_over_without_means():
+    """A pfd that cannot take over, wherever it fails, leaves rules and tables as they are."""
+    rules = ("table <t> { 192.0.2.1 }\ntable <u> persist { 192.0.2.9 }\nblock\nanchor a\n"
+             "pass in proto udp from <t> to port 1 no state\n")
+    with lab_of(rules) as lab:
+        load(lab, "a", "block in quick from { <t> <u> }\n")
+        load(lab, "a", "pass in proto udp from <t> to port 2 no state\nblock in quick from <u>\n")
+        eq(replaced(lab), 2)
+        lab.pf.stop()
+        failed = 0
+        started = False
+        for files in range(20, 140, 4):
+            with open(lab.pf.errfile, "ab") as err:
+                proc = lab.fw.popen(["prlimit", f"--nofile={files}", *lab.pf.argv("-d")], stdout=err,
+                                    stderr=err)
+            try:
+                failed += proc.wait(6) != 0
+            except subprocess.TimeoutExpired:
+                proc.terminate()
+                proc.wait(20)
+                started = True  # it has what it needs
+            eq([n for n in range(4) if passes(lab, udp(n))], [1, 2], f"with {files} files")
+            if started:
+                break
+        eq(started, True)
+        at_least(failed, 10, "of the attempts fail")
+        lab.pf.start()
+        eq([n for n in range(4) if passes(lab, udp(n))], [1, 2])
+        eq((lab.pf.ctl("-t", "t", "-T", "show").stdout.split(),
+            lab.pf.ctl("-t", "u", "-T", "show").stdout.split()), (["192.0.2.1"], ["192.0.2.9"]))
 
 
 def test_when_the_room_is_used_up():
