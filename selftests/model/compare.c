@@ -212,15 +212,15 @@ static bool same_credit(const struct real *real, const struct model *m,
 static bool same_state(const struct test *t, const struct real *real, const struct model *m,
 		       const struct model_state *want, const struct pf_state *got)
 {
-	struct model_key k = real_key(&got->key);
+	const struct model_key wire = real_key(&got->key), stack = real_key(&got->stack);
 
-	if (k.af != want->key.af || k.proto != want->key.proto)
+	if (!model_same_key(&wire, &want->key[MODEL_WIRE]) ||
+	    !model_same_key(&stack, &want->key[MODEL_STACK]))
 		return false;
 	for (int i = 0; i < 2; i++)
-		if (!pf_ip_equal(&k.addr[i], &want->key.addr[i]) ||
-		    k.port[i] != want->key.port[i] || got->peer[i].packets != want->peer[i].packets)
+		if (got->peer[i].packets != want->peer[i].packets)
 			return false;
-	if (k.proto == MODEL_P_TCP && !same_tcp(want, got))
+	if (wire.proto == MODEL_P_TCP && !same_tcp(want, got))
 		return false;
 	return got->dir == want->dir && (is_optimized(t) || same_credit(real, m, want, got));
 }
