@@ -141,7 +141,7 @@ static void ports_of_nat(void **state)
 	(void)state;
 	once("pass out nat-to 10.0.2.1 static-port\n", &p, "10.0.2.1:1000 10.0.9.9:53");
 	once("pass out nat-to 10.0.2.1 port 4000\n", &p, "10.0.2.1:4000 10.0.9.9:53");
-	once("pass out nat-to 10.0.2.0/24 bitmask port 4000\n", &p, "10.0.2.1:4000 10.0.9.9:53");
+	once("pass out nat-to 10.0.2.0/24 port 4000 bitmask\n", &p, "10.0.2.1:4000 10.0.9.9:53");
 	once("match out nat-to 10.0.2.0/28 bitmask static-port\npass\n", &p,
 	     "10.0.2.1:1000 10.0.9.9:53");
 	lab_open(&l, "pass out nat-to 10.0.2.1\n");
@@ -471,7 +471,7 @@ static void replies_of_rdr(void **state)
 	r.frag = MODEL_FRAG_FIRST;
 	r.options = true;
 	p.frag = MODEL_FRAG_FIRST;
-	dropped(&l, &r, MODEL_R_MATCH); /* it has other ends: not of the state */
+	dropped(&l, &r, MODEL_R_FRAG); /* that comes before the options */
 	dropped(&l, &p, MODEL_R_FRAG);
 }
 
