@@ -81,7 +81,7 @@ static void tell_got(FILE *f, const struct model *m, const struct real *real,
 	fprintf(f, "  real:  %s", model_verdict_names[a->verdict]);
 	if (a->verdict == MODEL_ICMP)
 		fprintf(f, " %u/%u", a->icmp >> 8, a->icmp & 255);
-	fprintf(f, ", %u states", real->dp.status->states);
+	fprintf(f, " (reason %d), %u states", (int)a->reason, real->dp.status->states);
 	if (!a->from_rules) {
 		fputs("\n", f);
 		return;
@@ -102,6 +102,50 @@ static void tell_got(FILE *f, const struct model *m, const struct real *real,
 	fprintf(f, ", tag %s, %u draws\n", a->tag ? a->tag : "none", a->draws);
 }
 
+/*
+ * Is the frame that left the packet that should have left, byte for byte, checksums too?
+ * Of a quote only a part is there: nobody can verify its transport's checksum, and it may be
+ * mended or not.  *at: the first byte that is not.
+ */
+static bool same_frame(const struct model_packet *want, const struct real_answer *got,
+		       uint8_t frame[FRAME_MOST], size_t *at)
+{
+	struct model_packet p = *want, left;
+	size_t n;
+
+	if (frame_read(got->left, got->nleft, want, &left)) {
+		p.quote.sum = left.quote.sum;
+		if (p.quote.proto == MODEL_P_UDP)
+			p.quote.seq = left.quote.seq;
+	}
+	n = frame_build(&p, got->sent, frame);
+	for (*at = 0; *at < n && *at < got->nleft; ++*at)
+		if (frame[*at] != got->left[*at])
+			return false;
+	return n == got->nleft;
+}
+
+static void tell_left(FILE *f, const struct model_answer *want, const struct real_answer *got)
+{
+	struct model_packet left;
+	uint8_t frame[FRAME_MOST];
+	char line[512];
+	size_t at;
+
+	if (want->verdict != MODEL_PASS || got->verdict != MODEL_PASS ||
+	    same_frame(&want->out, got, frame, &at))
+		return;
+	frame_describe(&want->out, line, sizeof(line));
+	fprintf(f, "  model: leaves %s\n", line);
+	if (!frame_read(got->left, got->nleft, &want->out, &left)) {
+		fprintf(f, "  real:  leaves %zu bytes\n", got->nleft);
+		return;
+	}
+	frame_describe(&left, line, sizeof(line));
+	fprintf(f, "  real:  leaves %s\n  byte %zu of %zu: model 0x%02x, real 0x%02x\n", line, at,
+		got->nleft, frame[at], got->left[at]);
+}
+
 void compare_tell(char *buf, size_t size, const struct model *m, const struct model_answer *want,
 		  const struct real *real, const struct real_answer *got)
 {
@@ -109,6 +153,7 @@ void compare_tell(char *buf, size_t size, const struct model *m, const struct mo
 
 	tell_want(f, m, want);
 	tell_got(f, m, real, got);
+	tell_left(f, want, got);
 	fclose(f);
 }
 
@@ -146,6 +191,27 @@ static bool logs_agree(const struct model *m, const struct model_answer *want,
 	return number_of(m, want->logs[want->nlogs - 1]) == got->logged_rule;
 }
 
+static bool leave_alike(const struct model_answer *want, const struct real_answer *got)
+{
+	uint8_t frame[FRAME_MOST];
+	size_t at;
+
+	return want->verdict != MODEL_PASS || same_frame(&want->out, got, frame, &at);
+}
+
+/* What is said of a drop that translation brings. */
+static bool reasons_agree(const struct model_answer *want, const struct real_answer *got)
+{
+	static const enum pf_reason real[] = {[MODEL_R_FRAG] = PFRES_FRAG,
+					      [MODEL_R_STATEINS] = PFRES_STATEINS,
+					      [MODEL_R_TRANSLATE] = PFRES_TRANSLATE};
+	const enum model_reason why = want->reason;
+
+	if (why != MODEL_R_FRAG && why != MODEL_R_STATEINS && why != MODEL_R_TRANSLATE)
+		return true;
+	return got->reason == real[why];
+}
+
 bool compare_packet(const struct test *t, const struct model *m, const struct model_answer *want,
 		    const struct real *real, const struct real_answer *got)
 {
@@ -154,7 +220,8 @@ bool compare_packet(const struct test *t, const struct model *m, const struct mo
 	/* a drop before the rules may be logged, as no rule's */
 	if (want->from_rules != got->from_rules && want->verdict != MODEL_DROP)
 		return false;
-	if (live_states(m) != real->dp.status->states)
+	if (live_states(m) != real->dp.status->states || !reasons_agree(want, got) ||
+	    !leave_alike(want, got))
 		return false;
 	if (is_optimized(t))
 		return true;

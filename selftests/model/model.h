@@ -29,6 +29,7 @@ struct model_quote {
 	uint32_t seq;
 	uint8_t icmp_type;
 	uint16_t icmp_id;
+	uint16_t sum; /* ICMP's, as quoted; UDP's is the lower half of seq */
 };
 
 /* Numbers are in host order. */
@@ -46,6 +47,7 @@ struct model_packet {
 	struct pf_ip src, dst;
 	uint16_t len;	       /* of the payload behind the transport header */
 	uint16_t sport, dport; /* TCP, UDP */
+	bool no_sum;	       /* UDP over IPv4: it has no checksum */
 	uint8_t flags;	       /* TCP */
 	uint32_t seq, ack;
 	uint16_t win;

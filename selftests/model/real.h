@@ -6,6 +6,7 @@
 #include "../../loader/datapath.h"
 #include "../../loader/generation.h"
 #include "../../loader/patch.h"
+#include "frame.h"
 #include "gen.h"
 
 #define REAL_NONE    UINT32_MAX /* no rule, the default one */
@@ -40,6 +41,9 @@ struct real_answer {
 	uint32_t nmatches;
 	const char *tag;
 	uint32_t draws;
+	enum pf_reason reason;
+	uint8_t sent[FRAME_MOST], left[FRAME_MOST]; /* frames */
+	size_t nsent, nleft;
 };
 
 /* The caller's namespace is left; interfaces are made, and pin_dir, which must not be there. */

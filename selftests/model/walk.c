@@ -465,13 +465,13 @@ void model_packet(struct model *m, const struct model_packet *given, struct mode
 	struct model_packet p = *given;
 
 	memset(a, 0, sizeof(*a));
-	a->out = *given;
 	if (!normalise(&p)) {
 		a->verdict = MODEL_DROP;
 		a->reason = MODEL_R_NORM;
 		model_log(m, a, NULL);
 		return;
 	}
+	a->out = p;
 	if (p.frag == MODEL_FRAG_LATER || !model_track(m, &p, a))
 		judge(m, &p, a);
 	a->translated = !model_same_ends(given, &a->out) ||
