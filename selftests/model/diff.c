@@ -124,6 +124,9 @@ static void add_up(struct tally *t, const struct model_answer *a)
 	t->by_anchor += a->anchor != NULL;
 	t->tagged += a->tag != NULL;
 	t->drew += a->draws > 0;
+	t->translated += a->translated;
+	t->no_place += a->reason == MODEL_R_FRAG || a->reason == MODEL_R_STATEINS ||
+		       a->reason == MODEL_R_TRANSLATE;
 }
 
 /* What -w asks for: a model that is wrong about some packets, to see that it shows. */
@@ -137,17 +140,63 @@ static void lie(const struct model_packet *p, struct model_answer *a)
 	a->icmp = 0;
 }
 
+/* What has been counted while packets were judged. */
+struct ledger {
+	uint64_t logged, logs;
+	struct real_reasons before;
+	uint64_t reasons[MODEL_REASONS];
+};
+
+static bool compare_end(const struct test *t, struct real *real, const struct model *m,
+			const struct ledger *l, struct result *r)
+{
+	const struct real_reasons after = real_reasons(real);
+	const uint64_t logged = real_logged(real) - l->logged;
+
+	if (!compare_states(t, real, m, r) ||
+	    !compare_reasons(&l->before, &after, l->reasons, r))
+		return false;
+	if (is_optimized(t))
+		return true;
+	if (!compare_counts(real, m, r))
+		return false;
+	if (logged == l->logs)
+		return true;
+	snprintf(r->text, sizeof(r->text), "  logged: model %llu, real %llu\n",
+		 (unsigned long long)l->logs, (unsigned long long)logged);
+	return false;
+}
+
+static bool judge_really(const struct test *t, struct real *real, const struct model *m,
+			 const struct model_packet *p, const struct model_answer *want,
+			 struct result *r)
+{
+	struct real_answer got;
+	int err = real_run(real, p, &got);
+
+	if (err) {
+		snprintf(r->text, sizeof(r->text), "  it does not run: %s\n", strerror(-err));
+		return false;
+	}
+	if (compare_packet(t, m, want, real, &got))
+		return true;
+	compare_tell(r->text, sizeof(r->text), m, want, real, &got);
+	return false;
+}
+
 static void judge_all(const struct test *t, struct real *real, struct pf_ruleset *rs,
 		      struct model *m, struct result *r)
 {
-	uint64_t logged = real_logged(real), logs = 0;
+	struct ledger l = {0};
 
+	if (!model_alone) {
+		l.logged = real_logged(real);
+		l.before = real_reasons(real);
+	}
 	r->outcome = SAME;
 	for (size_t i = 0; i < t->packets.n; i++) {
 		const struct model_packet *p = &t->packets.v[i];
 		struct model_answer want;
-		struct real_answer got;
-		int err;
 
 		if (t->packets.off[i])
 			continue;
@@ -159,39 +208,17 @@ static void judge_all(const struct test *t, struct real *real, struct pf_ruleset
 			return;
 		if (model_lies)
 			lie(p, &want);
-		if (model_alone) {
-			add_up(&r->tally, &want);
-			continue;
-		}
-		err = real_run(real, p, &got);
-		r->outcome = err || !compare_packet(t, m, &want, real, &got) ? DIFFERENT : SAME;
-		if (err)
-			snprintf(r->text, sizeof(r->text), "  it does not run: %s\n",
-				 strerror(-err));
-		else if (r->outcome)
-			compare_tell(r->text, sizeof(r->text), m, &want, real, &got);
-		if (r->outcome)
+		if (!model_alone && !judge_really(t, real, m, p, &want, r)) {
+			r->outcome = DIFFERENT;
 			return;
+		}
 		add_up(&r->tally, &want);
-		logs += want.nlogs;
+		l.logs += want.nlogs;
+		l.reasons[want.reason]++;
 	}
 	r->packet = t->packets.n;
-	if (model_alone)
-		return;
-	if (!compare_states(t, real, m, r)) {
+	if (!model_alone && !compare_end(t, real, m, &l, r))
 		r->outcome = DIFFERENT;
-		return;
-	}
-	if (!is_optimized(t) && !compare_counts(real, m, r)) {
-		r->outcome = DIFFERENT;
-		return;
-	}
-	logged = real_logged(real) - logged;
-	if (logged != logs && !is_optimized(t)) {
-		r->outcome = DIFFERENT;
-		snprintf(r->text, sizeof(r->text), "  logged: model %llu, real %llu\n",
-			 (unsigned long long)logs, (unsigned long long)logged);
-	}
 }
 
 /* What the text says, as it is and as the real programs get it: the same, or optimised. */
@@ -347,6 +374,8 @@ static void add_tally(struct tally *to, const struct tally *t)
 	to->by_anchor += t->by_anchor;
 	to->tagged += t->tagged;
 	to->drew += t->drew;
+	to->translated += t->translated;
+	to->no_place += t->no_place;
 }
 
 static void one_ruleset(struct run *run, uint64_t seed)
@@ -443,10 +472,12 @@ static void stop(int sig)
 static void tell_tally(const struct tally *t, uint64_t patched, double seconds)
 {
 	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; %llu met "
-	       "match rules, %llu had tags, %llu drew numbers; %llu anchors replaced in place\n",
+	       "match rules, %llu had tags, %llu drew numbers; %llu were translated, %llu could not "
+	       "be; %llu anchors replaced in place\n",
 	       seconds, (unsigned long long)t->by_rule, (unsigned long long)t->by_anchor,
 	       (unsigned long long)t->by_state, (unsigned long long)t->by_match,
 	       (unsigned long long)t->tagged, (unsigned long long)t->drew,
+	       (unsigned long long)t->translated, (unsigned long long)t->no_place,
 	       (unsigned long long)patched);
 }
 

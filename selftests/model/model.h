@@ -72,6 +72,7 @@ enum model_reason {
 	MODEL_R_DEPTH,	 /* anchors in anchors without end */
 	MODEL_R_MATCHES, /* more of them than we take */
 	MODEL_R_STEPS,	 /* given up: no answer at all */
+	MODEL_REASONS,
 };
 
 enum model_use { MODEL_NO_STATE, MODEL_STATE_MADE, MODEL_STATE_USED };

@@ -333,6 +333,15 @@ uint64_t real_logged(const struct real *r)
 	return pf_datapath_counter(&r->dp, PF_CNT_LOGGED);
 }
 
+struct real_reasons real_reasons(const struct real *r)
+{
+	struct real_reasons now;
+
+	for (int i = 0; i < PFRES_MAX; i++)
+		now.n[i] = pf_datapath_counter(&r->dp, (enum pf_counter)(PF_CNT_REASON + i));
+	return now;
+}
+
 /* --- packets --- */
 
 static int iface_nr(const char *name)
@@ -393,7 +402,6 @@ int real_run(struct real *r, const struct model_packet *p, struct real_answer *a
 		a->match[i] = real_rule(r, pkt->matched[i].id);
 	a->tag = pf_tag_name(&r->gens.tags, pkt->tag);
 	a->draws = pkt->draws;
-	a->reason = (enum pf_reason)pkt->reason;
 	a->nleft = o.data_size_out;
 	return 0;
 }
