@@ -95,18 +95,23 @@ static struct pf_table_entry *toggle(struct pf_table_def *t, const struct gen_en
 	return slot;
 }
 
+/* In the model's ruleset; NULL: it has no such table. */
+static const struct pf_table_entry *change_model(struct pf_ruleset *rs, const struct gen_change *c,
+						 bool *added)
+{
+	struct pf_table_def *t = c->table ? pf_ruleset_find_table(rs, c->table) : NULL;
+
+	return t ? toggle(t, &c->entry, added) : NULL;
+}
+
 static int change(struct real *real, struct pf_ruleset *rs, const struct gen_change *c,
 		  struct result *r)
 {
-	struct pf_table_def *t = c->table ? pf_ruleset_find_table(rs, c->table) : NULL;
-	const struct pf_table_entry *e;
 	struct pf_error_text why;
 	bool added;
+	const struct pf_table_entry *e = change_model(rs, c, &added);
 
-	if (!t)
-		return 0;
-	e = toggle(t, &c->entry, &added);
-	if (model_alone || real_change(real, c->table, e, added, &why) == 0)
+	if (!e || model_alone || real_change(real, c->table, e, added, &why) == 0)
 		return 0;
 	snprintf(r->text, sizeof(r->text), "  a change of <%s> fails: %s\n", c->table, why.text);
 	r->outcome = DIFFERENT;
@@ -342,18 +347,74 @@ static size_t ruleset_size(struct rnd *r)
 	return 1 + rnd_below(r, rnd_percent(r, 50) ? 12 : 40);
 }
 
+/*
+ * The model alone, while packets are made: those that follow one must know how it went on.
+ * Where nothing is translated it need not run.
+ */
+struct rehearsal {
+	struct loaded first, late;
+	struct model m;
+	bool runs;
+};
+
+static void rehearsal_open(struct rehearsal *h, const struct gen_ruleset *g)
+{
+	text_auto text = print_ruleset(g, gen_print);
+	text_auto late_text = print_ruleset(g, gen_print_late);
+	text_auto said = NULL;
+	text_auto said_too = NULL;
+
+	memset(h, 0, sizeof(*h));
+	/* if it cannot be parsed the test will tell */
+	if (!g->translate || parse(text, PF_OPTIMIZE_NONE, 0, &h->first.plain, &said))
+		return;
+	if (g->late_path && parse(late_text, PF_OPTIMIZE_NONE, 0, &h->late.plain, &said_too))
+		return;
+	model_init(&h->m, h->first.plain);
+	if (g->late_path)
+		model_load_anchor(&h->m, g->late_path, h->late.plain);
+	h->runs = true;
+}
+
+static void rehearsal_close(struct rehearsal *h)
+{
+	model_free(&h->m);
+	loaded_free(&h->first);
+	loaded_free(&h->late);
+}
+
+/* As the packet goes on, if it does. */
+static struct model_packet rehearse(struct rehearsal *h, const struct gen_change *c,
+				    const struct model_packet *p)
+{
+	struct model_answer a;
+	bool added;
+
+	if (!h->runs)
+		return *p;
+	change_model(h->first.plain, c, &added);
+	model_packet(&h->m, p, &a);
+	return a.verdict == MODEL_PASS ? a.out : *p;
+}
+
 static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct packets *p, size_t n)
 {
+	struct model_packet left = {0};
+	struct rehearsal h;
+
 	p->v = calloc(n, sizeof(*p->v));
 	p->off = calloc(n, sizeof(*p->off));
 	p->change = calloc(n, sizeof(*p->change));
 	if (!p->v || !p->off || !p->change)
 		abort();
+	rehearsal_open(&h, g);
 	for (p->n = 0; p->n < n; p->n++) {
 		p->change[p->n] = gen_change(r, g);
-		p->v[p->n] = p->n && rnd_percent(r, 45) ? gen_follow(r, &p->v[p->n - 1])
+		p->v[p->n] = p->n && rnd_percent(r, 45) ? gen_follow(r, &p->v[p->n - 1], &left)
 							: gen_packet(r, g);
+		left = rehearse(&h, &p->change[p->n], &p->v[p->n]);
 	}
+	rehearsal_close(&h);
 }
 
 static void report(struct run *run, struct test *t, struct result *r, uint64_t seed)
