@@ -139,6 +139,30 @@ const char *gen_range(struct rnd *r, struct gen_ruleset *g, uint8_t af, struct p
 	return gen_keep(g, "%s - %s", lo, hi);
 }
 
+/* Not of loopback: nothing can be sent there from elsewhere. */
+const char *gen_target(struct rnd *r, struct gen_ruleset *g, uint8_t af, bool prefix,
+		       struct pf_ip *ip)
+{
+	static const uint8_t bits4[] = {8, 16, 24, 28, 30, 31, 32};
+	static const uint8_t bits6[] = {32, 64, 96, 112, 120, 126, 127, 128};
+	uint8_t bits = af == PF_FAMILY_INET ? rnd_pick(r, bits4) : rnd_pick(r, bits6);
+	char text[PF_IP_STRLEN];
+	struct pf_ip end[2];
+
+	*ip = gen_pool_ip(r, g, af);
+	if (af == PF_FAMILY_INET && ip->b[0] == 127)
+		ip->b[0] = 10;
+	if (prefix)
+		pf_ip_mask(ip, bits);
+	end[0] = end[1] = *ip;
+	if (prefix)
+		last_of(&end[1], af, bits);
+	for (int i = 0; i < 4; i++)
+		pool_add(r, g, af, &end[rnd_below(r, 2)]);
+	pf_ip_format((enum pf_family)af, ip, 128, text, sizeof(text));
+	return prefix ? gen_keep(g, "%s/%u", text, bits) : gen_keep(g, "%s", text);
+}
+
 /* --- tables --- */
 
 static bool table_has(const struct gen_table *t, uint8_t af, uint8_t bits, const struct pf_ip *ip)

@@ -102,6 +102,50 @@ static void tell_got(FILE *f, const struct model *m, const struct real *real,
 	fprintf(f, ", tag %s, %u draws\n", a->tag ? a->tag : "none", a->draws);
 }
 
+/*
+ * Is the frame that left the packet that should have left, byte for byte, checksums too?
+ * Of a quote only a part is there: nobody can verify its transport's checksum, and it may be
+ * mended or not.  *at: the first byte that is not.
+ */
+static bool same_frame(const struct model_packet *want, const struct real_answer *got,
+		       uint8_t frame[FRAME_MOST], size_t *at)
+{
+	struct model_packet p = *want, left;
+	size_t n;
+
+	if (frame_read(got->left, got->nleft, want, &left)) {
+		p.quote.sum = left.quote.sum;
+		if (p.quote.proto == MODEL_P_UDP)
+			p.quote.seq = left.quote.seq;
+	}
+	n = frame_build(&p, got->sent, frame);
+	for (*at = 0; *at < n && *at < got->nleft; ++*at)
+		if (frame[*at] != got->left[*at])
+			return false;
+	return n == got->nleft;
+}
+
+static void tell_left(FILE *f, const struct model_answer *want, const struct real_answer *got)
+{
+	struct model_packet left;
+	uint8_t frame[FRAME_MOST];
+	char line[512];
+	size_t at;
+
+	if (want->verdict != MODEL_PASS || got->verdict != MODEL_PASS ||
+	    same_frame(&want->out, got, frame, &at))
+		return;
+	frame_describe(&want->out, line, sizeof(line));
+	fprintf(f, "  model: leaves %s\n", line);
+	if (!frame_read(got->left, got->nleft, &want->out, &left)) {
+		fprintf(f, "  real:  leaves %zu bytes\n", got->nleft);
+		return;
+	}
+	frame_describe(&left, line, sizeof(line));
+	fprintf(f, "  real:  leaves %s\n  byte %zu of %zu: model 0x%02x, real 0x%02x\n", line, at,
+		got->nleft, frame[at], got->left[at]);
+}
+
 void compare_tell(char *buf, size_t size, const struct model *m, const struct model_answer *want,
 		  const struct real *real, const struct real_answer *got)
 {
@@ -109,6 +153,7 @@ void compare_tell(char *buf, size_t size, const struct model *m, const struct mo
 
 	tell_want(f, m, want);
 	tell_got(f, m, real, got);
+	tell_left(f, want, got);
 	fclose(f);
 }
 
@@ -146,6 +191,14 @@ static bool logs_agree(const struct model *m, const struct model_answer *want,
 	return number_of(m, want->logs[want->nlogs - 1]) == got->logged_rule;
 }
 
+static bool leave_alike(const struct model_answer *want, const struct real_answer *got)
+{
+	uint8_t frame[FRAME_MOST];
+	size_t at;
+
+	return want->verdict != MODEL_PASS || same_frame(&want->out, got, frame, &at);
+}
+
 bool compare_packet(const struct test *t, const struct model *m, const struct model_answer *want,
 		    const struct real *real, const struct real_answer *got)
 {
@@ -154,7 +207,7 @@ bool compare_packet(const struct test *t, const struct model *m, const struct mo
 	/* a drop before the rules may be logged, as no rule's */
 	if (want->from_rules != got->from_rules && want->verdict != MODEL_DROP)
 		return false;
-	if (live_states(m) != real->dp.status->states)
+	if (live_states(m) != real->dp.status->states || !leave_alike(want, got))
 		return false;
 	if (is_optimized(t))
 		return true;
@@ -212,15 +265,15 @@ static bool same_credit(const struct real *real, const struct model *m,
 static bool same_state(const struct test *t, const struct real *real, const struct model *m,
 		       const struct model_state *want, const struct pf_state *got)
 {
-	struct model_key k = real_key(&got->key);
+	const struct model_key wire = real_key(&got->key), stack = real_key(&got->stack);
 
-	if (k.af != want->key.af || k.proto != want->key.proto)
+	if (!model_same_key(&wire, &want->key[MODEL_WIRE]) ||
+	    !model_same_key(&stack, &want->key[MODEL_STACK]))
 		return false;
 	for (int i = 0; i < 2; i++)
-		if (!pf_ip_equal(&k.addr[i], &want->key.addr[i]) ||
-		    k.port[i] != want->key.port[i] || got->peer[i].packets != want->peer[i].packets)
+		if (got->peer[i].packets != want->peer[i].packets)
 			return false;
-	if (k.proto == MODEL_P_TCP && !same_tcp(want, got))
+	if (wire.proto == MODEL_P_TCP && !same_tcp(want, got))
 		return false;
 	return got->dir == want->dir && (is_optimized(t) || same_credit(real, m, want, got));
 }
@@ -261,6 +314,38 @@ bool compare_states(const struct test *t, const struct real *real, const struct 
 			 "of rule %u\n",
 			 s->key.proto, real_rule(real, s->rule));
 		tell_state(r->text, sizeof(r->text), s);
+		return false;
+	}
+	return true;
+}
+
+/* Why packets were dropped, as far as the model has pf's own reasons. */
+bool compare_reasons(const struct real_reasons *before, const struct real_reasons *after,
+		     const uint64_t want[MODEL_REASONS], struct result *r)
+{
+	static const struct {
+		enum model_reason model;
+		enum pf_reason real;
+		const char *name;
+	} reasons[] = {
+		{MODEL_R_FRAG, PFRES_FRAG, "fragment"},
+		{MODEL_R_NORM, PFRES_NORM, "normalize"},
+		{MODEL_R_IPOPTION, PFRES_IPOPTIONS, "ip-option"},
+		{MODEL_R_BADSTATE, PFRES_BADSTATE, "state-mismatch"},
+		{MODEL_R_STATEINS, PFRES_STATEINS, "state-insert"},
+		{MODEL_R_TRANSLATE, PFRES_TRANSLATE, "translate"},
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		enum pf_reason k = reasons[i].real;
+		uint64_t got = after->n[k] - before->n[k];
+
+		if (want[reasons[i].model] == got)
+			continue;
+		snprintf(r->text, sizeof(r->text),
+			 "  at the end packets dropped for reason %s: model %llu, real %llu\n",
+			 reasons[i].name, (unsigned long long)want[reasons[i].model],
+			 (unsigned long long)got);
 		return false;
 	}
 	return true;

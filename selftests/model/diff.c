@@ -95,18 +95,23 @@ static struct pf_table_entry *toggle(struct pf_table_def *t, const struct gen_en
 	return slot;
 }
 
+/* In the model's ruleset; NULL: it has no such table. */
+static const struct pf_table_entry *change_model(struct pf_ruleset *rs, const struct gen_change *c,
+						 bool *added)
+{
+	struct pf_table_def *t = c->table ? pf_ruleset_find_table(rs, c->table) : NULL;
+
+	return t ? toggle(t, &c->entry, added) : NULL;
+}
+
 static int change(struct real *real, struct pf_ruleset *rs, const struct gen_change *c,
 		  struct result *r)
 {
-	struct pf_table_def *t = c->table ? pf_ruleset_find_table(rs, c->table) : NULL;
-	const struct pf_table_entry *e;
 	struct pf_error_text why;
 	bool added;
+	const struct pf_table_entry *e = change_model(rs, c, &added);
 
-	if (!t)
-		return 0;
-	e = toggle(t, &c->entry, &added);
-	if (model_alone || real_change(real, c->table, e, added, &why) == 0)
+	if (!e || model_alone || real_change(real, c->table, e, added, &why) == 0)
 		return 0;
 	snprintf(r->text, sizeof(r->text), "  a change of <%s> fails: %s\n", c->table, why.text);
 	r->outcome = DIFFERENT;
@@ -124,6 +129,9 @@ static void add_up(struct tally *t, const struct model_answer *a)
 	t->by_anchor += a->anchor != NULL;
 	t->tagged += a->tag != NULL;
 	t->drew += a->draws > 0;
+	t->translated += a->translated;
+	t->no_place += a->reason == MODEL_R_FRAG || a->reason == MODEL_R_STATEINS ||
+		       a->reason == MODEL_R_TRANSLATE;
 }
 
 /* What -w asks for: a model that is wrong about some packets, to see that it shows. */
@@ -137,17 +145,63 @@ static void lie(const struct model_packet *p, struct model_answer *a)
 	a->icmp = 0;
 }
 
+/* What has been counted while packets were judged. */
+struct ledger {
+	uint64_t logged, logs;
+	struct real_reasons before;
+	uint64_t reasons[MODEL_REASONS];
+};
+
+static bool compare_end(const struct test *t, struct real *real, const struct model *m,
+			const struct ledger *l, struct result *r)
+{
+	const struct real_reasons after = real_reasons(real);
+	const uint64_t logged = real_logged(real) - l->logged;
+
+	if (!compare_states(t, real, m, r) ||
+	    !compare_reasons(&l->before, &after, l->reasons, r))
+		return false;
+	if (is_optimized(t))
+		return true;
+	if (!compare_counts(real, m, r))
+		return false;
+	if (logged == l->logs)
+		return true;
+	snprintf(r->text, sizeof(r->text), "  logged: model %llu, real %llu\n",
+		 (unsigned long long)l->logs, (unsigned long long)logged);
+	return false;
+}
+
+static bool judge_really(const struct test *t, struct real *real, const struct model *m,
+			 const struct model_packet *p, const struct model_answer *want,
+			 struct result *r)
+{
+	struct real_answer got;
+	int err = real_run(real, p, &got);
+
+	if (err) {
+		snprintf(r->text, sizeof(r->text), "  it does not run: %s\n", strerror(-err));
+		return false;
+	}
+	if (compare_packet(t, m, want, real, &got))
+		return true;
+	compare_tell(r->text, sizeof(r->text), m, want, real, &got);
+	return false;
+}
+
 static void judge_all(const struct test *t, struct real *real, struct pf_ruleset *rs,
 		      struct model *m, struct result *r)
 {
-	uint64_t logged = real_logged(real), logs = 0;
+	struct ledger l = {0};
 
+	if (!model_alone) {
+		l.logged = real_logged(real);
+		l.before = real_reasons(real);
+	}
 	r->outcome = SAME;
 	for (size_t i = 0; i < t->packets.n; i++) {
 		const struct model_packet *p = &t->packets.v[i];
 		struct model_answer want;
-		struct real_answer got;
-		int err;
 
 		if (t->packets.off[i])
 			continue;
@@ -159,39 +213,17 @@ static void judge_all(const struct test *t, struct real *real, struct pf_ruleset
 			return;
 		if (model_lies)
 			lie(p, &want);
-		if (model_alone) {
-			add_up(&r->tally, &want);
-			continue;
-		}
-		err = real_run(real, p, &got);
-		r->outcome = err || !compare_packet(t, m, &want, real, &got) ? DIFFERENT : SAME;
-		if (err)
-			snprintf(r->text, sizeof(r->text), "  it does not run: %s\n",
-				 strerror(-err));
-		else if (r->outcome)
-			compare_tell(r->text, sizeof(r->text), m, &want, real, &got);
-		if (r->outcome)
+		if (!model_alone && !judge_really(t, real, m, p, &want, r)) {
+			r->outcome = DIFFERENT;
 			return;
+		}
 		add_up(&r->tally, &want);
-		logs += want.nlogs;
+		l.logs += want.nlogs;
+		l.reasons[want.reason]++;
 	}
 	r->packet = t->packets.n;
-	if (model_alone)
-		return;
-	if (!compare_states(t, real, m, r)) {
+	if (!model_alone && !compare_end(t, real, m, &l, r))
 		r->outcome = DIFFERENT;
-		return;
-	}
-	if (!is_optimized(t) && !compare_counts(real, m, r)) {
-		r->outcome = DIFFERENT;
-		return;
-	}
-	logged = real_logged(real) - logged;
-	if (logged != logs && !is_optimized(t)) {
-		r->outcome = DIFFERENT;
-		snprintf(r->text, sizeof(r->text), "  logged: model %llu, real %llu\n",
-			 (unsigned long long)logs, (unsigned long long)logged);
-	}
 }
 
 /* What the text says, as it is and as the real programs get it: the same, or optimised. */
@@ -315,18 +347,74 @@ static size_t ruleset_size(struct rnd *r)
 	return 1 + rnd_below(r, rnd_percent(r, 50) ? 12 : 40);
 }
 
+/*
+ * The model alone, while packets are made: those that follow one must know how it went on.
+ * Where nothing is translated it need not run.
+ */
+struct rehearsal {
+	struct loaded first, late;
+	struct model m;
+	bool runs;
+};
+
+static void rehearsal_open(struct rehearsal *h, const struct gen_ruleset *g)
+{
+	text_auto text = print_ruleset(g, gen_print);
+	text_auto late_text = print_ruleset(g, gen_print_late);
+	text_auto said = NULL;
+	text_auto said_too = NULL;
+
+	memset(h, 0, sizeof(*h));
+	/* if it cannot be parsed the test will tell */
+	if (!g->translate || parse(text, PF_OPTIMIZE_NONE, 0, &h->first.plain, &said))
+		return;
+	if (g->late_path && parse(late_text, PF_OPTIMIZE_NONE, 0, &h->late.plain, &said_too))
+		return;
+	model_init(&h->m, h->first.plain);
+	if (g->late_path)
+		model_load_anchor(&h->m, g->late_path, h->late.plain);
+	h->runs = true;
+}
+
+static void rehearsal_close(struct rehearsal *h)
+{
+	model_free(&h->m);
+	loaded_free(&h->first);
+	loaded_free(&h->late);
+}
+
+/* As the packet goes on, if it does. */
+static struct model_packet rehearse(struct rehearsal *h, const struct gen_change *c,
+				    const struct model_packet *p)
+{
+	struct model_answer a;
+	bool added;
+
+	if (!h->runs)
+		return *p;
+	change_model(h->first.plain, c, &added);
+	model_packet(&h->m, p, &a);
+	return a.verdict == MODEL_PASS ? a.out : *p;
+}
+
 static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct packets *p, size_t n)
 {
+	struct model_packet left = {0};
+	struct rehearsal h;
+
 	p->v = calloc(n, sizeof(*p->v));
 	p->off = calloc(n, sizeof(*p->off));
 	p->change = calloc(n, sizeof(*p->change));
 	if (!p->v || !p->off || !p->change)
 		abort();
+	rehearsal_open(&h, g);
 	for (p->n = 0; p->n < n; p->n++) {
 		p->change[p->n] = gen_change(r, g);
-		p->v[p->n] = p->n && rnd_percent(r, 45) ? gen_follow(r, &p->v[p->n - 1])
+		p->v[p->n] = p->n && rnd_percent(r, 45) ? gen_follow(r, &p->v[p->n - 1], &left)
 							: gen_packet(r, g);
+		left = rehearse(&h, &p->change[p->n], &p->v[p->n]);
 	}
+	rehearsal_close(&h);
 }
 
 static void report(struct run *run, struct test *t, struct result *r, uint64_t seed)
@@ -347,6 +435,8 @@ static void add_tally(struct tally *to, const struct tally *t)
 	to->by_anchor += t->by_anchor;
 	to->tagged += t->tagged;
 	to->drew += t->drew;
+	to->translated += t->translated;
+	to->no_place += t->no_place;
 }
 
 static void one_ruleset(struct run *run, uint64_t seed)
@@ -443,10 +533,12 @@ static void stop(int sig)
 static void tell_tally(const struct tally *t, uint64_t patched, double seconds)
 {
 	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; %llu met "
-	       "match rules, %llu had tags, %llu drew numbers; %llu anchors replaced in place\n",
+	       "match rules, %llu had tags, %llu drew numbers; %llu were translated, %llu could not "
+	       "be; %llu anchors replaced in place\n",
 	       seconds, (unsigned long long)t->by_rule, (unsigned long long)t->by_anchor,
 	       (unsigned long long)t->by_state, (unsigned long long)t->by_match,
 	       (unsigned long long)t->tagged, (unsigned long long)t->drew,
+	       (unsigned long long)t->translated, (unsigned long long)t->no_place,
 	       (unsigned long long)patched);
 }
 

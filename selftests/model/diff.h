@@ -31,7 +31,7 @@ enum outcome { SAME, DIFFERENT, NOT_LOADED };
 
 /* How packets were judged. */
 struct tally {
-	uint64_t judged, by_rule, by_state, by_match, by_anchor, tagged, drew;
+	uint64_t judged, by_rule, by_state, by_match, by_anchor, tagged, drew, translated, no_place;
 };
 
 struct result {
@@ -53,6 +53,8 @@ void compare_tell(char *buf, size_t size, const struct model *m, const struct mo
 /* And what is left at the end?  false: r->text says what is not. */
 bool compare_states(const struct test *t, const struct real *real, const struct model *m,
 		    struct result *r);
+bool compare_reasons(const struct real_reasons *before, const struct real_reasons *after,
+		     const uint64_t want[MODEL_REASONS], struct result *r);
 bool compare_counts(struct real *real, const struct model *m, struct result *r);
 
 /* --- shrink.c --- */

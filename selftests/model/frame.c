@@ -115,6 +115,8 @@ static void put_udp(struct frame *f, const struct model_packet *p)
 	put16(f, 8U + p->len);
 	put16(f, 0);
 	put_fill(f, p->len);
+	if (p->no_sum)
+		return;
 	sum = transport_sum(f, p, l4);
 	patch16(f, l4 + 6, sum ? sum : 0xffff); /* RFC 768: 0 is none */
 }
@@ -122,6 +124,7 @@ static void put_udp(struct frame *f, const struct model_packet *p)
 static void put_quoted_ip(struct frame *f, const struct model_packet *p)
 {
 	const struct model_quote *q = &p->quote;
+	size_t l3 = f->n;
 
 	if (p->af == PF_FAMILY_INET) {
 		put32(f, 0x45000000 | 28);
@@ -129,6 +132,7 @@ static void put_quoted_ip(struct frame *f, const struct model_packet *p)
 		put32(f, 64U << 24 | (uint32_t)q->proto << 16);
 		put_bytes(f, q->src.b, 4);
 		put_bytes(f, q->dst.b, 4);
+		patch16(f, l3 + 10, fold(add_up(f->b + l3, 20, 0)));
 		return;
 	}
 	put32(f, 6U << 28);
@@ -144,7 +148,7 @@ static void put_quote(struct frame *f, const struct model_packet *p)
 	put_quoted_ip(f, p);
 	if (q->proto == MODEL_P_ICMP || q->proto == MODEL_P_ICMP6) {
 		put16(f, (unsigned int)q->icmp_type << 8);
-		put16(f, 0);
+		put16(f, q->sum);
 		put16(f, q->icmp_id);
 		put16(f, 1);
 		return;
@@ -326,8 +330,8 @@ void frame_describe(const struct model_packet *p, char *buf, size_t size)
 		say(&t, " flags 0x%02x seq %u ack %u win %u", p->flags, p->seq, p->ack, p->win);
 	if (p->frag != MODEL_FRAG_LATER && model_is_icmp(p))
 		say_icmp(&t, p);
-	say(&t, " len %u tos 0x%02x ttl %u%s%s", p->len, p->tos, p->ttl, frags[p->frag],
-	    p->options ? " with options" : "");
+	say(&t, " len %u tos 0x%02x ttl %u%s%s%s", p->len, p->tos, p->ttl, frags[p->frag],
+	    p->options ? " with options" : "", p->no_sum ? " without checksum" : "");
 	if (p->vlans)
 		say(&t, " %u vlan tags", p->vlans);
 	if (p->seed)

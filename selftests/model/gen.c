@@ -19,6 +19,8 @@ const struct gen_probe gen_probes[GEN_FEATURES] = {
 	[GEN_ANCHOR_LOAD] = {"anchors loaded alone", "anchor \"a\" {\n pass\n}\n"},
 	[GEN_ANCHOR_TABLE] = {"anchor table", "anchor \"a\" {\n table <t> { 10.0.0.1 }\n"
 					      " pass from <t>\n}\n"},
+	[GEN_TRANSLATION] = {"translation", "match out inet nat-to 10.0.0.1 port 2000:2003\n"
+					    "match in inet rdr-to 10.0.0.0/24 bitmask\npass\n"},
 	[GEN_ENDLESS] = {"endless anchors", "anchor \"a\" {\n anchor \"/a\"\n}\n"},
 };
 
@@ -243,6 +245,17 @@ static void gen_pass(struct rnd *r, const struct gen_ruleset *g, struct gen_rule
 		x->part[GEN_FLAGS] = "flags any";
 }
 
+/* Shall it, and can it? */
+static bool translates(struct rnd *r, const struct gen_ruleset *g, const struct gen_rule *x)
+{
+	const char *action = x->part[GEN_ACTION];
+
+	if (strcmp(action, "match") == 0)
+		return rnd_percent(r, g->translate);
+	return strcmp(action, "pass") == 0 && !x->part[GEN_STATE] &&
+	       rnd_percent(r, g->translate / 2);
+}
+
 static void gen_filter_rule(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 {
 	gen_criteria(r, g, x);
@@ -255,6 +268,8 @@ static void gen_filter_rule(struct rnd *r, struct gen_ruleset *g, struct gen_rul
 	} else {
 		gen_pass(r, g, x);
 	}
+	if (g->translate && translates(r, g, x))
+		gen_translation(r, g, x);
 	if (rnd_percent(r, g->log))
 		x->part[GEN_LOG] = has(g, GEN_LOG_MATCHES) && rnd_percent(r, 30) ? "log (matches)"
 										 : "log";
@@ -395,6 +410,8 @@ static void gen_inner_table(struct rnd *r, struct gen_ruleset *g, struct gen_rul
 		gen_filter_rule(r, g, x);
 	else
 		x->part[GEN_ACTION] = rnd_percent(r, 50) ? "pass" : "block";
+	if (gen_is_binat(x)) /* of tables it knows nothing */
+		x->part[GEN_TRANSLATE] = NULL;
 	x->part[GEN_FROM] = gen_keep(g, "from %s<%s>", rnd_percent(r, 50) ? "! " : "", name);
 	if (head)
 		head->part[GEN_FROM] = x->part[GEN_FROM];
@@ -476,7 +493,7 @@ static void gen_alike(struct rnd *r, struct gen_ruleset *g, struct gen_rules *l)
 	struct gen_rule copy = l->v[rnd_below(r, (uint32_t)l->n)], *x;
 	struct gen_hint *h = &copy.hint;
 
-	if (copy.braces || strncmp(copy.part[GEN_ACTION], "table", 5) == 0)
+	if (copy.braces || strncmp(copy.part[GEN_ACTION], "table", 5) == 0 || gen_is_binat(&copy))
 		return;
 	if (h->has_dst && rnd_percent(r, 70))
 		copy.part[GEN_TO] = gen_keep(g, "to %s", gen_prefix(r, g, h->af, h->dst));
@@ -564,6 +581,12 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	g->ntables = rnd_pick(r, tables);
 	g->many_ifaces = rnd_percent(r, 8);
 	g->changes = rnd_percent(r, 40);
+	if (has(g, GEN_TRANSLATION) && rnd_percent(r, 33)) {
+		g->translate = 10 + rnd_below(r, 30);
+		g->match = g->match < 30 ? 30 : g->match;
+		g->state = g->state < 50 ? 50 : g->state;
+		g->any_flags = g->any_flags < 50 ? 50 : g->any_flags;
+	}
 	for (size_t i = 0; i < g->ntables; i++) {
 		g->table[i].name = table_names[i];
 		gen_table(r, g, &g->table[i]);

@@ -24,6 +24,7 @@ enum gen_feature {
 	GEN_ANCHOR_LOAD,
 	GEN_ANCHOR_TABLE,
 	GEN_ENDLESS,
+	GEN_TRANSLATION,
 	GEN_FEATURES,
 };
 
@@ -56,6 +57,7 @@ enum gen_part {
 	GEN_RECEIVED_ON,
 	GEN_PROBABILITY,
 	GEN_STATE,
+	GEN_TRANSLATE,
 	GEN_PARTS,
 };
 
@@ -113,7 +115,7 @@ struct gen_ruleset {
 	struct pf_ip ip4[GEN_POOL], ip6[GEN_POOL];
 	size_t nip4, nip6;
 	/* moods */
-	uint32_t match, quick, block, anchor, wide, log, state, any_flags;
+	uint32_t match, quick, block, anchor, wide, log, state, any_flags, translate;
 	bool many_ifaces; /* more names than one word has bits */
 	bool changes;	  /* of tables, while packets come */
 	bool endless;	  /* an anchor calls itself */
@@ -136,14 +138,19 @@ struct gen_change {
 struct gen_change gen_change(struct rnd *r, const struct gen_ruleset *g);
 
 struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g);
-/* What the packet's other side, or its own, may send next. */
-struct model_packet gen_follow(struct rnd *r, const struct model_packet *last);
+/* What the packet's other side, or its own, may send next; left: as it went on. */
+struct model_packet gen_follow(struct rnd *r, const struct model_packet *last,
+			       const struct model_packet *left);
 
 /* --- between the generator's files --- */
 
 /* Text that lives as long as the ruleset. */
 const char *gen_keep(struct gen_ruleset *g, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* nat-to, rdr-to or binat-to for a rule that can have it. */
+void gen_translation(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x);
+bool gen_is_binat(const struct gen_rule *x);
 
 struct pf_ip gen_fresh_ip(struct rnd *r, uint8_t af);
 /* Most often one of the ruleset's pool. */
@@ -156,6 +163,9 @@ uint8_t gen_prefix_bits(struct rnd *r, uint8_t af);
 /* As they stand in a rule, with the first and the last address. */
 const char *gen_prefix(struct rnd *r, struct gen_ruleset *g, uint8_t af, struct pf_ip end[2]);
 const char *gen_range(struct rnd *r, struct gen_ruleset *g, uint8_t af, struct pf_ip end[2]);
+/* Where packets are sent by translation; often met afterwards. */
+const char *gen_target(struct rnd *r, struct gen_ruleset *g, uint8_t af, bool prefix,
+		       struct pf_ip *ip);
 void gen_table(struct rnd *r, struct gen_ruleset *g, struct gen_table *t);
 void gen_print_table(FILE *f, const struct gen_table *t);
 

@@ -214,13 +214,18 @@ static uint32_t mix(uint32_t x)
 	return x;
 }
 
-/* The packet's next random number is drawn only here: for a rule that matches so far. */
+uint32_t model_draw(const struct model_packet *p, uint32_t *draws)
+{
+	return mix(p->seed + (*draws)++ * 0x9e3779b9U);
+}
+
+/* A number is drawn only for a rule that matches so far. */
 static bool chance_matches(const struct pf_rule_ext *x, const struct model_packet *p,
 			   uint32_t *draws)
 {
 	if (!x->prob)
 		return true;
-	return mix(p->seed + (*draws)++ * 0x9e3779b9U) < x->prob;
+	return model_draw(p, draws) < x->prob;
 }
 
 static bool tag_matches(const struct pf_rule_ext *x, const char *tag)

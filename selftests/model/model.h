@@ -17,6 +17,7 @@
 #define MODEL_ANCHOR_DEPTH 64
 #define MODEL_STEPS_MOST   1000000
 #define MODEL_MATCHES_MOST 128 /* pf-linux's limit; pf has none */
+#define MODEL_REPEATS_MOST 8   /* of the walk, for one packet */
 
 enum model_frag { MODEL_WHOLE, MODEL_FRAG_FIRST, MODEL_FRAG_LATER };
 
@@ -28,6 +29,7 @@ struct model_quote {
 	uint32_t seq;
 	uint8_t icmp_type;
 	uint16_t icmp_id;
+	uint16_t sum; /* ICMP's, as quoted; UDP's is the lower half of seq */
 };
 
 /* Numbers are in host order. */
@@ -45,6 +47,7 @@ struct model_packet {
 	struct pf_ip src, dst;
 	uint16_t len;	       /* of the payload behind the transport header */
 	uint16_t sport, dport; /* TCP, UDP */
+	bool no_sum;	       /* UDP over IPv4: it has no checksum */
 	uint8_t flags;	       /* TCP */
 	uint32_t seq, ack;
 	uint16_t win;
@@ -64,9 +67,12 @@ enum model_reason {
 	MODEL_R_NORM,
 	MODEL_R_IPOPTION,
 	MODEL_R_BADSTATE,
+	MODEL_R_STATEINS,  /* another state has one of its keys */
+	MODEL_R_TRANSLATE, /* no port is left for it */
 	MODEL_R_DEPTH,	 /* anchors in anchors without end */
 	MODEL_R_MATCHES, /* more of them than we take */
 	MODEL_R_STEPS,	 /* given up: no answer at all */
+	MODEL_REASONS,
 };
 
 enum model_use { MODEL_NO_STATE, MODEL_STATE_MADE, MODEL_STATE_USED };
@@ -83,8 +89,11 @@ struct model_peer {
 	uint64_t packets;
 };
 
+/* Where a key is seen: by what comes in, and by what goes out, before it is translated. */
+enum model_side { MODEL_WIRE, MODEL_STACK };
+
 struct model_state {
-	struct model_key key;
+	struct model_key key[2]; /* by enum model_side; alike without translation */
 	uint8_t dir;
 	bool allow_opts, dead;
 	const struct pf_rule *rule, *anchor;
@@ -110,6 +119,9 @@ struct model_answer {
 	uint32_t draws;
 	uint64_t steps; /* rules that were asked */
 	enum model_use use;
+	/* that passes: as it leaves */
+	struct model_packet out;
+	bool translated;
 };
 
 /* Of a rule: the packets that it decided about, those of its states too; [0] in. */
@@ -180,8 +192,37 @@ enum model_miss model_ask(const struct model *m, const struct model_ruleset *in,
 			  uint32_t *draws);
 /* Do two rules ask the same there? */
 bool model_same_question(enum model_miss what, const struct pf_rule *a, const struct pf_rule *b);
-/* Walks the rules: match rules, winner and tag.  false: too deep. */
-bool model_walk(struct model *m, const struct model_packet *p, struct model_answer *a);
+/* The packet's next random number. */
+uint32_t model_draw(const struct model_packet *p, uint32_t *draws);
+
+/* A packet under translation. */
+struct model_translation {
+	struct model_packet now;   /* as the next rule sees it */
+	const struct pf_rule *nat; /* the last that did nat-to; NULL: none has */
+	uint16_t lo, hi;	   /* where its port was drawn from */
+	/* of a walk that is repeated: a rule that takes this port and not the one drawn */
+	const struct pf_rule *kept;
+	uint16_t kept_port;
+};
+
+/* As the rule says, which matches. */
+void model_translate(struct model_translation *t, const struct pf_rule *r, uint32_t *draws);
+
+enum model_settled {
+	MODEL_SETTLED,
+	MODEL_NO_PLACE, /* *why */
+	MODEL_AGAIN,	/* the rules are to be asked about another port */
+};
+/* Is there a place for a new state?  The port may have to be another one. */
+enum model_settled model_settle(const struct model *m, const struct model_packet *p,
+				struct model_translation *t, enum model_reason *why);
+
+/* Addresses, ports and ids. */
+bool model_same_ends(const struct model_packet *a, const struct model_packet *b);
+void model_copy_ends(struct model_packet *to, const struct model_packet *from);
+
+/* Walks the rules: match rules, winner and tag; t->now changes.  false: too deep. */
+bool model_walk(struct model *m, struct model_translation *t, struct model_answer *a);
 void model_log(struct model *m, struct model_answer *a, const struct pf_rule *r);
 
 /* One more packet for the rule, the anchor that led to it, and match rules. */
@@ -197,7 +238,22 @@ bool model_keeps_never(const struct model_packet *p);
 
 /* Is the packet one of a state?  Then *a has been filled in. */
 bool model_track(struct model *m, const struct model_packet *p, struct model_answer *a);
-void model_make_state(struct model *m, const struct model_packet *p, struct model_answer *a);
+/* now: the packet behind translation. */
+void model_make_state(struct model *m, const struct model_packet *p, const struct model_packet *now,
+		      struct model_answer *a);
+
+/* The side that packets of this direction see. */
+enum model_side model_side_of(uint8_t dir);
+struct model_key model_key_of(const struct model_packet *p);
+/* A live state, or NULL. */
+struct model_state *model_find(const struct model *m, enum model_side side,
+			       const struct model_key *k);
+bool model_same_key(const struct model_key *a, const struct model_key *b);
+/* A packet that belongs to the state, or an error about one, as it goes on. */
+void model_carry(const struct model_state *s, const struct model_packet *p,
+		 struct model_packet *out);
+void model_carry_error(const struct model_state *s, const struct model_packet *p,
+		       struct model_packet *out);
 
 enum model_tcp { MODEL_TCP_PASS, MODEL_TCP_DROP, MODEL_TCP_RST, MODEL_TCP_ACK, MODEL_TCP_NEW };
 void model_tcp_begin(struct model_state *s, const struct model_packet *p);

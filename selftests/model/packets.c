@@ -55,6 +55,7 @@ static void gen_quote(struct rnd *r, const struct gen_ruleset *g, struct model_p
 	} else if (q->proto != 47) {
 		q->icmp_type = p->af == PF_FAMILY_INET ? 8 : 128;
 		q->icmp_id = (uint16_t)rnd_below(r, 4);
+		q->sum = (uint16_t)rnd_next(r);
 	}
 }
 
@@ -120,6 +121,7 @@ static void gen_transport(struct rnd *r, const struct gen_ruleset *g, const stru
 	p->dport = h && h->has_dport && rnd_percent(r, 85) ? near_port(r, h->dport) : any_port(r);
 	if (!p->dport) /* nobody listens there: it is malformed */
 		p->dport = 1;
+	p->no_sum = p->proto == MODEL_P_UDP && p->af == PF_FAMILY_INET && rnd_percent(r, 15);
 	if (p->proto == MODEL_P_TCP)
 		gen_tcp_packet(r, h, p);
 	/* more fragments: its length is a multiple of eight */
@@ -237,7 +239,9 @@ static void quote_it(struct rnd *r, struct model_packet *p, const struct model_p
 					.dport = last->dport,
 					.seq = last->seq + some_offset(r),
 					.icmp_type = last->icmp_type,
-					.icmp_id = last->icmp_id};
+					.icmp_id = last->icmp_id,
+					.sum = (uint16_t)rnd_next(r)};
+	p->no_sum = false;
 	p->proto = p->af == PF_FAMILY_INET ? MODEL_P_ICMP : MODEL_P_ICMP6;
 	p->icmp_type = p->af == PF_FAMILY_INET ? 3 : 1;
 	p->icmp_code = (uint8_t)rnd_below(r, 3);
@@ -247,14 +251,64 @@ static void quote_it(struct rnd *r, struct model_packet *p, const struct model_p
 		p->src = gen_fresh_ip(r, p->af);
 }
 
-struct model_packet gen_follow(struct rnd *r, const struct model_packet *last)
+/* What has been let in goes out elsewhere. */
+static void forward(struct rnd *r, struct model_packet *p)
 {
-	struct model_packet p = *last;
-	bool back = rnd_percent(r, 65);
+	p->received = p->ifname;
+	p->ifname = rnd_pick(r, gen_ifaces);
+	p->dir = PF_RULE_OUT;
+}
+
+/* Another one like it: of another port, or of another host. */
+static void vary(struct rnd *r, struct model_packet *p)
+{
+	struct pf_ip ip = p->src;
+
+	if (model_is_icmp(p))
+		p->icmp_id = (uint16_t)rnd_below(r, 8);
+	else if (p->proto == MODEL_P_TCP || p->proto == MODEL_P_UDP)
+		p->sport = (uint16_t)(p->sport + 1 + rnd_below(r, 4));
+	if (rnd_percent(r, 50))
+		return;
+	gen_step_ip(&ip, p->af, rnd_percent(r, 50) ? 1 : -1);
+	if (gen_plain_ip(&ip, p->af))
+		p->src = ip;
+}
+
+static bool is_error(const struct model_packet *p)
+{
+	return model_is_icmp(p) && model_icmp_role(p->af, p->icmp_type) == MODEL_ERROR;
+}
+
+/* The first of more fragments; those of TCP have lengths that fit. */
+static void make_fragment(struct model_packet *p)
+{
+	p->frag = MODEL_FRAG_FIRST;
+	if (p->proto == MODEL_P_TCP)
+		p->len = 4 + p->len / 8 * 8;
+}
+
+struct model_packet gen_follow(struct rnd *r, const struct model_packet *last,
+			       const struct model_packet *left)
+{
+	const bool back = rnd_percent(r, 65);
+	struct model_packet p = back && rnd_percent(r, 90) ? *left : *last;
+	const struct model_packet was = p;
 
 	p.seed = (uint32_t)rnd_next(r) | 1;
-	if (rnd_percent(r, 20)) /* once more */
+	if (rnd_percent(r, 20)) { /* once more */
+		p = *last;
+		p.seed = (uint32_t)rnd_next(r) | 1;
+		if (rnd_percent(r, 40) && !is_error(&p) && p.frag != MODEL_FRAG_LATER)
+			vary(r, &p);
 		return p;
+	}
+	if (left->dir == PF_RULE_IN && rnd_percent(r, 10)) {
+		p = *left;
+		p.seed = (uint32_t)rnd_next(r) | 1;
+		forward(r, &p);
+		return p;
+	}
 	if (back)
 		turn_round(r, &p);
 	if (rnd_percent(r, 10))
@@ -264,14 +318,15 @@ struct model_packet gen_follow(struct rnd *r, const struct model_packet *last)
 	p.options = rnd_percent(r, 4);
 	if (p.frag == MODEL_FRAG_LATER || !gen_plain_ip(&p.src, p.af))
 		return p;
-	if (back && rnd_percent(r, 15) &&
-	    !(model_is_icmp(last) && model_icmp_role(last->af, last->icmp_type) == MODEL_ERROR)) {
-		quote_it(r, &p, last);
+	if (back && rnd_percent(r, 15) && !is_error(&was)) {
+		quote_it(r, &p, &was);
 		return p;
 	}
 	if (p.proto == MODEL_P_TCP)
 		follow_tcp(r, &p, back);
 	if (model_is_icmp(&p))
 		follow_icmp(r, &p, back);
+	if (rnd_percent(r, 3))
+		make_fragment(&p);
 	return p;
 }

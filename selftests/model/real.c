@@ -13,7 +13,6 @@
 #include "../../lib/model.h"
 #include "../../loader/pin.h"
 #include "../../loader/states.h"
-#include "frame.h"
 
 #define STATES	     8192
 #define NO_RULE	     0xfffffffeU /* in scratch memory, where no rules have been walked */
@@ -334,6 +333,15 @@ uint64_t real_logged(const struct real *r)
 	return pf_datapath_counter(&r->dp, PF_CNT_LOGGED);
 }
 
+struct real_reasons real_reasons(const struct real *r)
+{
+	struct real_reasons now;
+
+	for (int i = 0; i < PFRES_MAX; i++)
+		now.n[i] = pf_datapath_counter(&r->dp, (enum pf_counter)(PF_CNT_REASON + i));
+	return now;
+}
+
 /* --- packets --- */
 
 static int iface_nr(const char *name)
@@ -357,20 +365,21 @@ static enum model_verdict verdict_of(int retval, const struct pf_pkt *p, bool lo
 
 int real_run(struct real *r, const struct model_packet *p, struct real_answer *a)
 {
-	static uint8_t frame[FRAME_MOST];
 	static const uint8_t gateway[6] = {2, 0, 0, 0, 0xff, 2};
 	const int nr = iface_nr(p->ifname), received = iface_nr(p->received);
 	const bool in = p->dir == PF_RULE_IN;
 	const struct pf_pkt *pkt;
 	struct __sk_buff ctx = {0};
 	LIBBPF_OPTS(bpf_test_run_opts, o, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
-		    .data_in = frame, .repeat = 1);
+		    .data_in = a->sent, .data_out = a->left, .data_size_out = sizeof(a->left),
+		    .repeat = 1);
 	uint32_t zero = 0;
 	int err;
 
 	ctx.ifindex = (uint32_t)r->ifindex[nr];
 	ctx.ingress_ifindex = received < 0 ? 0 : (uint32_t)r->ifindex[received];
-	o.data_size_in = (uint32_t)frame_build(p, in ? r->mac[nr] : gateway, frame);
+	a->nsent = frame_build(p, in ? r->mac[nr] : gateway, a->sent);
+	o.data_size_in = (uint32_t)a->nsent;
 	r->dp.config->random_seed = p->seed;
 	err = bpf_map_update_elem(r->scratch, &zero, r->before, BPF_ANY);
 	if (!err)
@@ -393,5 +402,6 @@ int real_run(struct real *r, const struct model_packet *p, struct real_answer *a
 		a->match[i] = real_rule(r, pkt->matched[i].id);
 	a->tag = pf_tag_name(&r->gens.tags, pkt->tag);
 	a->draws = pkt->draws;
+	a->nleft = o.data_size_out;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "../../loader/datapath.h"
 #include "../../loader/generation.h"
 #include "../../loader/patch.h"
+#include "frame.h"
 #include "gen.h"
 
 #define REAL_NONE    UINT32_MAX /* no rule, the default one */
@@ -40,6 +41,8 @@ struct real_answer {
 	uint32_t nmatches;
 	const char *tag;
 	uint32_t draws;
+	uint8_t sent[FRAME_MOST], left[FRAME_MOST]; /* frames */
+	size_t nsent, nleft;
 };
 
 /* The caller's namespace is left; interfaces are made, and pin_dir, which must not be there. */
@@ -65,5 +68,11 @@ uint32_t real_rule(const struct real *r, uint32_t id);
  * both. */
 struct pf_rule_stats *real_stats(struct real *r, uint64_t **evaluations);
 uint64_t real_logged(const struct real *r);
+
+/* How many packets were judged for each reason. */
+struct real_reasons {
+	uint64_t n[PFRES_MAX];
+};
+struct real_reasons real_reasons(const struct real *r);
 
 #endif /* PF_SELFTESTS_MODEL_REAL_H */

@@ -52,7 +52,7 @@ static struct model_key make_key(uint8_t dir, uint8_t af, uint8_t proto, const s
 	return k;
 }
 
-static struct model_key key_of(const struct model_packet *p)
+struct model_key model_key_of(const struct model_packet *p)
 {
 	struct pf_ip src = p->src, dst = p->dst;
 	uint16_t sport = 0, dport = 0;
@@ -74,19 +74,30 @@ static struct model_key key_of(const struct model_packet *p)
 	return make_key(p->dir, p->af, p->proto, &src, &dst, sport, dport);
 }
 
-static bool same_key(const struct model_key *a, const struct model_key *b)
+bool model_same_key(const struct model_key *a, const struct model_key *b)
 {
 	return a->af == b->af && a->proto == b->proto && pf_ip_equal(&a->addr[0], &b->addr[0]) &&
 	       pf_ip_equal(&a->addr[1], &b->addr[1]) && a->port[0] == b->port[0] &&
 	       a->port[1] == b->port[1];
 }
 
-static struct model_state *find(struct model *m, const struct model_key *k)
+enum model_side model_side_of(uint8_t dir)
+{
+	return dir == PF_RULE_IN ? MODEL_WIRE : MODEL_STACK;
+}
+
+struct model_state *model_find(const struct model *m, enum model_side side,
+			       const struct model_key *k)
 {
 	for (size_t i = 0; i < m->nstates; i++)
-		if (!m->states[i].dead && same_key(&m->states[i].key, k))
+		if (!m->states[i].dead && model_same_key(&m->states[i].key[side], k))
 			return &m->states[i];
 	return NULL;
+}
+
+static bool translates(const struct model_state *s)
+{
+	return !model_same_key(&s->key[MODEL_WIRE], &s->key[MODEL_STACK]);
 }
 
 /* --- packets of a state --- */
@@ -171,19 +182,14 @@ static struct model_key quoted_key(const struct model_packet *p)
 	return make_key(dir, p->af, q->proto, &q->src, &q->dst, sport, dport);
 }
 
-static bool track_error(struct model *m, const struct model_packet *p, struct model_answer *a)
+static bool judge_error(struct model *m, struct model_state *s, const struct model_packet *p,
+			struct model_answer *a)
 {
 	const struct model_quote *q = &p->quote;
-	struct model_key k = quoted_key(p);
-	struct model_state *s;
-	unsigned int from;
+	unsigned int from = s->dir == p->dir; /* the quoted packet went the other way */
 
-	if (!pf_ip_equal(&p->dst, &q->src))
-		return drop(a, MODEL_R_BADSTATE);
-	s = find(m, &k);
-	if (!s)
-		return false;
-	from = s->dir == p->dir; /* the quoted packet went the other way */
+	if (translates(s) && p->frag == MODEL_FRAG_FIRST)
+		return drop(a, MODEL_R_FRAG);
 	if (q->proto == MODEL_P_TCP && !quoted_tcp_inside(s, from, q->seq))
 		return drop(a, MODEL_R_BADSTATE);
 	if ((q->proto == MODEL_P_ICMP || q->proto == MODEL_P_ICMP6) &&
@@ -194,20 +200,31 @@ static bool track_error(struct model *m, const struct model_packet *p, struct mo
 	return pass(m, s, s->dir != p->dir, a);
 }
 
-/* --- */
-
-bool model_track(struct model *m, const struct model_packet *p, struct model_answer *a)
+static bool track_error(struct model *m, const struct model_packet *p, struct model_answer *a)
 {
-	struct model_key k = key_of(p);
+	struct model_key k = quoted_key(p);
 	struct model_state *s;
-	unsigned int from;
 
-	if (model_is_icmp(p) && model_icmp_role(p->af, p->icmp_type) == MODEL_ERROR)
-		return track_error(m, p, a);
-	s = find(m, &k);
+	if (!pf_ip_equal(&p->dst, &p->quote.src))
+		return drop(a, MODEL_R_BADSTATE);
+	s = model_find(m, model_side_of(p->dir), &k);
 	if (!s)
 		return false;
-	from = s->dir != p->dir;
+	judge_error(m, s, p, a);
+	if (a->verdict == MODEL_PASS)
+		model_carry_error(s, p, &a->out);
+	return true;
+}
+
+/* --- */
+
+static bool judge_known(struct model *m, struct model_state *s, const struct model_packet *p,
+			struct model_answer *a)
+{
+	unsigned int from = s->dir != p->dir;
+
+	if (translates(s) && p->frag == MODEL_FRAG_FIRST)
+		return drop(a, MODEL_R_FRAG);
 	/* only answers come from who was asked */
 	if (model_is_icmp(p) &&
 	    (from == 1) != (model_icmp_role(p->af, p->icmp_type) == MODEL_REPLY))
@@ -217,19 +234,37 @@ bool model_track(struct model *m, const struct model_packet *p, struct model_ans
 	return p->proto == MODEL_P_TCP ? track_tcp(m, s, p, a) : pass(m, s, from, a);
 }
 
-void model_make_state(struct model *m, const struct model_packet *p, struct model_answer *a)
+bool model_track(struct model *m, const struct model_packet *p, struct model_answer *a)
 {
+	struct model_key k = model_key_of(p);
+	struct model_state *s;
+
+	if (model_is_icmp(p) && model_icmp_role(p->af, p->icmp_type) == MODEL_ERROR)
+		return track_error(m, p, a);
+	s = model_find(m, model_side_of(p->dir), &k);
+	if (!s || !judge_known(m, s, p, a))
+		return false;
+	if (a->verdict == MODEL_PASS)
+		model_carry(s, p, &a->out);
+	return true;
+}
+
+void model_make_state(struct model *m, const struct model_packet *p, const struct model_packet *now,
+		      struct model_answer *a)
+{
+	const enum model_side side = model_side_of(p->dir);
 	struct model_state *s;
 
 	m->states = model_grow(m->states, m->nstates, &m->states_capacity, sizeof(*m->states));
 	s = &m->states[m->nstates];
-	*s = (struct model_state){.key = key_of(p),
-				  .dir = p->dir,
+	*s = (struct model_state){.dir = p->dir,
 				  .rule = a->rule,
 				  .anchor = a->anchor,
 				  .nmatches = a->nmatches,
 				  .tag = a->tag,
 				  .allow_opts = a->rule->allow_opts};
+	s->key[side] = model_key_of(p);
+	s->key[!side] = model_key_of(now);
 	s->matches = calloc(a->nmatches + 1, sizeof(*s->matches));
 	if (!s->matches)
 		abort();

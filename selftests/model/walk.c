@@ -121,7 +121,7 @@ static void count_state(struct model *m, const struct model_answer *a)
 
 struct walk {
 	struct model *m;
-	const struct model_packet *p;
+	struct model_translation *t;
 	struct model_answer *a;
 	uint32_t set; /* how often the candidate was set */
 };
@@ -241,6 +241,7 @@ static enum step take_rule(struct walk *w, const struct pf_rule *r, const struct
 		add_match(w, r);
 		if (w->a->nmatches > MODEL_MATCHES_MOST)
 			return STOP;
+		model_translate(w->t, r, &w->a->draws);
 	} else {
 		w->a->rule = r;
 		w->a->anchor = call;
@@ -279,7 +280,7 @@ static enum step walk_ruleset(struct walk *w, const struct model_ruleset *in,
 
 		if (++w->a->steps > MODEL_STEPS_MOST)
 			return TOO_DEEP;
-		miss = model_ask(w->m, in, r, w->p, w->a->tag, &w->a->draws);
+		miss = model_ask(w->m, in, r, &w->t->now, w->a->tag, &w->a->draws);
 		if (miss == MODEL_HIT && skipped)
 			abort();
 		if (skipped)
@@ -293,9 +294,9 @@ static enum step walk_ruleset(struct walk *w, const struct model_ruleset *in,
 	return s;
 }
 
-bool model_walk(struct model *m, const struct model_packet *p, struct model_answer *a)
+bool model_walk(struct model *m, struct model_translation *t, struct model_answer *a)
 {
-	struct walk w = {.m = m, .p = p, .a = a};
+	struct walk w = {.m = m, .t = t, .a = a};
 
 	a->from_rules = true;
 	return walk_ruleset(&w, &m->rulesets[0], NULL, 0) != TOO_DEEP;
@@ -349,19 +350,57 @@ static bool keeps_state(const struct pf_rule *r, const struct model_packet *p)
 	return !model_is_icmp(p) || model_icmp_role(p->af, p->icmp_type) != MODEL_ERROR;
 }
 
-static void judge(struct model *m, const struct model_packet *p, struct model_answer *a)
+static void drop(struct model_answer *a, enum model_reason why)
+{
+	a->verdict = MODEL_DROP;
+	a->reason = why;
+}
+
+static void pass(struct model *m, const struct model_packet *p, struct model_answer *a)
+{
+	a->verdict = MODEL_PASS;
+	count_packet(m, a, p->dir);
+	if (a->rule && a->rule->log)
+		model_log(m, a, a->rule);
+}
+
+/* A rule that keeps state passes it.  false: the rules must be asked once more. */
+static bool pass_with_state(struct model *m, const struct model_packet *p,
+			    struct model_translation *t, struct model_answer *a, bool may_repeat)
+{
+	enum model_settled settled;
+	enum model_reason why;
+
+	model_translate(t, a->rule, &a->draws);
+	settled = model_settle(m, p, t, &why);
+	if (settled == MODEL_AGAIN && may_repeat)
+		return false;
+	if (settled != MODEL_SETTLED) {
+		drop(a, why);
+		if (a->rule->log)
+			model_log(m, a, a->rule);
+		return true;
+	}
+	pass(m, p, a);
+	model_copy_ends(&a->out, &t->now);
+	model_make_state(m, p, &t->now, a);
+	count_state(m, a);
+	return true;
+}
+
+/* What was translated is undone for all but those that make a state. */
+static bool judge_once(struct model *m, const struct model_packet *p, struct model_translation *t,
+		       struct model_answer *a, bool may_repeat)
 {
 	const struct pf_rule *r;
 
-	if (!model_walk(m, p, a)) {
-		a->verdict = MODEL_DROP;
-		a->reason = a->steps > MODEL_STEPS_MOST ? MODEL_R_STEPS : MODEL_R_DEPTH;
-		return;
+	if (!model_walk(m, t, a)) {
+		drop(a, a->steps > MODEL_STEPS_MOST ? MODEL_R_STEPS : MODEL_R_DEPTH);
+		return true;
 	}
 	if (a->nmatches > MODEL_MATCHES_MOST) {
-		a->verdict = MODEL_DROP;
-		a->reason = MODEL_R_MATCHES;
-		return;
+		drop(a, MODEL_R_MATCHES);
+		return true;
 	}
 	r = a->rule;
 	if (r && r->action == PF_RULE_ACTION_BLOCK) {
@@ -369,22 +408,38 @@ static void judge(struct model *m, const struct model_packet *p, struct model_an
 		count_packet(m, a, p->dir);
 		if (r->log)
 			model_log(m, a, r);
-		return;
+		return true;
 	}
 	if (p->options && !(r && r->allow_opts)) {
-		a->verdict = MODEL_DROP;
-		a->reason = MODEL_R_IPOPTION;
+		drop(a, MODEL_R_IPOPTION);
 		model_log(m, a, r);
-		return;
+		return true;
 	}
-	a->verdict = MODEL_PASS;
-	count_packet(m, a, p->dir);
-	if (r && r->log)
-		model_log(m, a, r);
-	if (!keeps_state(r, p))
-		return;
-	model_make_state(m, p, a);
-	count_state(m, a);
+	if (keeps_state(r, p))
+		return pass_with_state(m, p, t, a, may_repeat);
+	pass(m, p, a);
+	return true;
+}
+
+/* Another walk begins anew, but for what has been counted. */
+static void forget_walk(struct model_answer *a)
+{
+	a->matches = a->logs = NULL;
+	a->nmatches = a->nlogs = 0;
+	a->rule = a->anchor = NULL;
+	a->tag = NULL;
+	a->draws = 0;
+}
+
+static void judge(struct model *m, const struct model_packet *p, struct model_answer *a)
+{
+	struct model_translation t = {.now = *p};
+
+	for (int repeats = 0; !judge_once(m, p, &t, a, repeats < MODEL_REPEATS_MOST); repeats++) {
+		forget_walk(a);
+		t.now = *p;
+		t.nat = NULL;
+	}
 }
 
 /* --- around it --- */
@@ -416,8 +471,11 @@ void model_packet(struct model *m, const struct model_packet *given, struct mode
 		model_log(m, a, NULL);
 		return;
 	}
+	a->out = p;
 	if (p.frag == MODEL_FRAG_LATER || !model_track(m, &p, a))
 		judge(m, &p, a);
+	a->translated = !model_same_ends(given, &a->out) ||
+			memcmp(&given->quote, &a->out.quote, sizeof(given->quote)) != 0;
 }
 
 static void make_counts(struct model *m)
