@@ -368,6 +368,8 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 	s = state_find(&p->key, key_hash(&p->key), p->dir);
 	if (!s)
 		return to_rules(skb, p);
+	if (unlikely(s->flags & PF_SF_NAT) && p->frag != PF_FRAG_NONE)
+		return finish_track(skb, p, track_drop(p, PFRES_FRAG));
 	from = s->dir == p->dir; /* who sent the quoted packet */
 	if (q.c.proto == IPPROTO_TCP) {
 		if (!quote_tcp_inside(s, from, q.seq))

@@ -422,9 +422,13 @@ __attribute__((noinline)) int end_of_list(struct pf_pkt *p)
 	}
 	if (f->quick && f->won_before != p->won)
 		return WALK_OVER;
-	p->depth = depth - 1;
-	if (p->frame[depth - 1].moves != p->moves)
-		return look_up_again(p, depth - 1, f->rule + 1);
+	depth--;
+	opaque(depth);
+	if (depth > PF_WALK_DEPTH) /* never, which 6.1 does not see */
+		return WALK_FAILED;
+	p->depth = depth;
+	if (p->frame[depth].moves != p->moves)
+		return look_up_again(p, depth, f->rule + 1);
 	return WALK_ON;
 }
 
@@ -530,8 +534,11 @@ inline_always int rule_hit(struct walk *w, struct pf_walk_frame *f, const struct
 		w->p->won++;
 		return kind_quick & 1;
 	}
-	if (kind_quick >> 1 == PF_TREE_MATCH)
-		return match_hit(w, f, at) | (kind_quick & 1);
+	if (kind_quick >> 1 == PF_TREE_MATCH) {
+		if (match_hit(w, f, at))
+			return 1;
+		return kind_quick & 1;
+	}
 	return walk_end(w, enter_anchor(w->p, at, r->call, kind_quick & 1));
 }
 
