@@ -410,7 +410,7 @@ static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct pack
 	rehearsal_open(&h, g);
 	for (p->n = 0; p->n < n; p->n++) {
 		p->change[p->n] = gen_change(r, g);
-		p->v[p->n] = p->n && rnd_percent(r, 45) ? gen_follow(r, &p->v[p->n - 1], &left)
+		p->v[p->n] = p->n && rnd_percent(r, g->translate ? 65 : 45) ? gen_follow(r, &p->v[p->n - 1], &left)
 							: gen_packet(r, g);
 		left = rehearse(&h, &p->change[p->n], &p->v[p->n]);
 	}

@@ -33,7 +33,7 @@ static const char *many_ports(struct rnd *r, struct gen_ruleset *g)
 
 static const char *nat_ports(struct rnd *r, struct gen_ruleset *g)
 {
-	switch (rnd_below(r, 8)) {
+	switch (rnd_below(r, 11)) {
 	case 0:
 		return "";
 	case 1:
@@ -90,6 +90,18 @@ static void gen_binat(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 	h->dst[0] = h->dst[1] = ip;
 }
 
+/* Most ask for so much that they would meet nothing. */
+static void widen(struct gen_rule *x)
+{
+	static const enum gen_part parts[] = {GEN_IFACE,	GEN_FLAGS,   GEN_TOS_IS, GEN_TAGGED,
+					      GEN_RECEIVED_ON, GEN_FRAGMENT};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		x->part[parts[i]] = NULL;
+	x->hint.has_flags = x->hint.has_tos = x->hint.fragment = false;
+	x->hint.ifname = x->hint.received = NULL;
+}
+
 void gen_translation(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 {
 	struct gen_hint *h = &x->hint;
@@ -97,6 +109,8 @@ void gen_translation(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 	const char *target, *type = prefix ? " bitmask" : "";
 	struct pf_ip ip;
 
+	if (rnd_percent(r, 60))
+		widen(x);
 	if (!h->af)
 		h->af = rnd_percent(r, 60) ? PF_FAMILY_INET : PF_FAMILY_INET6;
 	if (rnd_percent(r, 15)) {
