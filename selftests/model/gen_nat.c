@@ -76,8 +76,7 @@ static void gen_binat(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 
 	x->part[GEN_DIR] = NULL;
 	x->part[GEN_FROM] = gen_keep(g, "from %s", gen_target(r, g, h->af, false, &h->src[0]));
-	x->part[GEN_TRANSLATE] =
-		gen_keep(g, "binat-to %s", gen_target(r, g, h->af, false, &ip));
+	x->part[GEN_TRANSLATE] = gen_keep(g, "binat-to %s", gen_target(r, g, h->af, false, &ip));
 	h->src[1] = h->src[0];
 	h->has_src = true;
 	h->dir = PF_RULE_OUT;
@@ -93,8 +92,8 @@ static void gen_binat(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 /* Most ask for so much that they would meet nothing. */
 static void widen(struct gen_rule *x)
 {
-	static const enum gen_part parts[] = {GEN_IFACE,	GEN_FLAGS,   GEN_TOS_IS, GEN_TAGGED,
-					      GEN_RECEIVED_ON, GEN_FRAGMENT};
+	static const enum gen_part parts[] = {GEN_IFACE,  GEN_FLAGS,	   GEN_TOS_IS,
+					      GEN_TAGGED, GEN_RECEIVED_ON, GEN_FRAGMENT};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		x->part[parts[i]] = NULL;
@@ -122,13 +121,13 @@ void gen_translation(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 	x->part[GEN_DIR] = h->dir == PF_RULE_IN ? "in" : "out";
 	target = gen_target(r, g, h->af, prefix, &ip);
 	if (h->dir == PF_RULE_IN) {
-		x->part[GEN_TRANSLATE] =
-			gen_keep(g, "rdr-to %s%s%s", target, rdr_ports(r, g, h), type);
+		x->part[GEN_TRANSLATE] = gen_keep(g, "rdr-to %s%s%s", target, rdr_ports(r, g, h),
+						  type);
 	} else {
 		const char *ports = nat_ports(r, g);
 		bool first = *ports == ' ' && ports[1] == 'p';
 
-		x->part[GEN_TRANSLATE] = gen_keep(g, "nat-to %s%s%s", target,
-						  first ? ports : type, first ? type : ports);
+		x->part[GEN_TRANSLATE] = gen_keep(g, "nat-to %s%s%s", target, first ? ports : type,
+						  first ? type : ports);
 	}
 }

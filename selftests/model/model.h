@@ -69,9 +69,9 @@ enum model_reason {
 	MODEL_R_BADSTATE,
 	MODEL_R_STATEINS,  /* another state has one of its keys */
 	MODEL_R_TRANSLATE, /* no port is left for it */
-	MODEL_R_DEPTH,	 /* anchors in anchors without end */
-	MODEL_R_MATCHES, /* more of them than we take */
-	MODEL_R_STEPS,	 /* given up: no answer at all */
+	MODEL_R_DEPTH,	   /* anchors in anchors without end */
+	MODEL_R_MATCHES,   /* more of them than we take */
+	MODEL_R_STEPS,	   /* given up: no answer at all */
 	MODEL_REASONS,
 };
 
