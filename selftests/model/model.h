@@ -219,6 +219,7 @@ enum model_settled model_settle(const struct model *m, const struct model_packet
 
 /* Addresses, ports and ids. */
 bool model_same_ends(const struct model_packet *a, const struct model_packet *b);
+bool model_same_quoted(const struct model_quote *a, const struct model_quote *b);
 void model_copy_ends(struct model_packet *to, const struct model_packet *from);
 
 /* Walks the rules: match rules, winner and tag; t->now changes.  false: too deep. */
