@@ -102,9 +102,9 @@ $(BUILD)/gen/bpf/%.skel.h: $(BUILD)/gen/bpf/%.bpf.o
 
 $(LOADER_OBJ): $(SKEL)
 
-# The look-up of tables, as numbers that the compiler puts into its programs.
-INSNS := $(BUILD)/gen/bpf/ranges.insns.h
-$(INSNS): $(BUILD)/gen/bpf/ranges.bpf.o
+# Functions as numbers, which the compiler puts into its programs.
+INSNS := $(BUILD)/gen/bpf/ranges.insns.h $(BUILD)/gen/bpf/translate.insns.h
+$(INSNS): %.insns.h: %.bpf.o
 	$(call say,INSNS)
 	$(Q)$(OBJCOPY_BPF) -O binary -j .text $< $<.text
 	$(Q)od -An -v -tx8 -w8 $<.text | sed 's/ */0x/; s/$$/,/' >$@

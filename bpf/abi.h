@@ -21,7 +21,7 @@
 #include <stddef.h>
 #endif
 
-#define PF_ABI_VERSION 6
+#define PF_ABI_VERSION 7
 
 #if defined(__bpf__) || !defined(__cplusplus)
 #define PF_ABI_ASSERT(expr) _Static_assert(expr, #expr)
@@ -183,13 +183,14 @@ enum pf_slot_status {
 #define PF_SF_ALLOWOPTS 0x02 /* its rule lets IP options pass */
 #define PF_SF_SLOPPY	0x04 /* no sequence windows at all */
 #define PF_SF_TAGGED	0x08 /* its packets carry a tag */
+#define PF_SF_NAT	0x10 /* key and stack differ: its packets are translated */
 
 /* One state: four cache lines, in an mmapable array. */
 struct pf_state {
 	/* line 0: read by every packet; written when made and under the state's lock */
-	struct pf_state_key key;
-	__u32 status; /* enum pf_slot_status; changes by compare-and-exchange */
-	__u32 rule;   /* id of the rule that made it, index of its counters */
+	struct pf_state_key key; /* on the wire: what packets that come in are found by */
+	__u32 status;		 /* enum pf_slot_status; changes by compare-and-exchange */
+	__u32 rule;		 /* id of the rule that made it, index of its counters */
 	__u8 peer_state[2];
 	__u8 wscale[2];
 	__u8 timeout; /* enum pf_timeout */
@@ -201,7 +202,7 @@ struct pf_state {
 	/* lines 1 and 2 */
 	struct pf_state_peer peer[2];
 	/* line 3 */
-	struct pf_state_key stack; /* the key behind translation */
+	struct pf_state_key stack; /* behind translation: what those that go out are found by */
 	__u64 id;
 	__u64 creation; /* jiffies */
 	__u32 anchor;	/* id of the anchor's rule that led to `rule`, 0 none */
@@ -432,7 +433,21 @@ struct pf_rule_info {
 	/* the anchor's rule that led there: id, 0 none, and number */
 	__u32 anchor;
 	__u32 anchor_nr;
-	__u32 reserved;
+	__u32 nat; /* 1 + index of its translation, 0 none */
+};
+
+/*
+ * The translation of a rule: the address becomes (it & ~mask) | addr, with nat-to
+ * the source's, with rdr-to the destination's.
+ */
+#define PF_NAT_SRC  0x01 /* nat-to */
+#define PF_NAT_SEEN 0x02 /* rules behind may ask for the port that it chooses */
+struct pf_nat {
+	struct pf_addr addr, mask;
+	/* ports, in host order; 0: it stays */
+	__u16 lo, hi;
+	__u16 base; /* rdr-to: what becomes lo, the next one lo + 1 ... */
+	__u16 flags;
 };
 
 /* A `match` rule that has matched. */
@@ -512,6 +527,9 @@ struct pf_tree_callee {
 /* A ruleset that is walked: the main one at 0, then the anchors that led there. */
 struct pf_walk_frame {
 	struct pf_tree_list list[PF_TREE_GROUPS];
+	__u32 set;
+	__u32 from;	  /* rules before it have been looked at */
+	__u32 moves;	  /* struct pf_pkt.moves when the lists were looked up */
 	__u32 rule;	  /* the anchor's */
 	__u32 at, left;	  /* callees that are not yet walked */
 	__u32 won_before; /* how often a rule had won when it began */
@@ -572,6 +590,8 @@ enum pf_answer {
 	PF_ANSWER_TCP,	/* answer_seq, answer_ack, answer_flags */
 	PF_ANSWER_ICMP, /* answer_icmp */
 };
+
+#define PF_WALKS_MOST	    8 /* through the rules, for one packet, after the first */
 
 #define PF_FRAG_NONE	    0
 #define PF_FRAG_FIRST	    1
@@ -641,6 +661,22 @@ struct pf_pkt {
 	__u8 answer_ttl;
 	__u8 pad0;
 	__u32 top_slot; /* 0, but read from memory: see pf_top */
+	/* translation; src, dst, sport, dport above are what rules see of it */
+	struct pf_addr src_was, dst_was;
+	__u16 sport_was, dport_was;
+	__u32 moves;	      /* how often rules have translated; 0: the four are not set */
+	__u32 nat;	      /* 1 + index of the last nat-to, 0 none */
+	__u16 nat_lo, nat_hi; /* the ports that it may choose from; equal: no choice */
+	__u32 nat_again;      /* the nat-to that is to choose nat_port ... */
+	__u16 nat_port;
+	__u8 walks;    /* ... when the rules are walked again: how often that was */
+	__u8 nat_seen; /* later rules may have asked for its port */
+	__u32 nat_tries;
+	__u32 nat_found;
+	struct pf_state_key nat_key; /* the translated packet's */
+	__u32 state;		     /* index of the state that translates */
+	/* of an ICMP error: where the quoted headers are */
+	__u32 quote_l3, quote_l4;
 	__u8 buf[PF_ANSWER_BUF];
 	/* of the tree's program */
 	__u32 field[16]; /* by enum pf_tree_field */
@@ -659,6 +695,8 @@ enum pf_prog {
 	PF_PROG_ICMP,
 	PF_PROG_ICMP_ERROR,
 	PF_PROG_ANSWER,
+	PF_PROG_NAT,
+	PF_PROG_NAT_ERROR,
 	PF_PROG_MAX,
 };
 /* Slots of a generation's own program array. */
@@ -705,7 +743,8 @@ PF_ABI_ASSERT(sizeof(struct pf_ifmask) == 72);
 PF_ABI_ASSERT(sizeof(struct pf_tree_node) == 8);
 PF_ABI_ASSERT(sizeof(struct pf_tree_rule) == 128);
 PF_ABI_ASSERT(sizeof(struct pf_log_rec) == 40);
-PF_ABI_ASSERT(sizeof(struct pf_walk_frame) == 56);
+PF_ABI_ASSERT(sizeof(struct pf_walk_frame) == 68);
+PF_ABI_ASSERT(sizeof(struct pf_nat) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_pkt) % 8 == 0);
 PF_ABI_ASSERT(__builtin_offsetof(struct pf_pkt, rule) % 8 == 0);
 /* words that rules compare as one: pf_tree_rule.head, .icmp and ports */

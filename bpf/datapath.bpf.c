@@ -7,7 +7,8 @@
  *   -> pf_slow: the whole parser
  *   -> pf_track, pf_icmp, pf_icmp_error: state look-up and tracking; no state:
  *   -> the generated rules of the generation in force (pf_top)
- *   -> pf_apply: log, answer, state, verdict.
+ *   -> pf_apply: log, answer, state, verdict; or pf_nat, if the packet is translated.
+ *   pf_nat_error: ICMP errors about what is translated.
  *   pf_answer: RST, ACK or ICMP instead of the packet.
  *
  * Each step is a program of its own, for the verifier multiplies the paths
@@ -19,6 +20,7 @@
 #include "icmp.h"
 #include "log.h"
 #include "marks.h"
+#include "nat.h"
 #include "parse.h"
 #include "state.h"
 #include "sweep.h"
@@ -53,9 +55,27 @@ inline_always int to_slow(struct __sk_buff *skb, __u8 dir, __u32 l2)
 	return to_prog(skb, PF_PROG_SLOW);
 }
 
-/* A TCP segment of l4len bytes at `th`: 1 if it passes by its state. */
-inline_always int fast_tcp(struct __sk_buff *skb, const struct tcp_hdr *th, struct pf_state_key *k,
-			   __u8 dir, __u32 l4len, __u32 tot_len)
+/* What the fast path makes of a packet. */
+enum fast { FAST_NO, FAST_PASS, FAST_DROP };
+
+/* Its state lets it pass. */
+inline_always enum fast fast_pass(struct __sk_buff *skb, const struct pf_state *s, __u8 dir,
+				  __u32 l2)
+{
+	__u32 l4 = l2 +
+		   (s->key.af == PF_AF_INET ? sizeof(struct ipv4_hdr) : sizeof(struct ipv6_hdr));
+
+	carry_tag(skb, s, dir);
+	if (likely(!(s->flags & PF_SF_NAT)) || !nat_rewrite(skb, s, dir, l2, l4))
+		return FAST_PASS;
+	count(PF_CNT_REASON + PFRES_TRANSLATE);
+	return FAST_DROP;
+}
+
+/* A TCP segment of l4len bytes at `th`. */
+inline_always enum fast fast_tcp(struct __sk_buff *skb, const struct tcp_hdr *th,
+				 struct pf_state_key *k, __u8 dir, __u32 l2, __u32 l4len,
+				 __u32 tot_len)
 {
 	__u32 hlen = (th->off_x2 >> 4) * 4, from;
 	struct pf_state *s;
@@ -67,94 +87,94 @@ inline_always int fast_tcp(struct __sk_buff *skb, const struct tcp_hdr *th, stru
 	 */
 	if (!th->win || (th->flags & ~(PF_TH_PUSH | PF_TH_ECE | PF_TH_CWR)) != PF_TH_ACK ||
 	    (th->off_x2 & 15) || th->urg || hlen < sizeof(*th) || hlen > l4len)
-		return 0;
-	s = state_find(k, key_hash(k));
+		return FAST_NO;
+	s = state_find(k, key_hash(k), dir);
 	if (!s || !state_word_is(s, TCPS_ESTABLISHED, PFTM_TCP_ESTABLISHED))
-		return 0;
+		return FAST_NO;
 	from = state_sender(s, dir);
 	if (!tcp_fast(s, from, bpf_ntohl(th->seq), bpf_ntohl(th->ack), l4len - hlen,
 		      bpf_ntohs(th->win)))
-		return 0;
+		return FAST_NO;
 	peer_count(&s->peer[from & 1], tot_len);
 	peer_renew(&s->peer[from & 1]);
-	carry_tag(skb, s, dir);
-	return 1;
+	return fast_pass(skb, s, dir, l2);
 }
 
-inline_always int fast_udp(struct __sk_buff *skb, const struct udp_hdr *uh, struct pf_state_key *k,
-			   __u8 dir, __u32 l4len, __u32 tot_len)
+inline_always enum fast fast_udp(struct __sk_buff *skb, const struct udp_hdr *uh,
+				 struct pf_state_key *k, __u8 dir, __u32 l2, __u32 l4len,
+				 __u32 tot_len)
 {
 	__u32 len = bpf_ntohs(uh->len), from;
 	struct pf_state *s;
 
 	if (len < sizeof(*uh) || len > l4len)
-		return 0;
-	s = state_find(k, key_hash(k));
+		return FAST_NO;
+	s = state_find(k, key_hash(k), dir);
 	if (!s || !state_word_is(s, PF_MULTIPLE, PFTM_UDP_MULTIPLE))
-		return 0;
+		return FAST_NO;
 	from = state_sender(s, dir);
 	peer_count(&s->peer[from & 1], tot_len);
 	peer_renew(&s->peer[from & 1]);
-	carry_tag(skb, s, dir);
-	return 1;
+	return fast_pass(skb, s, dir, l2);
 }
 
-inline_always int fast_l4(struct __sk_buff *skb, void *l4, void *end, struct pf_state_key *k,
-			  __u8 dir, __u32 l4len, __u32 tot_len)
+inline_always enum fast fast_l4(struct __sk_buff *skb, void *l4, void *end, struct pf_state_key *k,
+				__u8 dir, __u32 l2, __u32 l4len, __u32 tot_len)
 {
 	__u32 ports;
 
 	if (k->proto == IPPROTO_TCP) {
 		if (l4 + sizeof(struct tcp_hdr) > end)
-			return 0;
+			return FAST_NO;
 	} else if (k->proto != IPPROTO_UDP || l4 + sizeof(struct udp_hdr) > end) {
-		return 0;
+		return FAST_NO;
 	}
 	ports = *(__u32 *)l4;
 	/* network order: the source port comes first in memory, as port[0] does */
 	*(__u32 *)k->port = dir == PF_IN ? ports : (ports >> 16 | ports << 16);
 	if (k->proto == IPPROTO_TCP)
-		return fast_tcp(skb, l4, k, dir, l4len, tot_len);
-	return fast_udp(skb, l4, k, dir, l4len, tot_len);
+		return fast_tcp(skb, l4, k, dir, l2, l4len, tot_len);
+	return fast_udp(skb, l4, k, dir, l2, l4len, tot_len);
 }
 
-inline_always int fast_ip4(struct __sk_buff *skb, void *l3, void *end, __u8 dir, __u32 l2)
+inline_always enum fast fast_ip4(struct __sk_buff *skb, void *l3, void *end, __u8 dir, __u32 l2)
 {
 	const struct ipv4_hdr *ip = l3;
 	struct pf_state_key k = {.af = PF_AF_INET};
 	__u32 tot_len;
 
 	if (l3 + sizeof(*ip) > end || ip->ver_ihl != 0x45 || (ip->frag_off & bpf_htons(0x3fff)))
-		return 0;
+		return FAST_NO;
 	tot_len = bpf_ntohs(ip->tot_len);
 	if (tot_len < sizeof(*ip) || tot_len > skb->len - l2)
-		return 0;
+		return FAST_NO;
 	k.proto = ip->proto;
 	k.addr[dir != PF_IN].w[0] = ip->saddr;
 	k.addr[dir == PF_IN].w[0] = ip->daddr;
-	return fast_l4(skb, l3 + sizeof(*ip), end, &k, dir, tot_len - sizeof(*ip), tot_len);
+	return fast_l4(skb, l3 + sizeof(*ip), end, &k, dir, l2, tot_len - sizeof(*ip), tot_len);
 }
 
-inline_always int fast_ip6(struct __sk_buff *skb, void *l3, void *end, __u8 dir, __u32 l2)
+inline_always enum fast fast_ip6(struct __sk_buff *skb, void *l3, void *end, __u8 dir, __u32 l2)
 {
 	const struct ipv6_hdr *ip6 = l3;
 	struct pf_state_key k = {.af = PF_AF_INET6};
 	__u32 len;
 
 	if (l3 + sizeof(*ip6) > end || *(__u8 *)l3 >> 4 != 6)
-		return 0;
+		return FAST_NO;
 	len = bpf_ntohs(ip6->payload_len);
 	if (len + sizeof(*ip6) > skb->len - l2)
-		return 0;
+		return FAST_NO;
 	k.proto = ip6->nexthdr;
 	k.addr[dir != PF_IN] = ip6->saddr;
 	k.addr[dir == PF_IN] = ip6->daddr;
-	return fast_l4(skb, l3 + sizeof(*ip6), end, &k, dir, len, len + sizeof(*ip6));
+	return fast_l4(skb, l3 + sizeof(*ip6), end, &k, dir, l2, len, len + sizeof(*ip6));
 }
 
 inline_always int entry(struct __sk_buff *skb, __u8 dir, __u32 l2)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	enum fast f;
 	__be16 proto;
 
 	if (l2) {
@@ -165,11 +185,13 @@ inline_always int entry(struct __sk_buff *skb, __u8 dir, __u32 l2)
 		proto = skb->protocol;
 	}
 	if (proto == bpf_htons(ETH_P_IP)) {
-		if (likely(fast_ip4(skb, data + l2, end, dir, l2)))
-			return VERDICT_PASS;
+		f = fast_ip4(skb, data + l2, end, dir, l2);
+		if (likely(f))
+			return f == FAST_PASS ? VERDICT_PASS : VERDICT_DROP;
 	} else if (proto == bpf_htons(ETH_P_IPV6)) {
-		if (likely(fast_ip6(skb, data + l2, end, dir, l2)))
-			return VERDICT_PASS;
+		f = fast_ip6(skb, data + l2, end, dir, l2);
+		if (likely(f))
+			return f == FAST_PASS ? VERDICT_PASS : VERDICT_DROP;
 	} else if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD)) {
 		clear_tag(skb, dir);
 		return VERDICT_PASS;
@@ -296,8 +318,11 @@ inline_always int track_state(struct __sk_buff *skb, struct pf_state *s, struct 
 {
 	enum track_result r = state_track(s, p);
 
-	if (r == TRACK_PASS)
+	if (r == TRACK_PASS) {
 		carry_tag(skb, s, p->dir);
+		if (unlikely(s->flags & PF_SF_NAT) && nat_rewrite(skb, s, p->dir, p->l3, p->l4))
+			return drop(PFRES_TRANSLATE);
+	}
 	return finish_track(skb, p, r);
 }
 
@@ -340,7 +365,7 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 	p->key.addr[!(qi & 1)] = q.dst;
 	p->key.port[qi & 1] = q.sport;
 	p->key.port[!(qi & 1)] = q.dport;
-	s = state_find(&p->key, key_hash(&p->key));
+	s = state_find(&p->key, key_hash(&p->key), p->dir);
 	if (!s)
 		return to_rules(skb, p);
 	from = s->dir == p->dir; /* who sent the quoted packet */
@@ -356,7 +381,23 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 	/* the error counts, but does not keep the state alive */
 	peer_count(&s->peer[state_sender(s, p->dir) & 1], p->tot_len);
 	carry_tag(skb, s, p->dir);
-	return VERDICT_PASS;
+	if (likely(!(s->flags & PF_SF_NAT)))
+		return VERDICT_PASS;
+	p->state = s->index;
+	p->quote_l3 = p->l4 + ICMP_HLEN;
+	p->quote_l4 = q.c.off;
+	return to_prog(skb, PF_PROG_NAT_ERROR);
+}
+
+/* An ICMP error about a packet of a state that translates. */
+SEC("tc") int pf_nat_error(struct __sk_buff *skb)
+{
+	struct pf_pkt *p = scratch();
+	struct pf_state *s = p ? slot(p->state) : NULL;
+
+	if (!s)
+		return VERDICT_DROP;
+	return nat_rewrite_error(skb, p, s) ? drop(PFRES_TRANSLATE) : VERDICT_PASS;
 }
 
 /* ICMP that speaks for itself; its ports are in the packet already. */
@@ -373,13 +414,13 @@ SEC("tc") int pf_icmp(struct __sk_buff *skb)
 	key_set_ports(p);
 	if (icmp_key(skb, p, 0))
 		return finish_track(skb, p, track_drop(p, PFRES_SHORT));
-	s = state_find(&p->key, key_hash(&p->key));
+	s = state_find(&p->key, key_hash(&p->key), p->dir);
 	if ((!s || !icmp_direction_ok(s, p->dir, role)) && p->af == PF_AF_INET6 &&
 	    role == ICMP_REPLY) {
 		struct pf_state *other = NULL;
 
 		if (!icmp_key(skb, p, 1))
-			other = state_find(&p->key, key_hash(&p->key));
+			other = state_find(&p->key, key_hash(&p->key), p->dir);
 		if (other)
 			s = other;
 		else
@@ -405,7 +446,7 @@ SEC("tc") int pf_track(struct __sk_buff *skb)
 	key_begin(p, p->proto);
 	key_set_addrs(p);
 	key_set_ports(p);
-	s = state_find(&p->key, key_hash(&p->key));
+	s = state_find(&p->key, key_hash(&p->key), p->dir);
 	if (!s)
 		return to_rules(skb, p);
 	return track_state(skb, s, p);
@@ -434,6 +475,10 @@ inline_always void pkt_reset(struct __sk_buff *skb, struct pf_pkt *p)
 	p->answer_ttl = 0;
 	p->draws = 0;
 	p->nmatched = 0;
+	p->moves = 0;
+	p->nat = 0;
+	p->nat_again = 0;
+	p->walks = 0;
 	p->rcv_ifindex = skb->ingress_ifindex;
 }
 
@@ -575,15 +620,37 @@ inline_always int ask_answer(struct __sk_buff *skb, struct pf_pkt *p)
 	return 1;
 }
 
-/* A refused state: credited to no rule, logged if the rule asks for it. */
+/* A refused packet: credited to no rule, logged if the rule asks for it. */
+inline_always int refuse(struct __sk_buff *skb, struct pf_pkt *p, __u32 reason)
+{
+	count(PF_CNT_REASON + reason);
+	if (p->rule.flags & PF_RULE_LOG)
+		log_rule(skb, p, PF_BLOCK, reason);
+	return VERDICT_DROP;
+}
+
 inline_always int refuse_state(struct __sk_buff *skb, struct pf_pkt *p, enum create_result why)
 {
+	if (why == CREATE_CLASH)
+		return refuse(skb, p, PFRES_STATEINS);
+	if (why != CREATE_LIMIT)
+		return refuse(skb, p, PFRES_MEMORY);
 	count(PF_CNT_REASON + PFRES_MEMORY);
-	if (why == CREATE_LIMIT)
-		count(PF_CNT_REASON + PFRES_MAXSTATES);
-	if (p->rule.flags & PF_RULE_LOG)
-		log_rule(skb, p, PF_BLOCK, why == CREATE_LIMIT ? PFRES_MAXSTATES : PFRES_MEMORY);
-	return VERDICT_DROP;
+	return refuse(skb, p, PFRES_MAXSTATES);
+}
+
+/* Does the packet leave as another?  Only with a state, which undoes it for the answers. */
+inline_always int to_be_translated(const struct pf_pkt *p)
+{
+	__u32 flags = p->rule.flags;
+
+	if ((flags & (PF_RULE_FAIL | PF_RULE_BLOCK)) || !(flags & PF_RULE_KEEP))
+		return 0;
+	if (p->frag == PF_FRAG_LATER || p->icmp_error ||
+	    (p->badopts && !(flags & PF_RULE_ALLOWOPTS)))
+		return 0;
+	return p->sport != p->sport_was || p->dport != p->dport_was ||
+	       !addr_equal(&p->src, &p->src_was) || !addr_equal(&p->dst, &p->dst_was);
 }
 
 /* The tag that the rules gave goes on with the packet. */
@@ -602,6 +669,11 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 
 	if (!p)
 		return VERDICT_DROP;
+	if (unlikely(p->moves)) {
+		if (to_be_translated(p))
+			return to_prog(skb, PF_PROG_NAT);
+		untranslate(p);
+	}
 	flags = p->rule.flags;
 	count(PF_CNT_MISS);
 	if (p->nmatched)
@@ -627,14 +699,88 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 		rule_count(p, 0);
 		return pass(skb, p);
 	}
-	made = state_create(p);
-	if (made == CREATE_LIMIT || made == CREATE_MEMORY)
+	made = state_create(p, 0);
+	if (made != CREATE_OK && made != CREATE_EXISTS)
 		return refuse_state(skb, p, made);
 	if (flags & PF_RULE_LOG)
 		log_rule(skb, p, PF_PASS, PFRES_MATCH);
 	rule_count(p, made == CREATE_OK);
 	if (made == CREATE_OK) /* the look-up counts with the state's first packet */
 		count_n(PF_CNT_MISS, -1ULL);
+	return pass(skb, p);
+}
+
+/* The rules once more, with the port that is free: they may ask for it. */
+inline_always int walk_again(struct __sk_buff *skb, struct pf_pkt *p)
+{
+	__u32 nat = p->nat, port = p->nat_found;
+
+	if (p->walks++ == PF_WALKS_MOST)
+		return -1;
+	untranslate(p);
+	p->nat_again = nat;
+	p->nat_port = port;
+	p->draws = 0;
+	p->nmatched = 0;
+	p->tag = p->dir == PF_IN ? 0 : tag_of(skb);
+	bpf_tail_call(skb, &pf_top, READ_ONCE(p->top_slot));
+	return -1;
+}
+
+/* Somebody else has made the connection meanwhile: the packet is one of it. */
+inline_always int track_after_all(struct __sk_buff *skb, struct pf_pkt *p)
+{
+	untranslate(p);
+	p->nmatched = 0;
+	p->draws = 0;
+	if (p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6)
+		return to_prog(skb, PF_PROG_ICMP);
+	return to_prog(skb, PF_PROG_TRACK);
+}
+
+/* pf_apply for packets that leave as others. */
+SEC("tc") int pf_nat(struct __sk_buff *skb)
+{
+	struct pf_pkt *p = scratch();
+	enum create_result made = CREATE_CLASH;
+	struct pf_state *s;
+	__u32 why = 0;
+
+	if (!p)
+		return VERDICT_DROP;
+	nat_key_begin(p);
+	if (p->frag != PF_FRAG_NONE)
+		why = PFRES_FRAG;
+	else if (nat_find_port(p))
+		why = PFRES_TRANSLATE;
+	else if (p->nat_found != p->sport && p->nat_seen && p->nat != p->rule.nat &&
+		 walk_again(skb, p))
+		why = PFRES_TRANSLATE;
+	if (!why) {
+		p->sport = p->nat_found;
+		made = state_create(p, 1);
+		if (made == CREATE_EXISTS)
+			return track_after_all(skb, p);
+		/* the port has gone since: another one, as long as the kernel lets us jump */
+		if (made == CREATE_CLASH && p->nat && p->nat_lo < p->nat_hi)
+			return to_prog(skb, PF_PROG_NAT);
+	}
+	count(PF_CNT_MISS);
+	if (p->nmatched)
+		log_matches(skb, p);
+	count(PF_CNT_REASON + PFRES_MATCH);
+	if (why)
+		return refuse(skb, p, why);
+	if (made != CREATE_OK)
+		return refuse_state(skb, p, made);
+	s = slot(p->state);
+	if (!s || nat_rewrite(skb, s, p->dir, p->l3, p->l4))
+		return refuse(skb, p, PFRES_TRANSLATE);
+	if (p->rule.flags & PF_RULE_LOG)
+		log_rule(skb, p, PF_PASS, PFRES_MATCH);
+	rule_count(p, 1);
+	/* the look-up counts with the state's first packet */
+	count_n(PF_CNT_MISS, -1ULL);
 	return pass(skb, p);
 }
 

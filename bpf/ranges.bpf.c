@@ -2,18 +2,9 @@
 /*
  * The look-up of tables as a function for generated programs: the build takes its
  * instructions out of the object, compiler/linear.c puts them behind the rules'.
- * Maps are numbers here, for the emitter to replace.
  */
-#include "base.h"
+#include "insns.h"
 
-#include "../compiler/code_maps.h"
-
-#define map_by_number(number)                                                      \
-	({                                                                         \
-		void *map_;                                                        \
-		asm("%0 = %1 ll" : "=r"(map_) : "i"(PF_CODE_MAP_MARK + (number))); \
-		map_;                                                              \
-	})
 #define RANGE_TABLES map_by_number(PF_CODE_TABLES)
 #define RANGE_NODES  map_by_number(PF_CODE_TABLE_NODES)
 #include "ranges.h"

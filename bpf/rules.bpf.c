@@ -10,6 +10,7 @@
  * words decide.  A tree may say too much, but never leaves out a rule that matches.
  */
 #include "shared.h"
+#include "translate.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -33,6 +34,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct pf_rule_info);
 } pf_infos SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pf_nat);
+} pf_nats SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -142,19 +151,6 @@ inline_always int in_range(const struct pf_addr *a, const struct pf_addr *lo,
 		above = w > h || (w == h && above);
 	}
 	return !below && !above;
-}
-
-/* The packet's next number: see test_prob() of compiler/linear_test.c. */
-inline_always __u32 draw(struct pf_pkt *p)
-{
-	__u32 x = p->seed + p->draws * 0x9e3779b9;
-
-	p->draws++;
-	x ^= x >> 16;
-	x *= 0x85ebca6b;
-	x ^= x >> 13;
-	x *= 0xc2b2ae35;
-	return x ^ x >> 16;
 }
 
 inline_always int mask_bit(const struct pf_ifmask *m, __u32 bit)
@@ -297,6 +293,9 @@ inline_always __u32 list_rule(const struct pf_tree_list *l)
 
 /* --- the trees --- */
 
+/* What the walk comes to; a global function returns a number. */
+enum walked { WALK_ON, WALK_OVER, WALK_FAILED, WALK_MOVED };
+
 inline_always void fill_fields(struct pf_pkt *p)
 {
 	__u32 *f = p->field;
@@ -363,8 +362,8 @@ inline_always __u32 walk_next(struct pf_walk_frame *f)
 	return head;
 }
 
-/* Begins with the rules of a set. */
-inline_always int begin_set(struct pf_pkt *p, struct pf_walk_frame *f, __u32 set)
+/* Begins with the rules of a set, or goes on behind those before `from`. */
+inline_always int begin_set(struct pf_pkt *p, struct pf_walk_frame *f, __u32 set, __u32 from)
 {
 	struct pf_tree_set *s = bpf_map_lookup_elem(&pf_sets, &set);
 	__u32 six = p->af == PF_AF_INET6;
@@ -373,13 +372,25 @@ inline_always int begin_set(struct pf_pkt *p, struct pf_walk_frame *f, __u32 set
 		return 0;
 	for (int i = 0; i < PF_TREE_GROUPS; i++)
 		descend(s->root[six][i], p, &f->list[i]);
+	f->set = set;
+	f->from = from;
+	f->moves = p->moves;
 	return 1;
 }
 
-/* --- anchors --- */
+/* The packet is not what it was when the lists were looked up: others may hold what matches it. */
+__attribute__((noinline)) int look_up_again(struct pf_pkt *p, __u32 depth, __u32 from)
+{
+	struct pf_walk_frame *f;
 
-/* What the walk comes to; a global function returns a number. */
-enum walked { WALK_ON, WALK_OVER, WALK_FAILED };
+	if (!p || depth > PF_WALK_DEPTH)
+		return WALK_FAILED;
+	fill_fields(p);
+	f = &p->frame[depth];
+	return begin_set(p, f, f->set, from) ? WALK_ON : WALK_FAILED;
+}
+
+/* --- anchors --- */
 
 /*
  * A list has ended: on to the next ruleset that the anchor calls, or back to the one
@@ -407,11 +418,13 @@ __attribute__((noinline)) int end_of_list(struct pf_pkt *p)
 			return WALK_FAILED;
 		f->at++;
 		f->left--;
-		return begin_set(p, f, c->set) ? WALK_ON : WALK_FAILED;
+		return begin_set(p, f, c->set, 0) ? WALK_ON : WALK_FAILED;
 	}
 	if (f->quick && f->won_before != p->won)
 		return WALK_OVER;
 	p->depth = depth - 1;
+	if (p->frame[depth - 1].moves != p->moves)
+		return look_up_again(p, depth - 1, f->rule + 1);
 	return WALK_ON;
 }
 
@@ -443,6 +456,18 @@ __attribute__((noinline)) int enter_anchor(struct pf_pkt *p, __u32 rule, __u32 c
 	return WALK_ON;
 }
 
+/* The packet becomes another for the rules that follow. */
+inline_always int move(struct pf_pkt *p, __u32 nat)
+{
+	__u32 index = nat - 1;
+	struct pf_nat *n = bpf_map_lookup_elem(&pf_nats, &index);
+
+	if (!n)
+		return WALK_FAILED;
+	translate(p, n, nat);
+	return WALK_MOVED;
+}
+
 /* A `match` rule has matched; a packet with too many of them fails. */
 __attribute__((noinline)) int add_match(struct pf_pkt *p, __u32 rule, __u32 via)
 {
@@ -464,7 +489,7 @@ __attribute__((noinline)) int add_match(struct pf_pkt *p, __u32 rule, __u32 via)
 	if (via != PF_TREE_NONE && anchor)
 		m->anchor_nr = anchor->nr;
 	p->nmatched = n + 1;
-	return WALK_ON;
+	return info->nat ? move(p, info->nat) : WALK_ON;
 }
 
 /* --- the walk --- */
@@ -482,6 +507,15 @@ inline_always int walk_end(struct walk *w, int what)
 	return what == WALK_OVER;
 }
 
+inline_always int match_hit(struct walk *w, struct pf_walk_frame *f, __u32 at)
+{
+	int what = add_match(w->p, at, f->rule);
+
+	if (what == WALK_MOVED)
+		what = look_up_again(w->p, w->p->depth, at + 1);
+	return what == WALK_FAILED ? fail(w) : 0;
+}
+
 /* A rule matches; 1 when the walk is over. */
 inline_always int rule_hit(struct walk *w, struct pf_walk_frame *f, const struct pf_tree_rule *r,
 			   __u32 at)
@@ -496,11 +530,8 @@ inline_always int rule_hit(struct walk *w, struct pf_walk_frame *f, const struct
 		w->p->won++;
 		return kind_quick & 1;
 	}
-	if (kind_quick >> 1 == PF_TREE_MATCH) {
-		if (add_match(w->p, at, f->rule) == WALK_FAILED)
-			return fail(w);
-		return kind_quick & 1;
-	}
+	if (kind_quick >> 1 == PF_TREE_MATCH)
+		return match_hit(w, f, at) | (kind_quick & 1);
 	return walk_end(w, enter_anchor(w->p, at, r->call, kind_quick & 1));
 }
 
@@ -519,6 +550,8 @@ inline_always int walk_step(struct walk *w)
 	if (head == PF_TREE_NONE)
 		return depth ? walk_end(w, end_of_list(w->p)) : 1;
 	at = head & ~PF_TREE_SURE;
+	if (unlikely(at < f->from))
+		return 0;
 	r = bpf_map_lookup_elem(&pf_rules, &at);
 	evals = bpf_map_lookup_elem(&pf_evals, &at);
 	if (!r || !evals)
@@ -593,6 +626,8 @@ inline_always int take_info(struct walk *w)
 		return 0;
 	p->rule_index = w->won;
 	p->rule = *info;
+	if (info->nat && move(p, info->nat) == WALK_FAILED)
+		return 0;
 	if (w->via == PF_TREE_NONE || w->won >= nrules)
 		return 1;
 	anchor = bpf_map_lookup_elem(&pf_infos, &w->via);
@@ -623,7 +658,7 @@ SEC("tc") int pf_rules_tree(struct __sk_buff *skb)
 	p->won = 0;
 	p->depth = 0;
 	p->frame[0].rule = PF_TREE_NONE;
-	if (!begin_set(p, &p->frame[0], 0))
+	if (!begin_set(p, &p->frame[0], 0, 0))
 		return unjudged();
 	walk_rules(&w);
 	if (!take_info(&w))

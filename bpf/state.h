@@ -81,6 +81,9 @@ inline_always enum track_result state_track(struct pf_state *s, struct pf_pkt *p
 	__u32 from = state_sender(s, p->dir);
 	enum track_result r;
 
+	/* those that follow would not be translated */
+	if (unlikely(s->flags & PF_SF_NAT) && p->frag != PF_FRAG_NONE)
+		return track_drop(p, PFRES_FRAG);
 	if (p->badopts && !(s->flags & PF_SF_ALLOWOPTS))
 		return track_drop(p, PFRES_IPOPTIONS);
 	switch (p->proto) {
@@ -135,7 +138,8 @@ inline_always void state_fill(struct pf_state *s, const struct pf_state_key *key
 	s->peer[1].last = now;
 }
 
-enum create_result { CREATE_OK, CREATE_EXISTS, CREATE_LIMIT, CREATE_MEMORY };
+/* CLASH: a key that it needs is another connection's. */
+enum create_result { CREATE_OK, CREATE_EXISTS, CREATE_CLASH, CREATE_LIMIT, CREATE_MEMORY };
 
 /* Publishes a filled EMBRYO, or gives it back. */
 inline_always enum create_result state_publish(struct pf_state *s, struct pf_status *st)
@@ -154,6 +158,8 @@ inline_always enum create_result state_publish(struct pf_state *s, struct pf_sta
 	} else {
 		slot_offer(s);
 	}
+	if (r == INSERT_CLASH)
+		return CREATE_CLASH;
 	return r == INSERT_EXISTS ? CREATE_EXISTS : CREATE_MEMORY;
 }
 
@@ -208,7 +214,8 @@ inline_always int state_take_rules(struct pf_state *s, struct pf_pkt *p)
 	return p->nmatched ? state_take_matches(s, p) : 0;
 }
 
-inline_always enum create_result state_create(struct pf_pkt *p)
+/* `nat`: p->nat_key is what the packet is translated to. */
+inline_always enum create_result state_create(struct pf_pkt *p, const int nat)
 {
 	struct pf_status *st = status();
 	enum create_result why;
@@ -220,6 +227,14 @@ inline_always enum create_result state_create(struct pf_pkt *p)
 	if (!s)
 		return why;
 	state_fill(s, &p->key, p->rule.id, p->ifindex, p->dir);
+	if (nat) {
+		s->flags |= PF_SF_NAT;
+		if (p->dir == PF_OUT)
+			s->key = p->nat_key;
+		else
+			s->stack = p->nat_key;
+		p->state = s->index;
+	}
 	if (state_take_rules(s, p)) {
 		slot_offer(s);
 		__sync_fetch_and_add(&st->states, -1);

@@ -10,7 +10,8 @@
  * pf_config.grace ticks before it can become another connection.
  *
  * Look-ups take no lock: they read tag, index, status, key in this order and
- * use a slot only if it is LIVE and its key is theirs.
+ * use a slot only if it is LIVE and its key is theirs.  A state that translates
+ * stands in the table twice, under each of its keys.
  *
  * Insertion: a bucket's `ver` moves, under its lock, with every insertion of a
  * key whose *first* bucket it is.  A maker reads `ver`, looks its key up, and
@@ -30,7 +31,9 @@
 const volatile __u64 hash_key[6] = {1, 2, 3, 4, 5, 6};
 const volatile __u32 bucket_mask = 0;
 
-enum pf_insert_result { INSERT_OK, INSERT_EXISTS, INSERT_NOROOM };
+/* CLASH: the key is another connection's. */
+enum pf_insert_result { INSERT_OK, INSERT_EXISTS, INSERT_CLASH, INSERT_NOROOM };
+enum key_there { KEY_FREE, KEY_TAKEN, KEY_TRANSLATED };
 enum place_result { PLACE_OK, PLACE_FULL, PLACE_MOVED };
 
 /* Multilinear over the key's words with secret keys, then mixed. */
@@ -83,9 +86,27 @@ inline_always struct pf_state *slot(__u32 index)
 	return bpf_map_lookup_elem(&pf_states, &index);
 }
 
+/*
+ * Which of a state's keys is meant: packets that come in are found by the one on the
+ * wire, those that go out by the one behind translation.
+ */
+#define KEY_WIRE  PF_IN
+#define KEY_STACK PF_OUT
+#define KEY_BOTH  (KEY_WIRE | KEY_STACK)
+
+/* What is not translated has one key: the other one need not be looked at. */
+inline_always int state_has_key(const struct pf_state *s, const struct pf_state_key *key,
+				const __u32 which)
+{
+	if (likely(key_equal(&s->key, key)))
+		return (which & KEY_WIRE) || !(READ_ONCE(s->flags) & PF_SF_NAT);
+	return (which & KEY_STACK) && unlikely(READ_ONCE(s->flags) & PF_SF_NAT) &&
+	       key_equal(&s->stack, key);
+}
+
 /* `min` PF_SLOT_LIVE for packets; PF_SLOT_EMBRYO for makers, who must see each other. */
 inline_always struct pf_state *bucket_find(struct pf_bucket *b, __u16 tag,
-					   const struct pf_state_key *key, __u32 min)
+					   const struct pf_state_key *key, __u32 which, __u32 min)
 {
 	struct pf_state *s;
 	__u32 status;
@@ -100,14 +121,14 @@ inline_always struct pf_state *bucket_find(struct pf_bucket *b, __u16 tag,
 		status = READ_ONCE(s->status);
 		if (status < min || status > PF_SLOT_LIVE)
 			continue;
-		if (likely(key_equal(&s->key, key)))
+		if (likely(state_has_key(s, key, which)))
 			return s;
 	}
 	return NULL;
 }
 
-/* The state of a packet's key, or NULL. */
-inline_always struct pf_state *state_find(const struct pf_state_key *key, __u64 hash)
+/* The state of a packet's key, or NULL; `which`: the packet's direction. */
+inline_always struct pf_state *state_find(const struct pf_state_key *key, __u64 hash, __u32 which)
 {
 	__u16 tag = hash_tag(hash);
 	struct pf_state *s;
@@ -116,32 +137,37 @@ inline_always struct pf_state *state_find(const struct pf_state_key *key, __u64 
 	b = bucket(hash_bucket1(hash));
 	if (!b)
 		return NULL;
-	s = bucket_find(b, tag, key, PF_SLOT_LIVE);
+	s = bucket_find(b, tag, key, which, PF_SLOT_LIVE);
 	if (s || likely(!READ_ONCE(b->overflow)))
 		return s;
 	b = bucket(hash_bucket2(hash));
 	if (!b)
 		return NULL;
-	return bucket_find(b, tag, key, PF_SLOT_LIVE);
+	return bucket_find(b, tag, key, which, PF_SLOT_LIVE);
 }
 
 /* Is the key there, or being made?  *ver is what the first bucket's was before. */
-noinline_sub int state_exists(const struct pf_state_key *key, __u64 hash, __u32 *ver)
+noinline_sub enum key_there state_exists(const struct pf_state_key *key, __u64 hash, __u32 which,
+					 __u32 *ver)
 {
 	__u16 tag = hash_tag(hash);
+	struct pf_state *s;
 	struct pf_bucket *b;
 
 	b = bucket(hash_bucket1(hash));
 	if (!b)
-		return 0;
+		return KEY_FREE;
 	/* an atomic read is a full barrier: the look-up cannot run ahead of it */
 	*ver = __sync_fetch_and_add(&b->ver, 0);
-	if (bucket_find(b, tag, key, PF_SLOT_EMBRYO))
-		return 1;
-	if (!READ_ONCE(b->overflow))
-		return 0;
-	b = bucket(hash_bucket2(hash));
-	return b && bucket_find(b, tag, key, PF_SLOT_EMBRYO) ? 1 : 0;
+	s = bucket_find(b, tag, key, which, PF_SLOT_EMBRYO);
+	if (!s && READ_ONCE(b->overflow)) {
+		b = bucket(hash_bucket2(hash));
+		if (b)
+			s = bucket_find(b, tag, key, which, PF_SLOT_EMBRYO);
+	}
+	if (!s)
+		return KEY_FREE;
+	return READ_ONCE(s->flags) & PF_SF_NAT ? KEY_TRANSLATED : KEY_TAKEN;
 }
 
 /* Into the first bucket, if its version is still `ver`. */
@@ -238,14 +264,15 @@ inline_always enum place_result place_overflow(struct pf_bucket *b1, __u64 hash,
 #define INSERT_TRIES 4
 
 /*
- * Makes an EMBRYO findable under its key.  INSERT_EXISTS if somebody else has
- * made the same connection meanwhile; *published tells whether the slot's index
- * has stood in a bucket, so that it may not be reused at once.
+ * Makes an EMBRYO findable under one of its keys.  *published tells whether the
+ * slot's index has stood in a bucket, so that it may not be reused at once.
  */
-noinline_sub int state_place(struct pf_state *s, int *published)
+noinline_sub int place_key(struct pf_state *s, const struct pf_state_key *key, __u32 which,
+			   int *published)
 {
 	__u32 ver = 0, index = s->index;
-	__u64 hash = key_hash(&s->key);
+	__u64 hash = key_hash(key);
+	enum key_there there;
 	struct pf_bucket *b1;
 	enum place_result r;
 
@@ -253,8 +280,9 @@ noinline_sub int state_place(struct pf_state *s, int *published)
 	if (!b1)
 		return INSERT_NOROOM;
 	for (int try = 0; try < INSERT_TRIES; try++) {
-		if (state_exists(&s->key, hash, &ver))
-			return INSERT_EXISTS;
+		there = state_exists(key, hash, which, &ver);
+		if (there)
+			return there == KEY_TRANSLATED ? INSERT_CLASH : INSERT_EXISTS;
 		r = place_first(b1, hash_tag(hash), index, ver);
 		if (r == PLACE_FULL) {
 			*published = 1;
@@ -268,6 +296,50 @@ noinline_sub int state_place(struct pf_state *s, int *published)
 		}
 	}
 	return INSERT_NOROOM;
+}
+
+/* Takes a slot out of the bucket where it stands under that key. */
+noinline_sub int unplace_key(struct pf_state *s, const struct pf_state_key *key)
+{
+	__u64 hash = key_hash(key);
+	struct pf_bucket *b1 = bucket(hash_bucket1(hash)), *b2;
+
+	if (!b1 || unplace(b1, hash_tag(hash), s->index))
+		return 0;
+	b2 = bucket(hash_bucket2(hash));
+	if (b2 && unplace(b2, hash_tag(hash), s->index))
+		__sync_fetch_and_add(&b1->overflow, -1);
+	return 0;
+}
+
+/*
+ * Makes an EMBRYO findable.  INSERT_EXISTS if somebody else has made the same
+ * connection meanwhile, INSERT_CLASH if a key that it needs is another connection's.
+ * The translated key comes first: who has it has won the port.
+ */
+inline_always int state_place(struct pf_state *s, int *published)
+{
+	int out = s->dir == PF_OUT, r;
+
+	if (likely(!(s->flags & PF_SF_NAT)))
+		return place_key(s, &s->key, KEY_BOTH, published);
+	if (out)
+		r = place_key(s, &s->key, KEY_WIRE, published);
+	else
+		r = place_key(s, &s->stack, KEY_STACK, published);
+	if (r != INSERT_OK)
+		return r == INSERT_EXISTS ? INSERT_CLASH : r;
+	if (out)
+		r = place_key(s, &s->stack, KEY_STACK, published);
+	else
+		r = place_key(s, &s->key, KEY_WIRE, published);
+	if (r == INSERT_OK)
+		return r;
+	if (out)
+		unplace_key(s, &s->key);
+	else
+		unplace_key(s, &s->stack);
+	return r == INSERT_CLASH ? INSERT_EXISTS : r;
 }
 
 inline_always void slot_offer(struct pf_state *s)
@@ -415,19 +487,13 @@ inline_always void state_retire(struct pf_state *s)
 /* Ends a state: 1 if it was ours to end, 0 if somebody else was faster. */
 noinline_sub int state_remove(struct pf_state *s)
 {
-	struct pf_bucket *b1, *b2;
 	struct pf_status *st;
-	__u64 hash;
 
 	if (__sync_val_compare_and_swap(&s->status, PF_SLOT_LIVE, PF_SLOT_DEAD) != PF_SLOT_LIVE)
 		return 0;
-	hash = key_hash(&s->key);
-	b1 = bucket(hash_bucket1(hash));
-	if (b1 && !unplace(b1, hash_tag(hash), s->index)) {
-		b2 = bucket(hash_bucket2(hash));
-		if (b2 && unplace(b2, hash_tag(hash), s->index))
-			__sync_fetch_and_add(&b1->overflow, -1);
-	}
+	unplace_key(s, &s->key);
+	if (unlikely(s->flags & PF_SF_NAT))
+		unplace_key(s, &s->stack);
 	state_retire(s);
 	st = status();
 	if (st)

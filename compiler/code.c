@@ -124,24 +124,28 @@ size_t pf_code_call(struct pf_code *c, int helper)
 	return put(c, BPF_JMP | BPF_CALL, 0, 0, 0, helper);
 }
 
-size_t pf_code_call_function(struct pf_code *c)
+/* Until it has its place, a call says by its offset which one it calls. */
+size_t pf_code_call_function(struct pf_code *c, enum pf_code_func which)
 {
-	return put(c, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, 0);
+	return put(c, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, (int)which + 1, 0);
 }
 
-static void land_calls(struct pf_code *c, size_t end)
+static void land_calls(struct pf_code *c, enum pf_code_func which, size_t end)
 {
 	for (size_t i = 0; i < end && !c->failed; i++) {
 		struct bpf_insn *in = &c->insns[i];
 
-		if (in->code == (BPF_JMP | BPF_CALL) && in->src_reg == BPF_PSEUDO_CALL)
-			in->imm = (int32_t)(end - i - 1);
+		if (in->code != (BPF_JMP | BPF_CALL) || in->src_reg != BPF_PSEUDO_CALL ||
+		    in->off != (int)which + 1)
+			continue;
+		in->imm = (int32_t)(end - i - 1);
+		in->off = 0;
 	}
 }
 
-void pf_code_function(struct pf_code *c, const uint64_t *insns, size_t n)
+void pf_code_function(struct pf_code *c, enum pf_code_func which, const uint64_t *insns, size_t n)
 {
-	land_calls(c, c->n);
+	land_calls(c, which, c->n);
 	for (size_t i = 0; i < n; i++) {
 		struct bpf_insn in;
 

@@ -45,9 +45,12 @@ size_t pf_code_goto(struct pf_code *c);
 size_t pf_code_call(struct pf_code *c, int helper);
 size_t pf_code_exit(struct pf_code *c);
 
+/* Functions behind a program. */
+enum pf_code_func { PF_CODE_IN_TABLE, PF_CODE_TRANSLATE };
+
 /* A call of a function that pf_code_function() gives its place; and its instructions. */
-size_t pf_code_call_function(struct pf_code *c);
-void pf_code_function(struct pf_code *c, const uint64_t *insns, size_t n);
+size_t pf_code_call_function(struct pf_code *c, enum pf_code_func which);
+void pf_code_function(struct pf_code *c, enum pf_code_func which, const uint64_t *insns, size_t n);
 
 /* Lets the jump at `from` land on `to`; false if that is too far for 16 bits. */
 bool pf_code_land(struct pf_code *c, size_t from, size_t to);

@@ -11,6 +11,7 @@
 #include "compiler.h"
 #include "cost.h"
 #include "linear.h"
+#include "nats.h"
 #include "tree.h"
 
 static_assert((int)PF_RULE_IN == (int)PF_IN && (int)PF_RULE_OUT == (int)PF_OUT, "directions");
@@ -49,6 +50,8 @@ void pf_compiled_free(struct pf_compiled *c)
 	free(c->tree.entries);
 	free(c->tree.rules);
 	free(c->ifaces);
+	free(c->nats);
+	free(c->nat_rules);
 	free(c);
 }
 
@@ -166,7 +169,7 @@ static uint32_t info_flags(const struct pf_rule *r)
 }
 
 struct pf_rule_info pf_rule_info_of(const struct pf_policy *p, const struct pf_compile_env *env,
-				    uint32_t rule)
+				    const struct pf_compiled *c, uint32_t rule)
 {
 	const struct pf_rule *r = p->rules[rule];
 
@@ -177,6 +180,7 @@ struct pf_rule_info pf_rule_info_of(const struct pf_policy *p, const struct pf_c
 		.return_ttl = r->return_ttl,
 		.return_icmp = r->return_icmp,
 		.return_icmp6 = r->return_icmp6,
+		.nat = pf_nat_of(c, rule),
 		.anchor_nr = UINT32_MAX,
 	};
 }
@@ -228,6 +232,8 @@ static int compile_by(const struct pf_policy *p, const struct pf_compile_env *en
 		pf_skips_compute(&p->sets[s].block->list[PF_LIST_FILTER],
 				 c->skips + p->sets[s].first);
 	r = collect_needs(p, c, err);
+	if (!r)
+		r = pf_nats_make(p, c);
 	if (!r)
 		r = emitter == PF_EMITTER_LINEAR ? pf_emit_linear(p, env, c, err)
 						 : pf_emit_tree(p, env, c, err);
@@ -298,6 +304,9 @@ static bool may_append(const struct pf_policy *p, uint32_t set, const struct pf_
 		const struct pf_rule *r = p->rules[i];
 		const struct pf_rule_ext *x = pf_rule_ext_of(r);
 
+		/* what is there of translations says whether rules may ask for their ports */
+		if (x->nat || x->rdr || (r->sport.op && c->nat_moves && !c->asks_sport))
+			return false;
 		if (!rule_built(r) || x->anchor || (x->prob && !c->random) ||
 		    (x->received_on && !c->received) ||
 		    (r->ifname && pf_iface_bit(c, r->ifname) < 0) ||

@@ -91,8 +91,9 @@ struct pf_compiled {
 	size_t ninsns;
 	struct pf_reloc *relocs;
 	size_t nrelocs;
-	size_t in_table; /* where the function that looks tables up begins; 0: there is none */
-	size_t nrules;	 /* of the policy */
+	/* where the functions begin that look tables up, and translate; 0: there is none */
+	size_t in_table, translate;
+	size_t nrules; /* of the policy */
 	/* of each step with A, of each rule with B; then the default rule, then failure */
 	struct pf_rule_info *infos;
 	size_t ninfos;
@@ -102,7 +103,12 @@ struct pf_compiled {
 	size_t nedges;
 	uint32_t *step_rules; /* nsteps: the rule of each; PF_POLICY_NONE: the end of an anchor */
 	size_t nsteps;
-	struct pf_tree tree;		/* B's */
+	struct pf_tree tree; /* B's */
+	struct pf_nat *nats; /* translations, in the order of their rules */
+	uint32_t *nat_rules;
+	size_t nnats;
+	bool nat_moves;			/* some are of `match` rules: others see what they do */
+	bool asks_sport;		/* some rules ask for source ports */
 	char (*ifaces)[PF_IFNAME_SIZE]; /* bit i of an interface's mask: it is ifaces[i] */
 	size_t nifaces;
 	double linear_ns, tree_ns; /* by pf_costs_of(), when the choice was free; else 0 */
@@ -210,7 +216,9 @@ void pf_skips_compute(const struct pf_rule_list *l, struct pf_skips *skips);
 /* For emitters: room for n infos and the two behind them; and what a rule's says. */
 int pf_infos_new(struct pf_compiled *c, size_t n);
 struct pf_rule_info pf_rule_info_of(const struct pf_policy *p, const struct pf_compile_env *env,
-				    uint32_t rule);
+				    const struct pf_compiled *c, uint32_t rule);
+/* 1 + index of a rule's translation in c->nats; 0: it has none. */
+uint32_t pf_nat_of(const struct pf_compiled *c, uint32_t rule);
 /* Number of a tag that a rule names; or a negative errno, with a message. */
 int pf_compile_tag(const struct pf_compile_env *env, const char *name, const struct pf_rule *r,
 		   struct pf_compile_error *err);

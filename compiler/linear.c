@@ -255,6 +255,28 @@ static void put_match(struct linear *l, uint32_t nr)
 	pf_code_store(c, BPF_W, R_PKT, PKT(nmatched), BPF_REG_1);
 }
 
+/* The translation whose number is in r1: the packet becomes another. */
+static void put_translate(struct linear *l)
+{
+	struct pf_code *c = &l->code;
+	size_t done;
+
+	pf_code_call_function(c, PF_CODE_TRANSLATE);
+	l->translates = true;
+	done = pf_code_jump32(c, BPF_JEQ, BPF_REG_0, 0);
+	pf_code_alu_imm(c, BPF_MOV, BPF_REG_0, VERDICT_DROP);
+	pf_code_exit(c);
+	pf_linear_land_here(l, done);
+}
+
+/* What it was asked before counts no more: nothing has been met of the next rule. */
+static void put_move(struct linear *l, uint32_t nat)
+{
+	pf_code_alu_imm(&l->code, BPF_MOV, BPF_REG_1, (int32_t)nat);
+	put_translate(l);
+	l->met = 0;
+}
+
 /* What a rule does that matches. */
 static int put_actions(struct linear *l, uint32_t nr)
 {
@@ -268,10 +290,13 @@ static int put_actions(struct linear *l, uint32_t nr)
 		pf_code_store_imm(&l->code, BPF_H, R_PKT, (int)PKT(tag), id);
 	if (s->call)
 		return 0;
-	if (s->r->action == PF_RULE_ACTION_MATCH)
+	if (s->r->action == PF_RULE_ACTION_MATCH) {
 		put_match(l, nr);
-	else
+		if (l->out->infos[nr].nat)
+			put_move(l, l->out->infos[nr].nat);
+	} else {
 		pf_code_store_imm(&l->code, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)nr);
+	}
 	return 0;
 }
 
@@ -430,7 +455,7 @@ static void put_prologue(struct linear *l)
 static void put_epilogue(struct linear *l)
 {
 	struct pf_code *c = &l->code;
-	size_t none;
+	size_t none, plain;
 
 	land_entry(l, l->steps.n, 0);
 	pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(rule_index));
@@ -439,6 +464,13 @@ static void put_epilogue(struct linear *l)
 	for (size_t i = 0; i < sizeof(struct pf_rule_info); i += 8) {
 		pf_code_load(c, BPF_DW, BPF_REG_1, BPF_REG_0, i);
 		pf_code_store(c, BPF_DW, R_PKT, PKT(rule) + i, BPF_REG_1);
+	}
+	if (l->out->nnats) {
+		pf_code_load(c, BPF_W, BPF_REG_1, R_PKT,
+			     PKT(rule) + offsetof(struct pf_rule_info, nat));
+		plain = pf_code_jump32(c, BPF_JEQ, BPF_REG_1, 0);
+		put_translate(l);
+		pf_linear_land_here(l, plain);
 	}
 	pf_code_alu(c, BPF_MOV, BPF_REG_1, R_CTX);
 	pf_code_map(c, BPF_REG_2, PF_CODE_JUMP);
@@ -467,17 +499,27 @@ static int too_big(struct linear *l, const char *what, size_t have, size_t most)
 	return -E2BIG;
 }
 
-/* The look-up of tables, from bpf/ranges.bpf.c: see the Makefile. */
+/* Functions, from bpf/ranges.bpf.c and bpf/translate.bpf.c: see the Makefile. */
 static const uint64_t in_table_code[] = {
 #include "bpf/ranges.insns.h"
 };
 
-static void put_in_table(struct linear *l)
+static const uint64_t translate_code[] = {
+#include "bpf/translate.insns.h"
+};
+
+static void put_functions(struct linear *l)
 {
-	if (!l->tables)
-		return;
-	l->out->in_table = l->code.n;
-	pf_code_function(&l->code, in_table_code, sizeof(in_table_code) / sizeof(in_table_code[0]));
+	if (l->tables) {
+		l->out->in_table = l->code.n;
+		pf_code_function(&l->code, PF_CODE_IN_TABLE, in_table_code,
+				 sizeof(in_table_code) / sizeof(in_table_code[0]));
+	}
+	if (l->translates) {
+		l->out->translate = l->code.n;
+		pf_code_function(&l->code, PF_CODE_TRANSLATE, translate_code,
+				 sizeof(translate_code) / sizeof(translate_code[0]));
+	}
 }
 
 static int put_all(struct linear *l)
@@ -505,7 +547,7 @@ static int put_all(struct linear *l)
 	if (l->far || insns > MAX_INSNS)
 		return too_big(l, "instructions", insns, MAX_INSNS);
 	/* behind all that jumps have to reach */
-	put_in_table(l);
+	put_functions(l);
 	return l->code.failed ? -ENOMEM : 0;
 }
 
@@ -524,7 +566,7 @@ static int fill_steps(struct linear *l)
 		const struct pf_step *s = &l->steps.v[i];
 
 		o->step_rules[i] = s->r ? s->rule : PF_POLICY_NONE;
-		o->infos[i] = pf_rule_info_of(l->policy, l->env, s->rule);
+		o->infos[i] = pf_rule_info_of(l->policy, l->env, o, s->rule);
 		if (s->anchor == PF_STEP_NONE)
 			continue;
 		/* an anchor's steps come before those in it */

@@ -38,6 +38,7 @@ struct linear {
 	size_t ifmask_words;
 	bool far;    /* a jump did not fit */
 	bool tables; /* are looked up */
+	bool translates;
 };
 
 /* A jump of the step at hand to where it goes on when it does not match. */

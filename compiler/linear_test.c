@@ -166,7 +166,7 @@ static int test_table(struct linear *l, const struct pf_rule *r, const struct pf
 	pf_code_load(c, BPF_B, BPF_REG_2, R_PKT, PKT(af));
 	pf_code_load(c, BPF_DW, BPF_REG_3, R_PKT, key);
 	pf_code_load(c, BPF_DW, BPF_REG_4, R_PKT, key + sizeof(uint64_t));
-	pf_code_call_function(c);
+	pf_code_call_function(c, PF_CODE_IN_TABLE);
 	l->tables = true;
 	pf_linear_miss(l, pf_code_jump32(c, h->neg ? BPF_JNE : BPF_JEQ, BPF_REG_0, 0), to);
 	return 0;

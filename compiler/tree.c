@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nats.h"
 #include "tree.h"
 
 #define LEAF_RULES     2    /* a list of so many is not cut any more */
@@ -40,8 +41,10 @@ struct builder {
 	const struct pf_policy *p;
 	struct pf_tree *tree;
 	struct pf_tree_box *boxes;
-	uint32_t *cuts; /* SAMPLE of both ends */
-	size_t budget;	/* of entries */
+	uint32_t *cuts;	  /* SAMPLE of both ends */
+	size_t budget;	  /* of entries */
+	bool moves;	  /* `match` rules translate */
+	uint32_t settled; /* from here on no rule of the set does, nor one that it leads to */
 	bool failed;
 };
 
@@ -115,12 +118,15 @@ static bool ends_walk(const struct pf_rule *r)
 	return r->quick && !pf_rule_ext_of(r)->anchor;
 }
 
-/* What stands behind a quick rule that matches all of the region is never looked at. */
+/*
+ * What stands behind a quick rule that matches all of the region is never looked at:
+ * unless it is in front of a rule behind which the packet may be another one.
+ */
 static size_t cut_behind_quick(const struct builder *b, const uint32_t *v, size_t n,
 			       const struct region *at)
 {
 	for (size_t i = 0; i < n; i++)
-		if (ends_walk(b->p->rules[v[i]]) && is_sure(b, v[i], at))
+		if (v[i] >= b->settled && ends_walk(b->p->rules[v[i]]) && is_sure(b, v[i], at))
 			return i + 1;
 	return n;
 }
@@ -326,8 +332,18 @@ static void build_group(struct builder *b, const struct pf_policy_set *set, int 
 	free(v);
 }
 
+/* Behind the last rule that translates, or that leads to some that may. */
+static uint32_t settled_from(const struct builder *b, const struct pf_policy_set *set)
+{
+	for (uint32_t i = set->first + set->n; b->moves && i-- > set->first;)
+		if (pf_nats_moves(b->p->rules[i]) || pf_rule_ext_of(b->p->rules[i])->anchor)
+			return i + 1;
+	return set->first;
+}
+
 static void build_set(struct builder *b, uint32_t set, struct pf_tree_set *out)
 {
+	b->settled = settled_from(b, &b->p->sets[set]);
 	for (int family = 0; family < 2; family++)
 		for (int group = 0; group < PF_TREE_GROUPS; group++)
 			build_group(b, &b->p->sets[set], family, group, &out->root[family][group]);
@@ -359,7 +375,7 @@ static int fill_rules(struct builder *b, uint32_t from, const struct pf_compile_
 			return e;
 		pf_tree_box_fill(r, &b->tree->rules[i], &b->boxes[i]);
 		out->reachable[i] = !b->boxes[i].empty;
-		out->infos[i] = pf_rule_info_of(b->p, env, i);
+		out->infos[i] = pf_rule_info_of(b->p, env, out, i);
 	}
 	return 0;
 }
@@ -419,7 +435,7 @@ static void leave_room(const struct pf_policy *p, struct pf_tree *t)
 int pf_emit_tree(const struct pf_policy *p, const struct pf_compile_env *env,
 		 struct pf_compiled *out, struct pf_compile_error *err)
 {
-	struct builder b = {.p = p, .tree = &out->tree};
+	struct builder b = {.p = p, .tree = &out->tree, .moves = out->nat_moves};
 	int e = 0;
 
 	if (p->nrules > MAX_TREE_RULES) {
@@ -452,7 +468,7 @@ int pf_tree_append(const struct pf_policy *p, uint32_t set, const struct pf_comp
 		   struct pf_compiled *out, struct pf_compiled_patch *patch,
 		   struct pf_compile_error *err)
 {
-	struct builder b = {.p = p, .tree = &out->tree};
+	struct builder b = {.p = p, .tree = &out->tree, .moves = out->nat_moves};
 	struct pf_tree *t = &out->tree;
 	struct pf_tree_rule *rules;
 	int e;

@@ -199,14 +199,103 @@ const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part)
 	}
 }
 
+/* --- what is not built yet --- */
+
+static const char *pool_type_unenforced(const struct pf_pool *p)
+{
+	static const char *const types[] = {
+		[PF_POOL_RANDOM] = "a random pool",
+		[PF_POOL_SOURCE_HASH] = "a source-hash pool",
+		[PF_POOL_ROUND_ROBIN] = "a round-robin pool",
+		[PF_POOL_LEAST_STATES] = "a least-states pool",
+	};
+	const struct pf_rule_host *h = &p->hosts[0].host;
+
+	if (p->type >= sizeof(types) / sizeof(types[0]))
+		return "this type of pool";
+	if (types[p->type])
+		return types[p->type];
+	if (!h->bits)
+		return "a pool of all addresses";
+	if (p->type == PF_POOL_NONE && h->bits < pf_family_bits((enum pf_family)h->af))
+		return "a prefix as a pool, without bitmask";
+	return NULL;
+}
+
+static const char *pool_unenforced(const struct pf_pool *p, uint8_t af)
+{
+	const struct pf_pool_host *h = p->hosts;
+
+	if (p->nhosts != 1)
+		return "a pool of several addresses";
+	if (h->host.type == PF_HOST_TABLE)
+		return "a table as a pool";
+	if (h->host.type == PF_HOST_DYNAMIC)
+		return "an interface in parentheses as a pool";
+	if (h->host.type != PF_HOST_PREFIX || h->host.neg || h->host.af != af || h->ifname ||
+	    h->no_address)
+		return "this kind of pool";
+	if (h->weight)
+		return "the weight of an address";
+	if (p->sticky)
+		return "sticky-address";
+	if (p->endpoint_independent)
+		return "endpoint-independent";
+	if (p->mape_offset || p->mape_psid_len || p->mape_psid)
+		return "map-e-portset";
+	if (p->prefer_ipv6_nexthop || p->key)
+		return "this kind of pool";
+	return pool_type_unenforced(p);
+}
+
+/* May an address of the prefix be one of 127/8 or ::1? */
+static bool may_be_loopback(const struct pf_rule_host *h)
+{
+	struct pf_ip loopback = {{127}}, first = h->ip;
+	uint8_t bits = h->bits < 8 ? h->bits : 8;
+
+	if (h->af == PF_FAMILY_INET6) {
+		loopback = (struct pf_ip){{[15] = 1}};
+		bits = h->bits;
+	}
+	pf_ip_mask(&loopback, bits);
+	pf_ip_mask(&first, bits);
+	return pf_ip_equal(&loopback, &first);
+}
+
+const char *pf_rule_translation_unenforced(const struct pf_rule *r, enum pf_rule_part *part)
+{
+	const struct pf_rule_ext *x = pf_rule_ext_of(r);
+	const char *what;
+
+	if (!x->nat && !x->rdr)
+		return NULL;
+	*part = x->nat ? PF_PART_NAT : PF_PART_RDR;
+	if (x->af_to)
+		return "af-to";
+	if (x->nat && x->rdr)
+		return "nat-to and rdr-to in one rule";
+	if (x->nat && r->dir != PF_RULE_OUT)
+		return "nat-to on rules for incoming packets";
+	if (x->rdr && r->dir != PF_RULE_IN)
+		return "rdr-to on rules for outgoing packets";
+	what = pool_unenforced(x->nat ? x->nat : x->rdr, r->af);
+	if (!what && x->rdr && may_be_loopback(&x->rdr->hosts[0].host))
+		return "rdr-to a loopback address";
+	return what;
+}
+
 /* What is left when that which is built is taken away must be nothing. */
 bool pf_rule_ext_enforced(const struct pf_rule *r)
 {
 	struct pf_rule_ext rest;
+	enum pf_rule_part part;
 
 	if (!r->x)
 		return true;
 	if (r->x->anchor && r->log) /* its rules log, it does not */
+		return false;
+	if (pf_rule_translation_unenforced(r, &part))
 		return false;
 	memcpy(&rest, r->x, sizeof(rest)); /* with what lies between the members */
 	rest.anchor = NULL;
@@ -218,6 +307,7 @@ bool pf_rule_ext_enforced(const struct pf_rule *r)
 	rest.tagged_not = false;
 	rest.tag = NULL;
 	rest.prob = 0;
+	rest.nat = rest.rdr = NULL;
 	return memcmp((const char *)&rest, (const char *)&pf_rule_ext_none, sizeof(rest)) == 0;
 }
 

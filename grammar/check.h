@@ -29,6 +29,12 @@ enum pf_rule_part {
 const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part);
 
 /*
+ * What of a consistent rule's translation the datapath does not do, as pf_unenforced()
+ * says it, and in *part where it stands; NULL if it does all of it.
+ */
+const char *pf_rule_translation_unenforced(const struct pf_rule *r, enum pf_rule_part *part);
+
+/*
  * Does the datapath do all that the rule's rarer parts say?  The parser has told the
  * user already; this is for what must not be passed on without it being noticed.
  */

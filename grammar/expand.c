@@ -50,12 +50,18 @@ static int check_rule(struct pf_parser *p, const struct pf_rule *r, const struct
 {
 	const struct pf_stmt_rule *s = &p->stmt;
 	const struct pf_loc *loc[PF_PART_MAX] = {
-		[PF_PART_RULE] = &s->loc,	   [PF_PART_ICMP] = &s->icmp_loc,
-		[PF_PART_BLOCK] = &s->block_loc,   [PF_PART_STATE] = &s->state_loc,
-		[PF_PART_PORT] = &s->loc,	   [PF_PART_ROUTE] = &s->route_loc,
-		[PF_PART_NAT] = &s->nat_loc,	   [PF_PART_RDR] = &s->rdr_loc,
-		[PF_PART_DIVERT] = &s->divert_loc, [PF_PART_SCRUB] = &s->scrub_loc,
-		[PF_PART_USER] = &s->user_loc,	   [PF_PART_OS] = &s->os_loc,
+		[PF_PART_RULE] = &s->loc,
+		[PF_PART_ICMP] = &s->icmp_loc,
+		[PF_PART_BLOCK] = &s->block_loc,
+		[PF_PART_STATE] = &s->state_loc,
+		[PF_PART_PORT] = &s->loc,
+		[PF_PART_ROUTE] = &s->route_loc,
+		[PF_PART_NAT] = &s->nat_loc,
+		[PF_PART_RDR] = s->binat ? &s->nat_loc : &s->rdr_loc,
+		[PF_PART_DIVERT] = &s->divert_loc,
+		[PF_PART_SCRUB] = &s->scrub_loc,
+		[PF_PART_USER] = &s->user_loc,
+		[PF_PART_OS] = &s->os_loc,
 	};
 	enum pf_rule_part part;
 	const char *msg;
@@ -70,8 +76,12 @@ static int check_rule(struct pf_parser *p, const struct pf_rule *r, const struct
 		return 1;
 	}
 	msg = pf_rule_check(r, &part);
-	if (!msg)
+	if (!msg) {
+		msg = pf_rule_translation_unenforced(r, &part);
+		if (msg)
+			pf_unenforced(p, loc[part], msg);
 		return 0;
+	}
 	pf_error(p, loc[part]->line ? loc[part] : &s->loc, "%s", msg);
 	return 1;
 }
@@ -506,7 +516,9 @@ static const char *binat_error(const struct pf_rule *r, const struct pf_rule_ext
 	return NULL;
 }
 
-static struct pf_pool *one_host_pool(struct pf_parser *p, const struct pf_rule_host *h)
+/* Of a prefix only the network is mapped, so that each address has one of its own. */
+static struct pf_pool *one_host_pool(struct pf_parser *p, const struct pf_rule_host *h,
+				     const struct pf_pool *written)
 {
 	struct pf_pool *pool = pf_arena_alloc(&p->rs->arena, sizeof(*pool));
 	struct pf_pool_host *host = pf_arena_alloc(&p->rs->arena, sizeof(*host));
@@ -520,6 +532,12 @@ static struct pf_pool *one_host_pool(struct pf_parser *p, const struct pf_rule_h
 	keep_host(p, &host->host, NULL);
 	pool->hosts = host;
 	pool->nhosts = 1;
+	pool->sticky = written->sticky;
+	pool->type = written->type;
+	pool->key = written->key;
+	if (!pool->type && h->type == PF_HOST_PREFIX &&
+	    h->bits < pf_family_bits((enum pf_family)h->af))
+		pool->type = PF_POOL_BITMASK;
 	return pool;
 }
 
@@ -529,8 +547,8 @@ static int append_binat(struct expansion *e, const struct combination *c, struct
 	const char *why = binat_error(r, r->x);
 	struct pf_rule_ext *out = pf_arena_alloc(&p->rs->arena, sizeof(*out));
 	struct pf_rule_ext *in = pf_arena_alloc(&p->rs->arena, sizeof(*in));
-	struct pf_pool *nat = one_host_pool(p, &r->x->nat->hosts[0].host);
-	struct pf_pool *rdr = one_host_pool(p, &r->src);
+	struct pf_pool *nat = one_host_pool(p, &r->x->nat->hosts[0].host, r->x->nat);
+	struct pf_pool *rdr = one_host_pool(p, &r->src, r->x->nat);
 	struct pf_rule rin = *r;
 
 	if (!out || !in || !nat || !rdr) {

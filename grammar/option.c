@@ -579,7 +579,6 @@ static void opt_scrub(struct pf_parser *p, const struct pf_loc *loc)
 static void opt_nat_to(struct pf_parser *p, const struct pf_loc *loc)
 {
 	pf_seen(p, loc, PF_SEEN_NAT, "nat-to, binat-to or af-to");
-	pf_unenforced(p, loc, "nat-to");
 	p->stmt.nat_loc = *loc;
 	pf_parse_pool(p, &p->stmt.nat, true);
 }
@@ -587,7 +586,6 @@ static void opt_nat_to(struct pf_parser *p, const struct pf_loc *loc)
 static void opt_rdr_to(struct pf_parser *p, const struct pf_loc *loc)
 {
 	pf_seen(p, loc, PF_SEEN_RDR, "rdr-to");
-	pf_unenforced(p, loc, "rdr-to");
 	p->stmt.rdr_loc = *loc;
 	pf_parse_pool(p, &p->stmt.rdr, true);
 }
@@ -595,7 +593,6 @@ static void opt_rdr_to(struct pf_parser *p, const struct pf_loc *loc)
 static void opt_binat_to(struct pf_parser *p, const struct pf_loc *loc)
 {
 	pf_seen(p, loc, PF_SEEN_NAT, "nat-to, binat-to or af-to");
-	pf_unenforced(p, loc, "binat-to");
 	p->stmt.nat_loc = *loc;
 	p->stmt.binat = true;
 	pf_parse_pool(p, &p->stmt.nat, true);

@@ -32,6 +32,9 @@ enum {
 	EXT_TAGGED_NOT = 32,
 	EXT_TAG = 64,
 	EXT_ANCHOR = 128,
+	EXT_NAT = 256,
+	EXT_RDR = 512,
+	EXT_ALL = 1023,
 };
 
 /* As deep as braces go, and one more; and files that load files. */
@@ -62,6 +65,16 @@ static void put_port(struct pf_buf *b, const struct pf_rule_port *p)
 	pf_put_u8(b, (uint8_t)p->op);
 	pf_put_u16(b, p->lo);
 	pf_put_u16(b, p->hi);
+}
+
+/* One that the datapath has: of one address or prefix. */
+static void put_pool(struct pf_buf *b, const struct pf_pool *p)
+{
+	put_host(b, &p->hosts[0].host);
+	pf_put_u8(b, p->type);
+	pf_put_u8(b, p->static_port);
+	pf_put_u16(b, p->port);
+	pf_put_u16(b, p->port_hi);
 }
 
 static uint8_t rule_flags(const struct pf_rule *r)
@@ -100,17 +113,25 @@ static void put_anchor(struct pf_buf *b, const struct pf_anchor *a)
 		put_block(b, a->block);
 }
 
+static uint16_t ext_bits(const struct pf_rule_ext *x)
+{
+	return (uint16_t)((x->received_on ? EXT_RECEIVED : 0) |
+			  (x->received_not ? EXT_RECEIVED_NOT : 0) | (x->tos_given ? EXT_TOS : 0) |
+			  (x->prob ? EXT_PROB : 0) | (x->tagged ? EXT_TAGGED : 0) |
+			  (x->tagged_not ? EXT_TAGGED_NOT : 0) | (x->tag ? EXT_TAG : 0) |
+			  (x->anchor ? EXT_ANCHOR : 0) | (x->nat ? EXT_NAT : 0) |
+			  (x->rdr ? EXT_RDR : 0));
+}
+
 static void put_ext(struct pf_buf *b, const struct pf_rule *r)
 {
 	const struct pf_rule_ext *x = pf_rule_ext_of(r);
 
 	if (!pf_rule_ext_enforced(r))
 		b->failed = true;
-	pf_put_u8(b, (uint8_t)((x->received_on ? EXT_RECEIVED : 0) |
-			       (x->received_not ? EXT_RECEIVED_NOT : 0) |
-			       (x->tos_given ? EXT_TOS : 0) | (x->prob ? EXT_PROB : 0) |
-			       (x->tagged ? EXT_TAGGED : 0) | (x->tagged_not ? EXT_TAGGED_NOT : 0) |
-			       (x->tag ? EXT_TAG : 0) | (x->anchor ? EXT_ANCHOR : 0)));
+	pf_put_u16(b, ext_bits(x));
+	if (b->failed) /* a pool may be anything then */
+		return;
 	if (x->received_on)
 		pf_put_string(b, x->received_on);
 	if (x->tos_given)
@@ -123,6 +144,10 @@ static void put_ext(struct pf_buf *b, const struct pf_rule *r)
 		pf_put_string(b, x->tag);
 	if (x->anchor)
 		put_anchor(b, x->anchor);
+	if (x->nat)
+		put_pool(b, x->nat);
+	if (x->rdr)
+		put_pool(b, x->rdr);
 }
 
 static void put_rule(struct pf_buf *b, const struct pf_rule *r)
@@ -231,6 +256,7 @@ struct reader {
 	unsigned int depth, nrules, loads;
 	const char *last_ifname, *last_table, *last_label, *last_tag, *last_tagged;
 	const struct pf_rule_ext *last_ext;
+	const struct pf_pool *last_nat, *last_rdr;
 };
 
 __attribute__((format(printf, 2, 3))) static void bad(struct reader *r, const char *fmt, ...)
@@ -416,9 +442,60 @@ static const struct pf_rule_ext *keep_ext(struct reader *r, const struct pf_rule
 	return copy;
 }
 
+/* The same: *last if it says as much. */
+static const struct pf_pool *keep_pool(struct reader *r, struct pf_pool *p,
+				       const struct pf_pool_host *host, const struct pf_pool **last)
+{
+	struct pf_pool_host *host_copy;
+	struct pf_pool *copy;
+
+	if (*last && memcmp((const char *)(*last)->hosts, (const char *)host, sizeof(*host)) == 0) {
+		p->hosts = (*last)->hosts;
+		if (memcmp((const char *)*last, (const char *)p, sizeof(*p)) == 0)
+			return *last;
+	}
+	copy = pf_arena_alloc(&r->rs->arena, sizeof(*copy));
+	host_copy = pf_arena_alloc(&r->rs->arena, sizeof(*host_copy));
+	if (!copy || !host_copy) {
+		r->nomem = true;
+		return NULL;
+	}
+	memcpy(host_copy, host, sizeof(*host));
+	p->hosts = host_copy;
+	memcpy(copy, p, sizeof(*copy));
+	*last = copy;
+	return copy;
+}
+
+/* Which of what can be written here is enforced, pf_rule_ext_enforced() says. */
+static const struct pf_pool *get_pool(struct reader *r, bool nat, const struct pf_pool **last)
+{
+	struct pf_pool_host host;
+	struct pf_pool pool;
+
+	memset(&host, 0, sizeof(host)); /* all of them: they are compared as bytes */
+	memset(&pool, 0, sizeof(pool));
+	get_host(r, &host.host);
+	if (host.host.type != PF_HOST_PREFIX)
+		bad(r, "a pool is no address");
+	pool.nhosts = 1;
+	pool.type = get_enum(r, PF_POOL_BITMASK, "pool type");
+	pool.static_port = get_enum(r, nat, "static-port");
+	pool.port = pf_get_u16(&r->c);
+	pool.port_hi = pf_get_u16(&r->c);
+	if (nat && pool.port == 50001 && pool.port_hi == 65535) /* as the parser */
+		pool.port = pool.port_hi = 0;
+	pool.port_range = pool.port != pool.port_hi;
+	if (pool.port > pool.port_hi || (!pool.port && pool.port_hi))
+		bad(r, "a pool's ports end before they begin");
+	if (pool.port && pool.static_port)
+		bad(r, "static-port with ports");
+	return r->c.bad ? NULL : keep_pool(r, &pool, &host, last);
+}
+
 static void get_ext(struct reader *r, struct pf_rule *rule)
 {
-	uint8_t what = pf_get_u8(&r->c);
+	uint16_t what = pf_get_u16(&r->c);
 	struct pf_rule_ext ext, *const x = &ext;
 
 	if (!what)
@@ -439,6 +516,12 @@ static void get_ext(struct reader *r, struct pf_rule *rule)
 		x->tag = get_tag(r, &r->last_tag);
 	if (what & EXT_ANCHOR)
 		x->anchor = get_anchor(r);
+	if (what & EXT_NAT)
+		x->nat = get_pool(r, true, &r->last_nat);
+	if (what & EXT_RDR)
+		x->rdr = get_pool(r, false, &r->last_rdr);
+	if (what & ~EXT_ALL)
+		bad(r, "a rule says what is unknown");
 	if ((x->received_not && !x->received_on) || (x->tagged_not && !x->tagged) ||
 	    (what & EXT_PROB && !x->prob))
 		bad(r, "a rule denies what it does not say");
@@ -491,6 +574,11 @@ static void get_rule(struct reader *r, struct pf_rule *rule)
 	msg = pf_rule_check(rule, &part);
 	if (msg)
 		bad(r, "%s", msg);
+	msg = pf_rule_translation_unenforced(rule, &part);
+	if (msg)
+		bad(r, "%s: not enforced yet", msg);
+	if (!pf_rule_ext_enforced(rule))
+		bad(r, "a rule says what is not enforced yet");
 }
 
 static void get_table(struct reader *r, struct pf_block *b)

@@ -70,10 +70,11 @@ static int add_function(struct btf *btf, const char *name, enum btf_func_linkage
 	return err ? err : btf__add_func(btf, name, linkage, proto);
 }
 
-int pf_btf_functions(struct bpf_func_info funcs[2], uint32_t in_table)
+int pf_btf_functions(struct bpf_func_info funcs[PF_BTF_FUNCS], size_t in_table, size_t translate,
+		     uint32_t *nfuncs)
 {
 	struct btf *btf = btf__new_empty();
-	int number, u32, u64, ctx, program, look_up, fd;
+	int number, u32, u64, ctx, program, look_up, move, n = 1, fd;
 
 	if (!btf)
 		return -errno;
@@ -84,11 +85,19 @@ int pf_btf_functions(struct bpf_func_info funcs[2], uint32_t in_table)
 	program = add_function(btf, "pf_rules", BTF_FUNC_STATIC, (int[]){ctx}, 1, number);
 	look_up = add_function(btf, "pf_in_table", BTF_FUNC_GLOBAL, (int[]){u32, u32, u64, u64}, 4,
 			       number);
+	move = add_function(btf, "pf_translate", BTF_FUNC_GLOBAL, (int[]){u32}, 1, number);
 	funcs[0] = (struct bpf_func_info){.insn_off = 0, .type_id = (uint32_t)program};
-	funcs[1] = (struct bpf_func_info){.insn_off = in_table, .type_id = (uint32_t)look_up};
-	fd = program < 0 || look_up < 0 ? -ENOMEM : btf__load_into_kernel(btf);
+	if (in_table)
+		funcs[n++] = (struct bpf_func_info){.insn_off = (uint32_t)in_table,
+						    .type_id = (uint32_t)look_up};
+	if (translate)
+		funcs[n++] = (struct bpf_func_info){.insn_off = (uint32_t)translate,
+						    .type_id = (uint32_t)move};
+	fd = program < 0 || look_up < 0 || move < 0 ? -ENOMEM : btf__load_into_kernel(btf);
 	if (!fd)
 		fd = dup(btf__fd(btf));
 	btf__free(btf);
+	if (fd >= 0)
+		*nfuncs = (uint32_t)n;
 	return fd;
 }

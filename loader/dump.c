@@ -15,6 +15,7 @@ struct part {
 static const struct part parts[] = {
 	{"rules", offsetof(struct pf_generation, program.prog)},
 	{"infos", offsetof(struct pf_generation, program.infos)},
+	{"nats", offsetof(struct pf_generation, program.nats)},
 	{"evals", offsetof(struct pf_generation, program.evals)},
 	{"ifaces", offsetof(struct pf_generation, program.ifaces)},
 	{"ifaces_far", offsetof(struct pf_generation, program.ifaces_far)},

@@ -182,6 +182,7 @@ struct gen_pin {
 
 static const struct gen_pin pins[] = {
 	{"infos", offsetof(struct pf_generation, program.infos), false},
+	{"nats", offsetof(struct pf_generation, program.nats), false},
 	{"evals", offsetof(struct pf_generation, program.evals), false},
 	{"ifaces", offsetof(struct pf_generation, program.ifaces), false},
 	{"ifaces_far", offsetof(struct pf_generation, program.ifaces_far), false},

@@ -98,6 +98,8 @@ static int make_linear_maps(struct pf_program *p, const struct pf_datapath *dp,
 
 	p->infos = new_array(dp, "pf_infos", "pf_rule_info", sizeof(struct pf_rule_info), c->ninfos,
 			     BPF_F_MMAPABLE);
+	p->nats = new_array(dp, "pf_nats", "pf_nat", sizeof(struct pf_nat), c->nnats,
+			    BPF_F_MMAPABLE);
 	p->evals = new_evals(c);
 	p->ifaces = new_array(dp, "pf_ifaces", "pf_ifmask", sizeof(struct pf_ifmask),
 			      direct_entries(c), 0);
@@ -105,7 +107,8 @@ static int make_linear_maps(struct pf_program *p, const struct pf_datapath *dp,
 	pf_btf_map_types(dp, "u32", "u32", &jump);
 	p->jump = bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "pf_jump", sizeof(uint32_t),
 				 sizeof(uint32_t), PF_GEN_MAX, &jump);
-	if (p->infos < 0 || p->evals < 0 || p->ifaces < 0 || p->ifaces_far < 0 || p->jump < 0)
+	if (p->infos < 0 || p->nats < 0 || p->evals < 0 || p->ifaces < 0 || p->ifaces_far < 0 ||
+	    p->jump < 0)
 		return pf_fail(e, -errno, "cannot make maps for the rules: %s", strerror(errno));
 	return 0;
 }
@@ -197,6 +200,8 @@ int pf_program_refill(const struct pf_program *p, const struct pf_datapath *dp,
 	int err = fill_array(p->infos, c->infos, c->ninfos * sizeof(*c->infos));
 
 	if (!err)
+		err = fill_array(p->nats, c->nats, c->nnats * sizeof(*c->nats));
+	if (!err)
 		err = bpf_map_update_elem(p->jump, &slot, &apply, BPF_ANY);
 	if (!err && c->emitter == PF_EMITTER_TREE)
 		err = refill_tree(p, c);
@@ -287,6 +292,7 @@ static void relocate(const struct pf_program *p, const struct pf_datapath *dp,
 		[PF_CODE_EVALS] = p->evals,
 		[PF_CODE_IFACES] = p->ifaces,
 		[PF_CODE_IFACES_FAR] = p->ifaces_far,
+		[PF_CODE_NATS] = p->nats,
 		[PF_CODE_JUMP] = p->jump,
 	};
 
@@ -307,22 +313,22 @@ static int load_linear(struct pf_program *p, const struct pf_datapath *dp, struc
 {
 	static char log[65536];
 	LIBBPF_OPTS(bpf_prog_load_opts, opts);
-	struct bpf_func_info funcs[2];
+	struct bpf_func_info funcs[PF_BTF_FUNCS];
+	const bool calls = c->in_table || c->translate;
 	int err = 0, btf = -1;
 
 	relocate(p, dp, c);
-	if (c->in_table) {
+	if (calls) {
 		/* a function with a type is looked at once, others at each call */
-		btf = pf_btf_functions(funcs, (uint32_t)c->in_table);
+		btf = pf_btf_functions(funcs, c->in_table, c->translate, &opts.func_info_cnt);
 		err = btf < 0 ? btf : 0;
 		opts.prog_btf_fd = (uint32_t)btf;
 		opts.func_info = funcs;
-		opts.func_info_cnt = 2;
 		opts.func_info_rec_size = sizeof(funcs[0]);
 	}
 	if (!err)
 		err = load_insns(p, c, &opts);
-	if (err && (btf >= 0 || !c->in_table)) {
+	if (err && (btf >= 0 || !calls)) {
 		/* once more for the reason: a log costs time, so there was none */
 		opts.log_level = 1;
 		opts.log_buf = log;
@@ -363,6 +369,7 @@ static int size_maps(const struct pf_rules_skel *s, const struct pf_compiled *c,
 		{s->maps.pf_ifaces, direct_entries(c)},
 		{s->maps.pf_ifaces_far, far_entries(c, ifs)},
 		{s->maps.pf_infos, c->ninfos},
+		{s->maps.pf_nats, c->nnats},
 		{s->maps.pf_evals, pf_compiled_nevals(c)},
 		{s->maps.pf_sets, c->tree.most.sets},
 		{s->maps.pf_calls, c->tree.ncalls},
@@ -385,6 +392,7 @@ static int keep_fds(struct pf_program *p, const struct pf_rules_skel *s)
 		int *to, from;
 	} fds[] = {
 		{&p->infos, bpf_map__fd(s->maps.pf_infos)},
+		{&p->nats, bpf_map__fd(s->maps.pf_nats)},
 		{&p->evals, bpf_map__fd(s->maps.pf_evals)},
 		{&p->ifaces, bpf_map__fd(s->maps.pf_ifaces)},
 		{&p->ifaces_far, bpf_map__fd(s->maps.pf_ifaces_far)},

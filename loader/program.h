@@ -14,7 +14,7 @@
 /* Descriptors, -1 if it is not there. */
 struct pf_program {
 	int prog;
-	int infos, evals, ifaces, ifaces_far, jump;
+	int infos, nats, evals, ifaces, ifaces_far, jump;
 	int sets, calls, callees, nodes, entries, rules; /* emitter B's */
 };
 

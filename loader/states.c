@@ -34,12 +34,16 @@ uint32_t pf_states_kill(const struct pf_datapath *dp, const struct pf_kill_host 
 
 	for (uint32_t i = 0; i < dp->config->slots; i++) {
 		struct pf_state *s = &dp->states[i];
-		/* who made the state is outside when it came in, inside when it went out */
+		/*
+		 * Who made the state is outside when it came in, inside when it went out.  The
+		 * addresses are those of its first packet, before it was translated.
+		 */
 		unsigned int src = s->dir == PF_IN ? 0 : 1;
+		const struct pf_state_key *key = s->dir == PF_IN ? &s->key : &s->stack;
 
-		if (!is_live(s) || !host_matches(&hosts[0], s->key.af, &s->key.addr[src]))
+		if (!is_live(s) || !host_matches(&hosts[0], key->af, &key->addr[src]))
 			continue;
-		if (nhosts > 1 && !host_matches(&hosts[1], s->key.af, &s->key.addr[!src]))
+		if (nhosts > 1 && !host_matches(&hosts[1], key->af, &key->addr[!src]))
 			continue;
 		__atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
 		any = true;

@@ -55,6 +55,13 @@ def test_examples_parse():
             parses(f.read(), path)
 
 
+def test_examples_load():
+    """They use only what is enforced."""
+    with Lab(hosts=2, v6=False) as lab:
+        for path in sorted(glob.glob(f"{ROOT}/examples/*.conf")):
+            lab.pf.ctl("-f", path)
+
+
 @cases(("pfd", "pfd"), ("pfctl", "pfctl-linux"))
 def test_options_are_documented(_name, program):
     """Each option of the usage line stands in the manual, and in both or neither."""
@@ -80,8 +87,8 @@ def test_install():
         top = f"{lab.dir}/root/usr"
         have = sorted(os.path.relpath(os.path.join(d, f), top)
                       for d, _, files in os.walk(top) for f in files)
-        lines_eq(have, ["sbin/pfctl-linux", "sbin/pfd", "share/examples/pf-linux/host.conf",
-                        "share/man/man5/pf.conf.5", "share/man/man8/pfctl-linux.8",
+        lines_eq(have, ["sbin/pfctl-linux", "sbin/pfd", "share/examples/pf-linux/gateway.conf",
+                        "share/examples/pf-linux/host.conf", "share/man/man5/pf.conf.5", "share/man/man8/pfctl-linux.8",
                         "share/man/man8/pfd.8"])
         needs_own_mounts()
         # without this directory, compilers and kernel headers

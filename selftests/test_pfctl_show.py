@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """pfctl-linux -s: what is shown, held against OpenBSD's pfctl(8)."""
+import os
 import re
 import socket
+import struct
 import subprocess
+import tempfile
 import time
 
+from pft import own, proto
 from pft.check import eq, lines_eq, matches
 from pft.lab import FW6_SRC, FW_SRC, PFCTL, SRC, SRC6, Lab
 from pft.pfctl import limits_text, run, timeouts_text
+
+IN, OUT = 1, 2  # enum pf_rule_dir
 
 
 def test_show_rules():
@@ -136,6 +142,74 @@ def test_show_states():
             # the rules change: a number that is none of theirs is not shown
             lab.pf.load("pass\n")
             matches(shown(f":{port} ", "-v")[1][0], r"33 bytes$")
+
+
+# Protocol, family, direction; the wire's two ends, the outer one first, and the stack's if they
+# are others; what is shown of it.
+TRANSLATED = [
+    (6, 4, OUT, [("198.51.100.2", 1234), ("203.0.113.1", 50123)],
+     [("198.51.100.2", 1234), ("192.0.2.2", 4321)],
+     "tcp 203.0.113.1:50123 (192.0.2.2:4321) -> 198.51.100.2:1234       ESTABLISHED:SYN_SENT"),
+    (6, 4, IN, [("198.51.100.2", 4321), ("203.0.113.1", 80)],
+     [("198.51.100.2", 4321), ("192.0.2.5", 8080)],
+     "tcp 192.0.2.5:8080 (203.0.113.1:80) <- 198.51.100.2:4321       SYN_SENT:ESTABLISHED"),
+    (17, 4, OUT, [("198.51.100.2", 53), ("203.0.113.1", 50123)],
+     [("198.51.100.2", 53), ("203.0.113.1", 4321)],
+     "udp 203.0.113.1:50123 (203.0.113.1:4321) -> 198.51.100.2:53       MULTIPLE:SINGLE"),
+    (17, 6, OUT, [("2001:db8::2", 53), ("2001:db8:1::1", 50123)],
+     [("2001:db8::2", 53), ("2001:db8:2::1", 4321)],
+     "udp 2001:db8:1::1[50123] (2001:db8:2::1[4321]) -> 2001:db8::2[53]       MULTIPLE:SINGLE"),
+    (1, 4, OUT, [("198.51.100.2", 8), ("203.0.113.1", 77)],
+     [("198.51.100.2", 8), ("192.0.2.2", 5)],
+     "icmp 203.0.113.1:77 (192.0.2.2:5) -> 198.51.100.2:8       2:1"),
+    (47, 4, IN, [("198.51.100.2", 0), ("203.0.113.1", 0)],
+     [("198.51.100.2", 0), ("192.0.2.5", 0)],
+     "gre 192.0.2.5 (203.0.113.1) <- 198.51.100.2       SINGLE:MULTIPLE"),
+    # the far end as well
+    (17, 4, OUT, [("198.51.100.2", 53), ("203.0.113.1", 50123)],
+     [("198.51.100.9", 54), ("192.0.2.2", 4321)],
+     "udp 203.0.113.1:50123 (192.0.2.2:4321) -> 198.51.100.2:53 (198.51.100.9:54)       "
+     "MULTIPLE:SINGLE"),
+    (17, 4, IN, [("198.51.100.2", 53), ("203.0.113.1", 80)],
+     [("198.51.100.2", 53), ("203.0.113.1", 80)],
+     "udp 203.0.113.1:80 <- 198.51.100.2:53       SINGLE:MULTIPLE"),
+]
+
+
+def wire_state(number, af, way, *keys):
+    """struct pf_wire_state of lib/proto.h."""
+    family = socket.AF_INET if af == 4 else socket.AF_INET6
+    out = struct.pack("=Q", 1)
+    for key in keys:
+        for address, _ in key:
+            out += socket.inet_pton(family, address).ljust(16, b"\0")
+    for key in keys:
+        out += struct.pack("!HH", *(port for _, port in key))
+    out += struct.pack("=8B", number, af, way, 0, *((4, 2) if number == 6 else (2, 1)), 0, 0)
+    out += struct.pack("=6I4Q5I16s4x", *[0] * 10, 1, 2, 0, 0xffffffff, 0, b"all")
+    return out
+
+
+def test_show_translated_states():
+    """The inside first; each end as it is on the wire, or for who came in behind it."""
+    text = ""
+    with tempfile.TemporaryDirectory(dir=own.TMP) as where, \
+            socket.socket(socket.AF_UNIX) as listener:
+        path = os.path.join(where, "pfd.sock")
+        listener.bind(path)
+        listener.listen()
+        listener.settimeout(20)
+        with subprocess.Popen([PFCTL, "-p", path, "-ss"], stdout=subprocess.PIPE,
+                              text=True) as p:
+            client, _ = listener.accept()
+            with client:
+                kind, = struct.unpack_from("=H", client.recv(16, socket.MSG_WAITALL), 4)
+                eq(kind, proto.STATES)
+                client.sendall(proto.frame(proto.DATA, b"".join(
+                    wire_state(*state) for *state, _ in TRANSLATED)) + proto.frame(proto.OK))
+                text = p.communicate(timeout=30)[0]
+            eq(p.returncode, 0)
+    lines_eq(text.splitlines(), [f"all {line}" for *_, line in TRANSLATED])
 
 
 COUNTERS = ["match", "bad-offset", "fragment", "short", "normalize", "memory", "bad-timestamp",

@@ -36,7 +36,28 @@ static inline const char *host_difference(const struct pf_rule_host *a,
 	return NULL;
 }
 
-/* All but the line. */
+/* Either may be NULL. */
+static inline const char *pool_difference(const struct pf_pool *a, const struct pf_pool *b)
+{
+	if (!a || !b)
+		return a || b ? "pool" : NULL;
+	DIFFER(type);
+	DIFFER(nhosts);
+	DIFFER(sticky);
+	DIFFER(static_port);
+	DIFFER(port);
+	DIFFER(port_hi);
+	for (uint32_t i = 0; i < a->nhosts; i++) {
+		const char *what = host_difference(&a->hosts[i].host, &b->hosts[i].host);
+
+		if (what)
+			return what;
+		DIFFER(hosts[i].weight);
+	}
+	return NULL;
+}
+
+/* All but the line; of the rarer parts the pools of translation. */
 static inline const char *rule_difference(const struct pf_rule *a, const struct pf_rule *b)
 {
 	DIFFER(action);
@@ -69,6 +90,10 @@ static inline const char *rule_difference(const struct pf_rule *a, const struct 
 	DIFFER(dport.op);
 	DIFFER(dport.lo);
 	DIFFER(dport.hi);
+	if (pool_difference(pf_rule_ext_of(a)->nat, pf_rule_ext_of(b)->nat))
+		return "nat-to";
+	if (pool_difference(pf_rule_ext_of(a)->rdr, pf_rule_ext_of(b)->rdr))
+		return "rdr-to";
 	return NULL;
 }
 

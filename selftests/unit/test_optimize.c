@@ -270,6 +270,48 @@ static void what_is_between_them_keeps_them(void **state)
 	expect(match, "1 2 3");
 }
 
+/* What a match rule translates is another packet to the rules behind it, whatever came before. */
+static void translation_keeps_its_neighbours(void **state)
+{
+	static const struct pf_pool pool;
+	static const struct pf_rule_ext nat = {.nat = &pool}, rdr = {.rdr = &pool};
+	const struct pf_rule_ext *const kinds[] = {&nat, &rdr};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		pf_ruleset_auto twice = pf_ruleset_new();
+		pf_ruleset_auto last = pf_ruleset_new();
+		pf_ruleset_auto quick = pf_ruleset_new();
+		pf_ruleset_auto passes = pf_ruleset_new();
+		struct pf_rule *r;
+
+		add_from(twice, 'b', 1, 32);
+		r = add(twice, 'p');
+		r->action = PF_RULE_ACTION_MATCH;
+		r->x = kinds[i];
+		add_from(twice, 'b', 1, 32);
+		expect(twice, "1 2 3");
+		/* the later rule does not cover what the packet was */
+		add_from(last, 'p', 1, 32);
+		r = add(last, 'p');
+		r->action = PF_RULE_ACTION_MATCH;
+		r->x = kinds[i];
+		add_from(last, 'b', 0, 8);
+		expect(last, "1 2 3");
+		add_from(quick, 'B', 0, 8);
+		r = add(quick, 'p');
+		r->action = PF_RULE_ACTION_MATCH;
+		r->x = kinds[i];
+		add_from(quick, 'P', 1, 32);
+		expect(quick, "1 2 3");
+		/* equal rules that translate are not one, nor does another stand for them */
+		add(passes, 'p')->x = kinds[i];
+		add(passes, 'p')->x = kinds[i];
+		add(passes, 'p');
+		expect(passes, "1 2 3");
+	}
+}
+
 static void labels_and_logs_are_kept(void **state)
 {
 	pf_ruleset_auto labels = pf_ruleset_new();
@@ -494,6 +536,7 @@ int main(void)
 		cmocka_unit_test(prefixes_cover_what_is_in_them),
 		cmocka_unit_test(duplicates_and_subsets_go),
 		cmocka_unit_test(what_is_between_them_keeps_them),
+		cmocka_unit_test(translation_keeps_its_neighbours),
 		cmocka_unit_test(labels_and_logs_are_kept),
 		cmocka_unit_test(states_make_a_difference_to_icmp),
 		cmocka_unit_test(interfaces_are_only_compared_by_name),
