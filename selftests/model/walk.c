@@ -371,7 +371,6 @@ static bool pass_with_state(struct model *m, const struct model_packet *p,
 	enum model_settled settled;
 	enum model_reason why;
 
-	model_translate(t, a->rule, &a->draws);
 	settled = model_settle(m, p, t, &why);
 	if (settled == MODEL_AGAIN && may_repeat)
 		return false;
@@ -410,6 +409,8 @@ static bool judge_once(struct model *m, const struct model_packet *p, struct mod
 			model_log(m, a, r);
 		return true;
 	}
+	if (r)
+		model_translate(t, r, &a->draws);
 	if (p->options && !(r && r->allow_opts)) {
 		drop(a, MODEL_R_IPOPTION);
 		model_log(m, a, r);
