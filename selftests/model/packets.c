@@ -271,6 +271,8 @@ static void forward(struct rnd *r, struct model_packet *p)
 	p->received = p->ifname;
 	p->ifname = rnd_pick(r, gen_ifaces);
 	p->dir = PF_RULE_OUT;
+	if (!p->dport) /* an answer to port 0 is malformed there, as any to it */
+		p->dport = 1;
 }
 
 /* Another one like it: of another port, or of another host. */
