@@ -141,6 +141,10 @@ static void lie(const struct model_packet *p, struct model_answer *a)
 {
 	if (p->seed / 2 % 64)
 		return;
+	if (a->verdict == MODEL_PASS && p->seed / 128 % 2) {
+		a->out.dst.b[3] ^= 1;
+		return;
+	}
 	a->verdict = a->verdict == MODEL_PASS ? MODEL_DROP : MODEL_PASS;
 	a->icmp = 0;
 }
@@ -158,8 +162,7 @@ static bool compare_end(const struct test *t, struct real *real, const struct mo
 	const struct real_reasons after = real_reasons(real);
 	const uint64_t logged = real_logged(real) - l->logged;
 
-	if (!compare_states(t, real, m, r) ||
-	    !compare_reasons(&l->before, &after, l->reasons, r))
+	if (!compare_states(t, real, m, r) || !compare_reasons(&l->before, &after, l->reasons, r))
 		return false;
 	if (is_optimized(t))
 		return true;
@@ -410,8 +413,9 @@ static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct pack
 	rehearsal_open(&h, g);
 	for (p->n = 0; p->n < n; p->n++) {
 		p->change[p->n] = gen_change(r, g);
-		p->v[p->n] = p->n && rnd_percent(r, 45) ? gen_follow(r, &p->v[p->n - 1], &left)
-							: gen_packet(r, g);
+		p->v[p->n] = p->n && rnd_percent(r, g->translate ? 65 : 45)
+				     ? gen_follow(r, &p->v[p->n - 1], &left)
+				     : gen_packet(r, g);
 		left = rehearse(&h, &p->change[p->n], &p->v[p->n]);
 	}
 	rehearsal_close(&h);
@@ -533,7 +537,8 @@ static void stop(int sig)
 static void tell_tally(const struct tally *t, uint64_t patched, double seconds)
 {
 	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; %llu met "
-	       "match rules, %llu had tags, %llu drew numbers; %llu were translated, %llu could not "
+	       "match rules, %llu had tags, %llu drew numbers; %llu were translated, %llu could "
+	       "not "
 	       "be; %llu anchors replaced in place\n",
 	       seconds, (unsigned long long)t->by_rule, (unsigned long long)t->by_anchor,
 	       (unsigned long long)t->by_state, (unsigned long long)t->by_match,

@@ -499,7 +499,8 @@ static void gen_alike(struct rnd *r, struct gen_ruleset *g, struct gen_rules *l)
 		copy.part[GEN_TO] = gen_keep(g, "to %s", gen_prefix(r, g, h->af, h->dst));
 	if (h->has_src && rnd_percent(r, 40))
 		copy.part[GEN_FROM] = gen_keep(g, "from %s", gen_prefix(r, g, h->af, h->src));
-	if (h->has_dport && rnd_percent(r, 40))
+	/* rdr-to "port n:*" may have no room for more ports */
+	if (h->has_dport && !copy.part[GEN_TRANSLATE] && rnd_percent(r, 40))
 		copy.part[GEN_TO_PORT] = gen_port(r, g, h->dport);
 	x = add_rule(l);
 	*x = copy;
@@ -560,6 +561,17 @@ static void gen_late(struct rnd *r, struct gen_ruleset *g)
 		g->table[i].persist = true;
 }
 
+/* Where much is blocked, or has no state, little is translated. */
+static void gen_translation_mood(struct rnd *r, struct gen_ruleset *g)
+{
+	g->translate = 10 + rnd_below(r, 30);
+	g->match = 30 + rnd_below(r, 40);
+	g->wide = rnd_percent(r, 70) ? 85 : g->wide;
+	g->block = rnd_below(r, 40);
+	g->state = 70 + rnd_below(r, 30);
+	g->any_flags = 70 + rnd_below(r, 30);
+}
+
 void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t features)
 {
 	static const uint32_t matches[] = {0, 0, 5, 15, 30, 60}, quicks[] = {0, 5, 10, 30},
@@ -581,12 +593,8 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	g->ntables = rnd_pick(r, tables);
 	g->many_ifaces = rnd_percent(r, 8);
 	g->changes = rnd_percent(r, 40);
-	if (has(g, GEN_TRANSLATION) && rnd_percent(r, 33)) {
-		g->translate = 10 + rnd_below(r, 30);
-		g->match = g->match < 30 ? 30 : g->match;
-		g->state = g->state < 50 ? 50 : g->state;
-		g->any_flags = g->any_flags < 50 ? 50 : g->any_flags;
-	}
+	if (has(g, GEN_TRANSLATION) && rnd_percent(r, 33))
+		gen_translation_mood(r, g);
 	for (size_t i = 0; i < g->ntables; i++) {
 		g->table[i].name = table_names[i];
 		gen_table(r, g, &g->table[i]);

@@ -33,7 +33,7 @@ static const char *many_ports(struct rnd *r, struct gen_ruleset *g)
 
 static const char *nat_ports(struct rnd *r, struct gen_ruleset *g)
 {
-	switch (rnd_below(r, 8)) {
+	switch (rnd_below(r, 11)) {
 	case 0:
 		return "";
 	case 1:
@@ -76,8 +76,7 @@ static void gen_binat(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 
 	x->part[GEN_DIR] = NULL;
 	x->part[GEN_FROM] = gen_keep(g, "from %s", gen_target(r, g, h->af, false, &h->src[0]));
-	x->part[GEN_TRANSLATE] =
-		gen_keep(g, "binat-to %s", gen_target(r, g, h->af, false, &ip));
+	x->part[GEN_TRANSLATE] = gen_keep(g, "binat-to %s", gen_target(r, g, h->af, false, &ip));
 	h->src[1] = h->src[0];
 	h->has_src = true;
 	h->dir = PF_RULE_OUT;
@@ -90,6 +89,18 @@ static void gen_binat(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 	h->dst[0] = h->dst[1] = ip;
 }
 
+/* Most ask for so much that they would meet nothing. */
+static void widen(struct gen_rule *x)
+{
+	static const enum gen_part parts[] = {GEN_IFACE,  GEN_FLAGS,	   GEN_TOS_IS,
+					      GEN_TAGGED, GEN_RECEIVED_ON, GEN_FRAGMENT};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		x->part[parts[i]] = NULL;
+	x->hint.has_flags = x->hint.has_tos = x->hint.fragment = false;
+	x->hint.ifname = x->hint.received = NULL;
+}
+
 void gen_translation(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 {
 	struct gen_hint *h = &x->hint;
@@ -97,6 +108,8 @@ void gen_translation(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 	const char *target, *type = prefix ? " bitmask" : "";
 	struct pf_ip ip;
 
+	if (rnd_percent(r, 60))
+		widen(x);
 	if (!h->af)
 		h->af = rnd_percent(r, 60) ? PF_FAMILY_INET : PF_FAMILY_INET6;
 	if (rnd_percent(r, 15)) {
@@ -108,13 +121,13 @@ void gen_translation(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 	x->part[GEN_DIR] = h->dir == PF_RULE_IN ? "in" : "out";
 	target = gen_target(r, g, h->af, prefix, &ip);
 	if (h->dir == PF_RULE_IN) {
-		x->part[GEN_TRANSLATE] =
-			gen_keep(g, "rdr-to %s%s%s", target, rdr_ports(r, g, h), type);
+		x->part[GEN_TRANSLATE] = gen_keep(g, "rdr-to %s%s%s", target, rdr_ports(r, g, h),
+						  type);
 	} else {
 		const char *ports = nat_ports(r, g);
 		bool first = *ports == ' ' && ports[1] == 'p';
 
-		x->part[GEN_TRANSLATE] = gen_keep(g, "nat-to %s%s%s", target,
-						  first ? ports : type, first ? type : ports);
+		x->part[GEN_TRANSLATE] = gen_keep(g, "nat-to %s%s%s", target, first ? ports : type,
+						  first ? type : ports);
 	}
 }

@@ -69,9 +69,9 @@ enum model_reason {
 	MODEL_R_BADSTATE,
 	MODEL_R_STATEINS,  /* another state has one of its keys */
 	MODEL_R_TRANSLATE, /* no port is left for it */
-	MODEL_R_DEPTH,	 /* anchors in anchors without end */
-	MODEL_R_MATCHES, /* more of them than we take */
-	MODEL_R_STEPS,	 /* given up: no answer at all */
+	MODEL_R_DEPTH,	   /* anchors in anchors without end */
+	MODEL_R_MATCHES,   /* more of them than we take */
+	MODEL_R_STEPS,	   /* given up: no answer at all */
 	MODEL_REASONS,
 };
 
@@ -219,6 +219,7 @@ enum model_settled model_settle(const struct model *m, const struct model_packet
 
 /* Addresses, ports and ids. */
 bool model_same_ends(const struct model_packet *a, const struct model_packet *b);
+bool model_same_quoted(const struct model_quote *a, const struct model_quote *b);
 void model_copy_ends(struct model_packet *to, const struct model_packet *from);
 
 /* Walks the rules: match rules, winner and tag; t->now changes.  false: too deep. */

@@ -38,6 +38,22 @@ static const struct gen_rule *any_rule(struct rnd *r, const struct gen_rules *l)
 	return x->body.n && rnd_percent(r, 75) ? any_rule(r, &x->body) : x;
 }
 
+/* One that a packet may want to meet, or NULL. */
+static const struct gen_rule *wanted_rule(struct rnd *r, const struct gen_ruleset *g)
+{
+	const bool seeks = g->translate && rnd_percent(r, 50);
+	const struct gen_rule *x = NULL;
+
+	if (rnd_percent(r, 15))
+		return NULL;
+	for (int tries = 0; tries < (seeks ? 10 : 1); tries++) {
+		x = any_rule(r, g->late.n && rnd_percent(r, 25) ? &g->late : &g->rules);
+		if (x && x->part[GEN_TRANSLATE])
+			break;
+	}
+	return x;
+}
+
 static void gen_quote(struct rnd *r, const struct gen_ruleset *g, struct model_packet *p)
 {
 	static const uint8_t protos[] = {6, 17, 1, 47};
@@ -132,9 +148,7 @@ static void gen_transport(struct rnd *r, const struct gen_ruleset *g, const stru
 struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g)
 {
 	static const uint8_t protos[] = {6, 6, 17, 17, 1, 47, 50};
-	const struct gen_rule *x = rnd_percent(r, 15)		     ? NULL
-				   : g->late.n && rnd_percent(r, 25) ? any_rule(r, &g->late)
-								     : any_rule(r, &g->rules);
+	const struct gen_rule *x = wanted_rule(r, g);
 	const struct gen_hint *h = x ? &x->hint : NULL;
 	struct model_packet p = {.ttl = 64, .seed = (uint32_t)rnd_next(r) | 1};
 
@@ -257,6 +271,8 @@ static void forward(struct rnd *r, struct model_packet *p)
 	p->received = p->ifname;
 	p->ifname = rnd_pick(r, gen_ifaces);
 	p->dir = PF_RULE_OUT;
+	if (!p->dport) /* an answer to port 0 is malformed there, as any to it */
+		p->dport = 1;
 }
 
 /* Another one like it: of another port, or of another host. */
@@ -292,14 +308,15 @@ struct model_packet gen_follow(struct rnd *r, const struct model_packet *last,
 			       const struct model_packet *left)
 {
 	const bool back = rnd_percent(r, 65);
+	const bool hidden = !pf_ip_equal(&last->src, &left->src); /* others may want its port */
 	struct model_packet p = back && rnd_percent(r, 90) ? *left : *last;
 	const struct model_packet was = p;
 
 	p.seed = (uint32_t)rnd_next(r) | 1;
-	if (rnd_percent(r, 20)) { /* once more */
+	if (rnd_percent(r, hidden ? 50 : 20)) { /* once more */
 		p = *last;
 		p.seed = (uint32_t)rnd_next(r) | 1;
-		if (rnd_percent(r, 40) && !is_error(&p) && p.frag != MODEL_FRAG_LATER)
+		if (rnd_percent(r, hidden ? 80 : 40) && !is_error(&p) && p.frag != MODEL_FRAG_LATER)
 			vary(r, &p);
 		return p;
 	}

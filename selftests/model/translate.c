@@ -56,6 +56,12 @@ bool model_same_ends(const struct model_packet *a, const struct model_packet *b)
 	       a->sport == b->sport && a->dport == b->dport && a->icmp_id == b->icmp_id;
 }
 
+bool model_same_quoted(const struct model_quote *a, const struct model_quote *b)
+{
+	return pf_ip_equal(&a->src, &b->src) && pf_ip_equal(&a->dst, &b->dst) &&
+	       a->sport == b->sport && a->dport == b->dport && a->icmp_id == b->icmp_id;
+}
+
 void model_copy_ends(struct model_packet *to, const struct model_packet *from)
 {
 	to->src = from->src;
@@ -101,7 +107,7 @@ static void take_address(struct pf_ip *ip, const struct pf_pool *pool)
 	}
 }
 
-/* Which ports are open to the packet: one, where there is no choice. */
+/* Which ports are open to the packet: one, where there is no choice; 0: it has none. */
 static void nat_ports(struct model_translation *t, const struct pf_pool *pool)
 {
 	t->lo = t->hi = 0;
@@ -125,11 +131,11 @@ static void nat_to(struct model_translation *t, const struct pf_rule *r, uint32_
 	take_address(&t->now.src, pool);
 	nat_ports(t, pool);
 	t->nat = r;
-	if (t->lo == t->hi) {
-		if (has_ports(&t->now))
-			*port = t->lo;
+	if (!port || !t->hi)
 		return;
-	}
+	*port = t->lo;
+	if (t->lo == t->hi)
+		return;
 	*port = (uint16_t)(t->lo + model_draw(&t->now, draws) % (t->hi - t->lo + 1U));
 	if (t->kept == r)
 		*port = t->kept_port;
@@ -176,7 +182,7 @@ static bool find_port(const struct model *m, struct model_translation *t)
 
 	if (!is_taken(m, MODEL_WIRE, &t->now))
 		return true;
-	if (t->lo == t->hi)
+	if (!port || t->lo == t->hi)
 		return false;
 	drawn = *port;
 	for (uint32_t n = drawn + 1U; n <= t->hi; n++) {

@@ -476,7 +476,7 @@ void model_packet(struct model *m, const struct model_packet *given, struct mode
 	if (p.frag == MODEL_FRAG_LATER || !model_track(m, &p, a))
 		judge(m, &p, a);
 	a->translated = !model_same_ends(given, &a->out) ||
-			memcmp(&given->quote, &a->out.quote, sizeof(given->quote)) != 0;
+			!model_same_quoted(&given->quote, &a->out.quote);
 }
 
 static void make_counts(struct model *m)
