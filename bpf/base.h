@@ -12,6 +12,8 @@
 
 #define inline_always	 static inline __attribute__((always_inline))
 #define noinline_sub	 static __attribute__((noinline))
+/* The verifier looks at it once, with arguments of which it knows nothing. */
+#define global_sub	 __attribute__((noinline))
 
 #define READ_ONCE(x)	 (*(volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))

@@ -524,11 +524,11 @@ SEC("tc") int pf_slow(struct __sk_buff *skb)
 
 /* --- after the rules --- */
 
-noinline_sub int count_one(const struct pf_pkt *p, __u32 rule, int made_state)
+global_sub int count_one(const struct pf_pkt *p, __u32 rule, int made_state)
 {
 	struct pf_rule_stats *rs = rule_stats(rule);
 
-	if (!rs)
+	if (!rs || !p)
 		return 0;
 	if (made_state) { /* packets are in the state until it ends */
 		rs->states++;
@@ -542,9 +542,9 @@ noinline_sub int count_one(const struct pf_pkt *p, __u32 rule, int made_state)
 	return 0;
 }
 
-noinline_sub int count_matches(const struct pf_pkt *p, int made_state)
+global_sub int count_matches(const struct pf_pkt *p, int made_state)
 {
-	for (__u32 i = 0; i < PF_MATCH_MOST && i < p->nmatched; i++)
+	for (__u32 i = 0; p && i < PF_MATCH_MOST && i < p->nmatched; i++)
 		count_one(p, p->matched[i].id, made_state);
 	return 0;
 }
@@ -560,9 +560,9 @@ inline_always void rule_count(const struct pf_pkt *p, int made_state)
 }
 
 /* `match log` has its own records, in front of the one of the rule that has won. */
-noinline_sub int log_matches(struct __sk_buff *skb, struct pf_pkt *p)
+global_sub int log_matches(struct __sk_buff *skb, struct pf_pkt *p)
 {
-	for (__u32 i = 0; i < PF_MATCH_MOST && i < p->nmatched; i++) {
+	for (__u32 i = 0; p && i < PF_MATCH_MOST && i < p->nmatched; i++) {
 		if (!(p->matched[i].flags & PF_RULE_LOG))
 			continue;
 		p->logged = p->matched[i];

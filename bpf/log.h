@@ -23,9 +23,14 @@ inline_always void log_of_none(struct pf_pkt *p)
 	p->logged.anchor_nr = PF_NO_RULE;
 }
 
-noinline_sub int log_packet(struct __sk_buff *skb, struct pf_pkt *p, __u32 action, __u32 reason)
+global_sub int log_packet(struct __sk_buff *skb, struct pf_pkt *p, __u32 action, __u32 reason)
 {
-	struct pf_log_rec r = {
+	struct pf_log_rec r = {};
+	__u64 cap = skb->len;
+
+	if (!p)
+		return 0;
+	r = (struct pf_log_rec){
 		.time = bpf_ktime_get_ns(),
 		.ifindex = skb->ifindex,
 		.rule_nr = p->logged.nr,
@@ -38,8 +43,6 @@ noinline_sub int log_packet(struct __sk_buff *skb, struct pf_pkt *p, __u32 actio
 		.reason = reason,
 		.dir = p->dir,
 	};
-	__u64 cap = skb->len;
-
 	if (cap > PF_LOG_SNAPLEN)
 		cap = PF_LOG_SNAPLEN;
 	r.caplen = cap;

@@ -154,7 +154,7 @@ inline_always int nat_key_free(const struct pf_pkt *p)
 {
 	__u32 ver;
 
-	return state_exists(&p->nat_key, key_hash(&p->nat_key), KEY_WIRE, &ver) == KEY_FREE;
+	return state_exists(&p->nat_key, KEY_WIRE, &ver) == KEY_FREE;
 }
 
 /* The drawn port is taken: upwards from it, then downwards. */

@@ -182,12 +182,20 @@ inline_always struct pf_state *state_alloc(struct pf_status *st, enum create_res
 	return s;
 }
 
-/* The `match` rules that the packet has met go with its state; -1: no memory. */
-noinline_sub int state_take_matches(struct pf_state *s, struct pf_pkt *p)
+/*
+ * The `match` rules that the packet has met go with its state; -1: no memory.  The packet
+ * is looked up, for helpers of 6.1 take no other memory for a value.
+ */
+global_sub int state_take_matches(struct pf_state *s)
 {
-	__u32 n = p->nmatched;
-	__u64 key = s->id;
+	struct pf_pkt *p = scratch();
+	__u32 n;
+	__u64 key;
 
+	if (!s || !p)
+		return -1;
+	n = p->nmatched;
+	key = s->id;
 	for (__u32 i = 0; i < 4; i++) {
 		s->peer[0].match[i] = p->matched[i].id;
 		s->peer[1].match[i] = p->matched[i + 4].id;
@@ -211,7 +219,7 @@ inline_always int state_take_rules(struct pf_state *s, struct pf_pkt *p)
 		s->flags |= PF_SF_TAGGED;
 	if (p->rule.flags & PF_RULE_ALLOWOPTS)
 		s->flags |= PF_SF_ALLOWOPTS;
-	return p->nmatched ? state_take_matches(s, p) : 0;
+	return p->nmatched ? state_take_matches(s) : 0;
 }
 
 /* `nat`: p->nat_key is what the packet is translated to. */

@@ -147,13 +147,17 @@ inline_always struct pf_state *state_find(const struct pf_state_key *key, __u64 
 }
 
 /* Is the key there, or being made?  *ver is what the first bucket's was before. */
-noinline_sub enum key_there state_exists(const struct pf_state_key *key, __u64 hash, __u32 which,
-					 __u32 *ver)
+global_sub int state_exists(const struct pf_state_key *key, __u32 which, __u32 *ver)
 {
-	__u16 tag = hash_tag(hash);
 	struct pf_state *s;
 	struct pf_bucket *b;
+	__u64 hash;
+	__u16 tag;
 
+	if (!key || !ver)
+		return KEY_FREE;
+	hash = key_hash(key);
+	tag = hash_tag(hash);
 	b = bucket(hash_bucket1(hash));
 	if (!b)
 		return KEY_FREE;
@@ -264,50 +268,55 @@ inline_always enum place_result place_overflow(struct pf_bucket *b1, __u64 hash,
 #define INSERT_TRIES 4
 
 /*
- * Makes an EMBRYO findable under one of its keys.  *published tells whether the
- * slot's index has stood in a bucket, so that it may not be reused at once.
+ * Makes the EMBRYO in slot `index` findable under one of its keys.  PLACED tells
+ * whether the index has stood in a bucket, so that it may not be reused at once.
  */
-noinline_sub int place_key(struct pf_state *s, const struct pf_state_key *key, __u32 which,
-			   int *published)
+#define PLACED	     0x100
+global_sub int place_key(const struct pf_state_key *key, __u32 index, __u32 which)
 {
-	__u32 ver = 0, index = s->index;
-	__u64 hash = key_hash(key);
+	__u32 ver = 0, placed = 0;
 	enum key_there there;
 	struct pf_bucket *b1;
 	enum place_result r;
+	__u64 hash;
 
+	if (!key)
+		return INSERT_NOROOM;
+	hash = key_hash(key);
 	b1 = bucket(hash_bucket1(hash));
 	if (!b1)
 		return INSERT_NOROOM;
 	for (int try = 0; try < INSERT_TRIES; try++) {
-		there = state_exists(key, hash, which, &ver);
+		there = state_exists(key, which, &ver);
 		if (there)
-			return there == KEY_TRANSLATED ? INSERT_CLASH : INSERT_EXISTS;
+			return placed | (there == KEY_TRANSLATED ? INSERT_CLASH : INSERT_EXISTS);
 		r = place_first(b1, hash_tag(hash), index, ver);
 		if (r == PLACE_FULL) {
-			*published = 1;
+			placed = PLACED;
 			r = place_overflow(b1, hash, index, ver);
 			if (r == PLACE_FULL)
-				return INSERT_NOROOM;
+				return placed | INSERT_NOROOM;
 		}
-		if (r == PLACE_OK) {
-			*published = 1;
-			return INSERT_OK;
-		}
+		if (r == PLACE_OK)
+			return PLACED | INSERT_OK;
 	}
-	return INSERT_NOROOM;
+	return placed | INSERT_NOROOM;
 }
 
 /* Takes a slot out of the bucket where it stands under that key. */
-noinline_sub int unplace_key(struct pf_state *s, const struct pf_state_key *key)
+global_sub int unplace_key(const struct pf_state_key *key, __u32 index)
 {
-	__u64 hash = key_hash(key);
-	struct pf_bucket *b1 = bucket(hash_bucket1(hash)), *b2;
+	struct pf_bucket *b1, *b2;
+	__u64 hash;
 
-	if (!b1 || unplace(b1, hash_tag(hash), s->index))
+	if (!key)
+		return 0;
+	hash = key_hash(key);
+	b1 = bucket(hash_bucket1(hash));
+	if (!b1 || unplace(b1, hash_tag(hash), index))
 		return 0;
 	b2 = bucket(hash_bucket2(hash));
-	if (b2 && unplace(b2, hash_tag(hash), s->index))
+	if (b2 && unplace(b2, hash_tag(hash), index))
 		__sync_fetch_and_add(&b1->overflow, -1);
 	return 0;
 }
@@ -319,27 +328,25 @@ noinline_sub int unplace_key(struct pf_state *s, const struct pf_state_key *key)
  */
 inline_always int state_place(struct pf_state *s, int *published)
 {
-	int out = s->dir == PF_OUT, r;
+	const int out = s->dir == PF_OUT;
+	int r, second;
 
-	if (likely(!(s->flags & PF_SF_NAT)))
-		return place_key(s, &s->key, KEY_BOTH, published);
-	if (out)
-		r = place_key(s, &s->key, KEY_WIRE, published);
-	else
-		r = place_key(s, &s->stack, KEY_STACK, published);
+	if (likely(!(s->flags & PF_SF_NAT))) {
+		r = place_key(&s->key, s->index, KEY_BOTH);
+		*published = r & PLACED;
+		return r & ~PLACED;
+	}
+	r = place_key(out ? &s->key : &s->stack, s->index, out ? KEY_WIRE : KEY_STACK);
+	*published = r & PLACED;
+	r &= ~PLACED;
 	if (r != INSERT_OK)
 		return r == INSERT_EXISTS ? INSERT_CLASH : r;
-	if (out)
-		r = place_key(s, &s->stack, KEY_STACK, published);
-	else
-		r = place_key(s, &s->key, KEY_WIRE, published);
-	if (r == INSERT_OK)
-		return r;
-	if (out)
-		unplace_key(s, &s->key);
-	else
-		unplace_key(s, &s->stack);
-	return r == INSERT_CLASH ? INSERT_EXISTS : r;
+	second = place_key(out ? &s->stack : &s->key, s->index, out ? KEY_STACK : KEY_WIRE);
+	second &= ~PLACED;
+	if (second == INSERT_OK)
+		return INSERT_OK;
+	unplace_key(out ? &s->key : &s->stack, s->index);
+	return second == INSERT_CLASH ? INSERT_EXISTS : second;
 }
 
 inline_always void slot_offer(struct pf_state *s)
@@ -431,11 +438,11 @@ struct {
 } pf_match_more SEC(".maps");
 
 /* Adds what a state has counted to the totals of a rule. */
-noinline_sub int state_credit(const struct pf_state *s, __u32 rule)
+global_sub int state_credit(const struct pf_state *s, __u32 rule)
 {
 	struct pf_rule_stats *rs = rule_stats(rule);
 
-	if (!rs)
+	if (!rs || !s)
 		return 0;
 	rs->states_gone++;
 	/* constant indexes: 6.1 loses the bounds of variable ones */
@@ -453,11 +460,16 @@ noinline_sub int state_credit(const struct pf_state *s, __u32 rule)
 	return 0;
 }
 
-noinline_sub int state_credit_matches(const struct pf_state *s)
+global_sub int state_credit_matches(const struct pf_state *s)
 {
-	__u32 n = s->nmatch;
-	__u64 key = s->id;
 	struct pf_match_more *more;
+	__u32 n;
+	__u64 key;
+
+	if (!s)
+		return 0;
+	n = s->nmatch;
+	key = s->id;
 
 	for (__u32 i = 0; i < PF_MATCH_INLINE && i < n; i++)
 		state_credit(s, i < 4 ? s->peer[0].match[i & 3] : s->peer[1].match[i & 3]);
@@ -485,15 +497,16 @@ inline_always void state_retire(struct pf_state *s)
 }
 
 /* Ends a state: 1 if it was ours to end, 0 if somebody else was faster. */
-noinline_sub int state_remove(struct pf_state *s)
+global_sub int state_remove(struct pf_state *s)
 {
 	struct pf_status *st;
 
-	if (__sync_val_compare_and_swap(&s->status, PF_SLOT_LIVE, PF_SLOT_DEAD) != PF_SLOT_LIVE)
+	if (!s ||
+	    __sync_val_compare_and_swap(&s->status, PF_SLOT_LIVE, PF_SLOT_DEAD) != PF_SLOT_LIVE)
 		return 0;
-	unplace_key(s, &s->key);
+	unplace_key(&s->key, s->index);
 	if (unlikely(s->flags & PF_SF_NAT))
-		unplace_key(s, &s->stack);
+		unplace_key(&s->stack, s->index);
 	state_retire(s);
 	st = status();
 	if (st)

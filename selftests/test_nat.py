@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Translation: nat-to and rdr-to, as rules see it and as packets leave; both ways, and the
 ICMP errors about it."""
+import os
 import socket
+import threading
 
-from pft.check import at_least, between, cases, contains, eq, matches
+from pft import bpf
+from pft.check import at_least, between, cases, contains, eq, matches, timeout
 from pft.lab import (DST, DST6, FW_DST, FW6_DST, GHOST, GHOST6, GHOST6_DST, GHOST_DST, MAC, SRC,
                      SRC6, Lab)
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
@@ -13,6 +16,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw, raw
 
 PASS = -1
+EMITTERS = cases(("linear", "linear"), ("tree", "tree"))
 PUBLIC, PUBLIC6 = "203.0.113.7", "2001:db8:77::7"
 # who is inside, whom they talk to, what they are translated to
 BOTH = cases(("ipv4", GHOST, GHOST_DST, PUBLIC), ("ipv6", GHOST6, GHOST6_DST, PUBLIC6))
@@ -20,11 +24,6 @@ BOTH = cases(("ipv4", GHOST, GHOST_DST, PUBLIC), ("ipv6", GHOST6, GHOST6_DST, PU
 
 def ip(src, dst):
     return IPv6(src=src, dst=dst) if ":" in src else IP(src=src, dst=dst)
-
-
-def errors(code=3):
-    """Unreachable, of either family."""
-    return {4: lambda: ICMP(type=3, code=code), 6: lambda: ICMPv6DestUnreach(code=4)}
 
 
 class Gate:
@@ -162,10 +161,11 @@ def test_rdr_to(_name, inside, outside, public):
         eq(lab.pf.info()["state-insert"], 1)
 
 
-def test_rdr_ports():
+@EMITTERS
+def test_rdr_ports(_name, emitter):
     rules = ("block\npass in on ext inet proto udp to port 100:199 rdr-to 198.51.100.9 "
              "port 1000:1009\npass in on ext inet proto udp to port 300 rdr-to 198.51.100.9\n")
-    with Lab(rules=rules) as lab:
+    with Lab(rules=rules, pfd_args=("--emitter", emitter)) as lab:
         g = Gate(lab, "ext")
         for port, want in ((100, 1000), (103, 1003), (110, 1000), (199, 1009), (300, 300)):
             got = g.into(ip(GHOST, PUBLIC) / UDP(sport=port, dport=port))
@@ -179,10 +179,11 @@ def test_udp_without_checksum():
         eq((ends(got), got[UDP].chksum), (((PUBLIC, 5000), (GHOST_DST, 2)), 0))
 
 
-def test_prefixes():
+@EMITTERS
+def test_prefixes(_name, emitter):
     """binat: two networks, host by host, both ways, ports as they are."""
     rules = ("block\npass on int from 192.0.2.0/24 to any binat-to 203.0.113.0/24\n")
-    with Lab(rules=rules) as lab:
+    with Lab(rules=rules, pfd_args=("--emitter", emitter)) as lab:
         g = Gate(lab)
         contains("\n".join(lab.pf.rules()), "bitmask")
         got = g.out(ip("192.0.2.33", GHOST_DST) / UDP(sport=7, dport=8))
@@ -195,7 +196,8 @@ def test_prefixes():
 
 # --- rules ---
 
-def test_later_rules_see_it():
+@EMITTERS
+def test_later_rules_see_it(_name, emitter):
     """From the match rule on, in anchors and behind them; and all is undone for who is blocked."""
     rules = (f"match out on int inet from {GHOST} nat-to {PUBLIC} port 5000\n"
              "block return out on int\n"
@@ -205,7 +207,7 @@ def test_later_rules_see_it():
              f"pass out on int proto udp from {PUBLIC} port 5000 to port != 99 tagged seen\n"
              "pass out on int proto udp from 203.0.113.8 port 6000 tagged seen\n"
              f"pass out on int proto udp from {GHOST} to port 99\n")
-    with Lab(rules=rules) as lab:
+    with Lab(rules=rules, pfd_args=("--emitter", emitter)) as lab:
         g = Gate(lab)
         eq(ends(g.out(ip(GHOST, GHOST_DST) / UDP(sport=1, dport=2)))[0], (PUBLIC, 5000))
         eq(ends(g.out(ip(GHOST, GHOST_DST) / UDP(sport=1, dport=9)))[0], ("203.0.113.8", 6000))
@@ -213,24 +215,26 @@ def test_later_rules_see_it():
         eq(g.out(ip("192.0.2.77", GHOST_DST) / UDP(sport=1, dport=2)), None, "another one")
 
 
-def test_rule_behind_a_quick_one():
+@EMITTERS
+def test_rule_behind_a_quick_one(_name, emitter):
     """A packet becomes one that a rule in front would have stopped."""
     rules = (f"block out quick on int from {PUBLIC}\n"
              f"match out on int inet from {GHOST} nat-to {PUBLIC} port 5000\n"
              "block out on int\n"
              f"pass out on int proto udp from {PUBLIC}\n" +
              "".join(f"pass out on int proto udp from 198.51.100.{i}\n" for i in range(40)))
-    with Lab(rules=rules) as lab:
+    with Lab(rules=rules, pfd_args=("--emitter", emitter)) as lab:
         g = Gate(lab)
         eq(ends(g.out(ip(GHOST, GHOST_DST) / UDP(sport=1, dport=2)))[0], (PUBLIC, 5000))
         eq(g.out(ip(PUBLIC, GHOST_DST) / UDP(sport=1, dport=2)), None)
 
 
-def test_pass_rule_translates():
+@EMITTERS
+def test_pass_rule_translates(_name, emitter):
     """The rules in front of it, and itself, see the packet as it came; no other rule translates."""
     rules = (f"block\npass out on int inet proto udp from {GHOST} nat-to {PUBLIC} port 5000\n"
              "pass out on int inet proto udp from any to port 7 nat-to 203.0.113.8 port 6000\n")
-    with Lab(rules=rules) as lab:
+    with Lab(rules=rules, pfd_args=("--emitter", emitter)) as lab:
         g = Gate(lab)
         eq(ends(g.out(ip(GHOST, GHOST_DST) / UDP(sport=1, dport=2)))[0], (PUBLIC, 5000))
         eq(ends(g.out(ip(GHOST, GHOST_DST) / UDP(sport=1, dport=7)))[0], ("203.0.113.8", 6000))
@@ -241,10 +245,11 @@ def test_pass_rule_translates():
         eq(ends(g.out(ip(GHOST, GHOST_DST) / UDP(sport=1, dport=2)))[0], ("203.0.113.8", 5000))
 
 
-def test_stateless_rules_do_not_translate():
+@EMITTERS
+def test_stateless_rules_do_not_translate(_name, emitter):
     rules = (f"match out on int inet nat-to {PUBLIC} port 5000\n"
              f"block\npass out on int proto udp from {PUBLIC} no state\n")
-    with Lab(rules=rules) as lab:
+    with Lab(rules=rules, pfd_args=("--emitter", emitter)) as lab:
         got = Gate(lab).out(ip(GHOST, GHOST_DST) / UDP(sport=1, dport=2))
         eq(ends(got), ((GHOST, 1), (GHOST_DST, 2)))
 
@@ -311,19 +316,56 @@ def test_static_port():
         eq(lab.pf.info()["translate"], 1)
 
 
-def test_rules_that_ask_for_the_port():
+@EMITTERS
+def test_rules_that_ask_for_the_port(_name, emitter):
     """They see the port that the connection gets, not one that was found taken."""
     rules = ("block\nmatch out on int inet nat-to " + PUBLIC + " port 4000:4003\n"
              "pass out on int proto udp\n" +
              "".join(f"pass out on int proto udp from port {p} tag p{p}\n"
                      for p in range(4000, 4004)))
-    with Lab(rules=rules) as lab:
+    with Lab(rules=rules, pfd_args=("--emitter", emitter)) as lab:
         g = Gate(lab)
         for n in range(1, 5):
             port = ends(g.out(ip(GHOST, GHOST_DST) / UDP(sport=n, dport=53)))[0][1]
             numbers = lab.pf.rule_numbers()
             eq(numbers[port - 4000 + 3][1]["states"], 1, f"port {port}, {numbers}")
         eq(numbers[2][1]["states"], 0)
+
+
+@timeout(120)
+def test_ports_are_not_given_out_twice():
+    """Two CPUs make connections at once, from the same ports to the same end."""
+    hosts, ports = 4, range(20000, 20600)
+    rules = nat_rules(PUBLIC, "port 30000:32399", "udp")
+    with Lab(rules="set limit states 20000\n" + rules) as lab:
+        fd = lab.pf.program("int", "out")
+        index = lab.fw.ifindex("int")
+        left = [[] for _ in range(2)]
+
+        def make(cpu):
+            os.sched_setaffinity(threading.get_native_id(), {cpu})
+            with lab.fw:
+                for port in ports:
+                    for host in range(hosts):
+                        # each flow on both CPUs: one of them finds the other's state
+                        pkt = IP(src=f"192.0.2.{host + 10}", dst=GHOST_DST) / UDP(sport=port,
+                                                                                  dport=53)
+                        frame = raw(Ether(dst=MAC["int"], src="02:00:00:00:00:99") / pkt)
+                        verdict, data, _ = bpf.test_run(fd, frame, index)
+                        if verdict == PASS:
+                            left[cpu].append((host, port, data[34] << 8 | data[35]))
+        threads = [threading.Thread(target=make, args=(cpu,)) for cpu in range(2)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        os.close(fd)
+        flows = len(ports) * hosts
+        eq([len(x) for x in left], [flows, flows], "the last port is found, too")
+        eq(set(left[0]), set(left[1]), "both see one translation")
+        eq(len({port for _, _, port in left[0]}), flows, "all ports, each once")
+        eq(len(lab.pf.states()), flows)
+        eq(lab.pf.info()["current entries"], flows)
 
 
 # --- ICMP errors ---
