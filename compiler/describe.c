@@ -359,6 +359,20 @@ static void print_ifaces(const struct pf_describer *d)
 			i + 1 < d->c->nifaces ? "," : "\n");
 }
 
+static void print_nats(const struct pf_describer *d)
+{
+	size_t moves = 0;
+
+	if (!d->c->nnats)
+		return;
+	for (size_t i = 0; i < d->c->nnats; i++)
+		moves += d->p->rules[d->c->nat_rules[i]]->action == PF_RULE_ACTION_MATCH;
+	fprintf(d->f, "translations: %zu", d->c->nnats);
+	if (moves)
+		fprintf(d->f, ", %zu by match: rules behind see what the packet has become", moves);
+	fputs("\n", d->f);
+}
+
 /* --- emitter A's steps --- */
 
 struct criterion {
@@ -511,6 +525,7 @@ int pf_compiled_describe(FILE *f, const struct pf_policy *p, const struct pf_com
 		print_code(&d);
 		print_memory(&d);
 		print_ifaces(&d);
+		print_nats(&d);
 		print_tables(&d);
 		print_lost(&d);
 	}

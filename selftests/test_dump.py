@@ -282,6 +282,16 @@ def test_summary(_name, emitter):
 
 
 @cases(*EMITTERS)
+def test_translations(_name, emitter):
+    nat = "pass out on ext inet nat-to 203.0.113.1\n"
+    match = "match in on ext inet from any to 203.0.113.1 rdr-to 192.0.2.9\n"
+    for rules, want in (("pass\n", None), (nat, "1"), (
+            nat + match, "2, 1 by match: rules behind see what the packet has become")):
+        with lab_of(emitter, rules) as lab:
+            eq(re.findall("^translations: (.*)$", dump(lab), re.M), [want] if want else [])
+
+
+@cases(*EMITTERS)
 def test_memory(_name, emitter):
     """The parts are the pins of the generation, and add up."""
     with lab_of(emitter, many(200)) as lab:
