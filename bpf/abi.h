@@ -536,6 +536,15 @@ struct pf_walk_frame {
 	__u32 quick;
 };
 
+/*
+ * How often rules were evaluated: that of rule i is n[i % PF_EVALS_EACH] of value
+ * i / PF_EVALS_EACH.  One number a value would need a pointer each, out of the cache.
+ */
+#define PF_EVALS_EACH 512
+struct pf_evals {
+	__u64 n[PF_EVALS_EACH];
+};
+
 /* What a rule asks beyond the words that are always compared. */
 enum {
 	PF_TEST_IFACE = 0x0001,	    /* bit ifbit of the mask */
@@ -671,12 +680,12 @@ struct pf_pkt {
 	__u16 nat_port;
 	__u8 walks;    /* ... when the rules are walked again: how often that was */
 	__u8 nat_seen; /* later rules may have asked for its port */
-	__u32 nat_tries;
 	__u32 nat_found;
 	struct pf_state_key nat_key; /* the translated packet's */
 	__u32 state;		     /* index of the state that translates */
 	/* of an ICMP error: where the quoted headers are */
 	__u32 quote_l3, quote_l4;
+	__u32 pad4;
 	__u8 buf[PF_ANSWER_BUF];
 	/* of the tree's program */
 	__u32 field[16]; /* by enum pf_tree_field */

@@ -20,8 +20,7 @@
 
 /* --- rewriting --- */
 
-/* Where a transport header's checksum is, and how it is changed; off 0: it has none of addresses.
- */
+/* Where the checksum is that addresses are part of, and how it is changed; off 0: there is none. */
 struct l4_cksum {
 	__u32 off;   /* from the header's start */
 	__u64 flags; /* of bpf_l4_csum_replace() */
@@ -158,14 +157,13 @@ inline_always int nat_key_free(const struct pf_pkt *p)
 }
 
 /* The drawn port is taken: upwards from it, then downwards. */
-static long nat_port_step(__u32 i, struct pf_pkt **ctx)
+static long nat_port_step(__u32 i, void *unused)
 {
-	__u32 zero = 0, port, up;
-	struct pf_pkt *p = bpf_map_lookup_elem(&pf_scratch, &zero);
+	struct pf_pkt *p = scratch();
+	__u32 port, up;
 
 	if (!p)
 		return 1;
-	i = p->nat_tries++;
 	up = p->nat_hi - p->sport;
 	port = i < up ? p->sport + 1 + i : p->sport - 1 - (i - up);
 	if ((__s32)port < p->nat_lo)
@@ -177,19 +175,16 @@ static long nat_port_step(__u32 i, struct pf_pkt **ctx)
 	return 1;
 }
 
-/* Sets p->nat_key, and p->nat_found to the port that is free; -1: none is. */
+/* Sets p->nat_found to the port that is free, and that of p->nat_key; -1: none is. */
 noinline_sub int nat_find_port(struct pf_pkt *p)
 {
-	struct pf_pkt *unused = NULL;
-
 	p->nat_found = p->sport;
 	if (!p->nat || nat_key_free(p))
 		return 0;
 	if (p->nat_lo >= p->nat_hi)
 		return -1;
 	p->nat_found = 0;
-	p->nat_tries = 0;
-	bpf_loop(65536, nat_port_step, &unused, 0);
+	bpf_loop(65536, nat_port_step, NULL, 0);
 	return p->nat_found ? 0 : -1;
 }
 

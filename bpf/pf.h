@@ -110,8 +110,9 @@ struct {
 	__type(value, __u32);
 } pf_log SEC(".maps");
 
-/* What the array of a table's entries holds: its type is wanted, for bpftool. */
+/* What arrays hold that the loader makes: the types are wanted, for bpftool. */
 struct pf_table_item type_of_entries;
+struct pf_nat type_of_nats;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

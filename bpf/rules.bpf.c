@@ -47,7 +47,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct pf_evals);
 } pf_evals SEC(".maps");
 
 struct {
@@ -548,7 +548,8 @@ inline_always int walk_step(struct walk *w)
 	__u32 depth = w->p->depth, head, at;
 	const struct pf_tree_rule *r;
 	struct pf_walk_frame *f;
-	__u64 *evals;
+	struct pf_evals *evals;
+	__u32 part;
 
 	if (depth > PF_WALK_DEPTH)
 		return fail(w);
@@ -560,10 +561,11 @@ inline_always int walk_step(struct walk *w)
 	if (unlikely(at < f->from))
 		return 0;
 	r = bpf_map_lookup_elem(&pf_rules, &at);
-	evals = bpf_map_lookup_elem(&pf_evals, &at);
+	part = at / PF_EVALS_EACH;
+	evals = bpf_map_lookup_elem(&pf_evals, &part);
 	if (!r || !evals)
 		return fail(w);
-	++*evals;
+	evals->n[at % PF_EVALS_EACH]++;
 	if (!(head & PF_TREE_SURE) && !rule_matches(r, w->p, w->asked))
 		return 0;
 	return rule_hit(w, f, r, at);

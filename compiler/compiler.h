@@ -198,7 +198,7 @@ int pf_compiled_describe(FILE *f, const struct pf_policy *p, const struct pf_com
 /* Is it the name of at most one interface?  Others may stand for several, or beside another. */
 bool pf_iface_own_name(const char *name);
 
-/* Number of u64 in the PF_CODE_EVALS value; with emitter B, of such values. */
+/* Number of u64 in the PF_CODE_EVALS value; with emitter B, in those of struct pf_evals. */
 size_t pf_compiled_nevals(const struct pf_compiled *c);
 
 /* evals summed over the CPUs -> how often each of the nrules rules was evaluated; or -ENOMEM. */

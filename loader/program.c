@@ -370,7 +370,7 @@ static int size_maps(const struct pf_rules_skel *s, const struct pf_compiled *c,
 		{s->maps.pf_ifaces_far, far_entries(c, ifs)},
 		{s->maps.pf_infos, c->ninfos},
 		{s->maps.pf_nats, c->nnats},
-		{s->maps.pf_evals, pf_compiled_nevals(c)},
+		{s->maps.pf_evals, (pf_compiled_nevals(c) - 1) / PF_EVALS_EACH + 1},
 		{s->maps.pf_sets, c->tree.most.sets},
 		{s->maps.pf_calls, c->tree.ncalls},
 		{s->maps.pf_callees, c->tree.ncallees},
@@ -456,8 +456,8 @@ int pf_program_load(struct pf_program *p, const struct pf_datapath *dp, struct p
 
 /* --- counters --- */
 
-/* All values of the map, each CPU's after the other's. */
-static int read_evals(int fd, size_t n, size_t ncpus, uint64_t *out)
+/* All n values of the map, of `numbers` numbers each: each CPU's after the other's. */
+static int read_evals(int fd, size_t n, size_t numbers, uint64_t *out)
 {
 	LIBBPF_OPTS(bpf_map_batch_opts, opts);
 	uint32_t *keys = calloc(n, sizeof(*keys)), cursor, got = (uint32_t)n;
@@ -468,7 +468,7 @@ static int read_evals(int fd, size_t n, size_t ncpus, uint64_t *out)
 		return 0;
 	err = 0;
 	for (uint32_t i = 0; i < n && !err; i++)
-		err = bpf_map_lookup_elem(fd, &i, out + i * ncpus);
+		err = bpf_map_lookup_elem(fd, &i, out + i * numbers);
 	return err;
 }
 
@@ -476,12 +476,14 @@ int pf_program_evaluations(const struct pf_program *p, const struct pf_datapath 
 			   const struct pf_compiled *c, uint64_t *out)
 {
 	size_t n = pf_compiled_nevals(c), ncpus = (size_t)dp->ncpus;
-	bool one = c->emitter == PF_EMITTER_LINEAR;
-	uint64_t *v = calloc(n * ncpus, sizeof(*v)), *sum = calloc(n, sizeof(*sum));
-	int err = v && sum ? read_evals(p->evals, one ? 1 : n, ncpus, v) : -ENOMEM;
+	size_t each = c->emitter == PF_EMITTER_LINEAR ? n : PF_EVALS_EACH;
+	size_t values = (n - 1) / each + 1;
+	uint64_t *v = calloc(values * each * ncpus, sizeof(*v)), *sum = calloc(n, sizeof(*sum));
+	int err = v && sum ? read_evals(p->evals, values, each * ncpus, v) : -ENOMEM;
 
-	for (size_t i = 0; i < n * ncpus && !err; i++)
-		sum[one ? i % n : i / ncpus] += v[i];
+	for (size_t i = 0; i < n && !err; i++)
+		for (size_t cpu = 0; cpu < ncpus; cpu++)
+			sum[i] += v[(i / each * ncpus + cpu) * each + i % each];
 	if (!err)
 		err = pf_compiled_evaluations(c, sum, out);
 	free(v);

@@ -138,7 +138,8 @@ def test_types_of_every_map():
         eq(len(generations), 2)
         for g in generations:
             eq({p.split("/")[2] for p in maps if p.startswith(f"gen/{g}/")},
-                   {"evals", "ifaces", "ifaces_far", "infos", "jump", "model", "tables"})
+               {"evals", "ifaces", "ifaces_far", "infos", "jump", "model", "nats",
+                "tables"})
         # the older rules may come back, and with them the contents of their table
         eq({p for p in maps if p.startswith("tables/")}, {"tables/1", "tables/2"})
 
@@ -360,7 +361,8 @@ def test_programs():
         shown = {n: bpftool("prog", "show", "id", n) for n in set(by_place.values())}
         names = {place: shown[n]["name"] for place, n in by_place.items()}
         want = {"pf_progs 0": "pf_slow", "pf_progs 1": "pf_track", "pf_progs 2": "pf_icmp",
-                "pf_progs 3": "pf_icmp_error", "pf_progs 4": "pf_answer", "pf_top 0": "pf_rules",
+                "pf_progs 3": "pf_icmp_error", "pf_progs 4": "pf_answer", "pf_progs 5": "pf_nat",
+                "pf_progs 6": "pf_nat_error", "pf_top 0": "pf_rules",
                 "jump 0": "pf_apply", f"gen/{gen}/rules": "pf_rules", "states": "pf_states_text"}
         if os.listdir(lab.pin + "/links"):
             for n in numbers(lab):
@@ -381,7 +383,8 @@ def test_programs():
         all_names = {p["name"]: p["gpl_compatible"] for p in shown}
         eq(all_names, dict.fromkeys(
             ["pf_in", "pf_out", "pf_in_l3", "pf_out_l3", "pf_unknown", "pf_slow", "pf_track",
-             "pf_icmp", "pf_icmp_error", "pf_answer", "pf_apply", "pf_rules", "pf_insert",
+             "pf_icmp", "pf_icmp_error", "pf_answer", "pf_nat", "pf_nat_error", "pf_apply",
+             "pf_rules", "pf_insert",
              "pf_purge", "pf_fill", "pf_drain", "pf_sweep", "pf_start", "pf_clock"], True))
         # two objects of clang's and what pfd loads itself say which
         with open(f"/proc/{lab.pf.proc.pid}/exe", "rb") as f:
