@@ -740,23 +740,35 @@ inline_always int track_after_all(struct __sk_buff *skb, struct pf_pkt *p)
 	return to_prog(skb, PF_PROG_TRACK);
 }
 
+/* 0: p->nat_found is its port.  NAT_MADE: another CPU has made the connection, with that port. */
+#define NAT_MADE PFRES_MAX
+inline_always __u32 nat_choose(struct pf_pkt *p)
+{
+	__u32 ver;
+
+	if (p->frag != PF_FRAG_NONE)
+		return PFRES_FRAG;
+	if (!nat_find_port(p))
+		return 0;
+	return state_exists(&p->key, p->dir, &ver) ? NAT_MADE : PFRES_TRANSLATE;
+}
+
 /* pf_apply for packets that leave as others. */
 SEC("tc") int pf_nat(struct __sk_buff *skb)
 {
 	struct pf_pkt *p = scratch();
 	enum create_result made = CREATE_CLASH;
 	struct pf_state *s;
-	__u32 why = 0;
+	__u32 why;
 
 	if (!p)
 		return VERDICT_DROP;
 	nat_key_begin(p);
-	if (p->frag != PF_FRAG_NONE)
-		why = PFRES_FRAG;
-	else if (nat_find_port(p))
-		why = PFRES_TRANSLATE;
-	else if (p->nat_found != p->sport && p->nat_seen && p->nat != p->rule.nat &&
-		 walk_again(skb, p))
+	why = nat_choose(p);
+	if (why == NAT_MADE)
+		return track_after_all(skb, p);
+	if (!why && p->nat_found != p->sport && p->nat_seen && p->nat != p->rule.nat &&
+	    walk_again(skb, p))
 		why = PFRES_TRANSLATE;
 	if (!why) {
 		p->sport = p->nat_found;

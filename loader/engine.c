@@ -647,6 +647,7 @@ static int claim_pins(struct pf_engine *g, const char *pin_dir, struct pf_error_
 int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_engine_options *o,
 		   struct pf_error_text *e)
 {
+	bool hurry;
 	int err;
 
 	memset(g, 0, sizeof(*g));
@@ -664,7 +665,10 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	if (g->dp.config->debug > LOG_INFO)
 		pf_say_level((int)g->dp.config->debug);
 	pf_engine_know_netifs(g);
+	/* 6.1 waits for an RCU period after each look at a map of maps */
+	hurry = pf_attach_hurry_begin();
 	err = pf_tables_open(&g->tables, &g->dp, e);
+	pf_attach_hurry_end(hurry);
 	if (err)
 		return err;
 	g->gens.emitter = o->emitter;
