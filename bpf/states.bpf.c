@@ -94,18 +94,43 @@ static inline void say_peer(struct seq_file *seq, __u8 proto, __u8 state)
 		say_simple(seq, state);
 }
 
+static inline void say_end(struct seq_file *seq, const struct pf_state_key *k, int side)
+{
+	__u16 port = bpf_ntohs(k->port[side]);
+
+	if (k->af == PF_AF_INET && port)
+		BPF_SEQ_PRINTF(seq, "%pI4:%u", &k->addr[side], port);
+	else if (k->af == PF_AF_INET)
+		BPF_SEQ_PRINTF(seq, "%pI4", &k->addr[side]);
+	else if (port)
+		BPF_SEQ_PRINTF(seq, "%pI6[%u]", &k->addr[side], port);
+	else
+		BPF_SEQ_PRINTF(seq, "%pI6", &k->addr[side]);
+}
+
+static inline int same_end(const struct pf_state_key *a, const struct pf_state_key *b, int side)
+{
+	const struct pf_addr *x = &a->addr[side], *y = &b->addr[side];
+
+	return a->port[side] == b->port[side] && x->w[0] == y->w[0] && x->w[1] == y->w[1] &&
+	       x->w[2] == y->w[2] && x->w[3] == y->w[3];
+}
+
+/* As it leaves, then what it was, as pfctl does. */
 static inline void say_host(struct seq_file *seq, const struct pf_state *s, int side)
 {
-	__u16 port = bpf_ntohs(s->key.port[side]);
-
-	if (s->key.af == PF_AF_INET && port)
-		BPF_SEQ_PRINTF(seq, "%pI4:%u", &s->key.addr[side], port);
-	else if (s->key.af == PF_AF_INET)
-		BPF_SEQ_PRINTF(seq, "%pI4", &s->key.addr[side]);
-	else if (port)
-		BPF_SEQ_PRINTF(seq, "%pI6[%u]", &s->key.addr[side], port);
+	if (s->dir == PF_OUT)
+		say_end(seq, &s->key, side);
 	else
-		BPF_SEQ_PRINTF(seq, "%pI6", &s->key.addr[side]);
+		say_end(seq, &s->stack, side);
+	if (!(s->flags & PF_SF_NAT) || same_end(&s->key, &s->stack, side))
+		return;
+	SAY(seq, " (");
+	if (s->dir == PF_OUT)
+		say_end(seq, &s->stack, side);
+	else
+		say_end(seq, &s->key, side);
+	SAY(seq, ")");
 }
 
 SEC("iter/bpf_map_elem") int pf_states_text(struct bpf_iter__bpf_map_elem *ctx)

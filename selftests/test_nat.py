@@ -494,7 +494,12 @@ def test_both_at_once():
                 eq(who[0], FW_DST)
                 peer.sendall(b"bye")
                 eq(c.recv(10), b"bye")
-        eq(len(lab.pf.states()), 2)
+        shown = sorted(" ".join(line.split()) for line in lab.pf.states())
+        eq(len(shown), 2)
+        contains(shown[0], "all tcp 198.51.100.1:8080 (192.0.2.2:80) <- 192.0.2.1:")
+        matches(shown[1], r"all tcp 198.51.100.2:\d+ \(192.0.2.1:\d+\) -> 198.51.100.1:8080 ")
+        with open(f"{lab.pin}/states", encoding="ascii") as f:
+            eq(sorted(" ".join(line.split()) for line in f), shown, "cat of the pin")
 
 
 # --- life ---
