@@ -59,4 +59,10 @@ enum {
 	IPPROTO_DSTOPTS = 60,
 };
 
+inline_always int addr_equal(const struct pf_addr *a, const struct pf_addr *b)
+{
+	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) |
+		 (a->w[3] ^ b->w[3]));
+}
+
 #endif /* PF_BPF_BASE_H */

@@ -17,6 +17,7 @@
  */
 #include "pf.h"
 #include "answer.h"
+#include "fast.h"
 #include "icmp.h"
 #include "log.h"
 #include "marks.h"
@@ -26,178 +27,11 @@
 #include "sweep.h"
 #include "table.h"
 #include "tcp.h"
+#include "upkeep.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* --- the fast path --- */
-
-inline_always int unjudged(void)
-{
-	count(PF_CNT_UNJUDGED);
-	return VERDICT_DROP;
-}
-
-/* `prog` must be a constant: the jump is then patched in. */
-inline_always int to_prog(struct __sk_buff *skb, const enum pf_prog prog)
-{
-	bpf_tail_call(skb, &pf_progs, prog);
-	return unjudged();
-}
-
-inline_always int to_slow(struct __sk_buff *skb, __u8 dir, __u32 l2)
-{
-	struct pf_pkt *p = scratch();
-
-	if (!p)
-		return VERDICT_DROP;
-	p->dir = dir;
-	p->l2 = l2;
-	return to_prog(skb, PF_PROG_SLOW);
-}
-
-/* What the fast path makes of a packet. */
-enum fast { FAST_NO, FAST_PASS, FAST_DROP };
-
-/* Its state lets it pass. */
-inline_always enum fast fast_pass(struct __sk_buff *skb, const struct pf_state *s, __u8 dir,
-				  __u32 l2)
-{
-	__u32 l4 = l2 +
-		   (s->key.af == PF_AF_INET ? sizeof(struct ipv4_hdr) : sizeof(struct ipv6_hdr));
-
-	carry_tag(skb, s, dir);
-	if (likely(!(s->flags & PF_SF_NAT)) || !nat_rewrite(skb, s, dir, l2, l4))
-		return FAST_PASS;
-	count(PF_CNT_REASON + PFRES_TRANSLATE);
-	return FAST_DROP;
-}
-
-/* A TCP segment of l4len bytes at `th`. */
-inline_always enum fast fast_tcp(struct __sk_buff *skb, const struct tcp_hdr *th,
-				 struct pf_state_key *k, __u8 dir, __u32 l2, __u32 l4len,
-				 __u32 tot_len)
-{
-	__u32 hlen = (th->off_x2 >> 4) * 4, from;
-	struct pf_state *s;
-
-	/*
-	 * ACK, perhaps with PSH and ECN's bits; nothing that asks for repair.  A window
-	 * of zero is rare, but our own challenge ACK has it, which is no packet of
-	 * the state's and must lose its mark: see put_tcp().
-	 */
-	if (!th->win || (th->flags & ~(PF_TH_PUSH | PF_TH_ECE | PF_TH_CWR)) != PF_TH_ACK ||
-	    (th->off_x2 & 15) || th->urg || hlen < sizeof(*th) || hlen > l4len)
-		return FAST_NO;
-	s = state_find(k, key_hash(k), dir);
-	if (!s || !state_word_is(s, TCPS_ESTABLISHED, PFTM_TCP_ESTABLISHED))
-		return FAST_NO;
-	from = state_sender(s, dir);
-	if (!tcp_fast(s, from, bpf_ntohl(th->seq), bpf_ntohl(th->ack), l4len - hlen,
-		      bpf_ntohs(th->win)))
-		return FAST_NO;
-	peer_count(&s->peer[from & 1], tot_len);
-	peer_renew(&s->peer[from & 1]);
-	return fast_pass(skb, s, dir, l2);
-}
-
-inline_always enum fast fast_udp(struct __sk_buff *skb, const struct udp_hdr *uh,
-				 struct pf_state_key *k, __u8 dir, __u32 l2, __u32 l4len,
-				 __u32 tot_len)
-{
-	__u32 len = bpf_ntohs(uh->len), from;
-	struct pf_state *s;
-
-	if (len < sizeof(*uh) || len > l4len)
-		return FAST_NO;
-	s = state_find(k, key_hash(k), dir);
-	if (!s || !state_word_is(s, PF_MULTIPLE, PFTM_UDP_MULTIPLE))
-		return FAST_NO;
-	from = state_sender(s, dir);
-	peer_count(&s->peer[from & 1], tot_len);
-	peer_renew(&s->peer[from & 1]);
-	return fast_pass(skb, s, dir, l2);
-}
-
-inline_always enum fast fast_l4(struct __sk_buff *skb, void *l4, void *end, struct pf_state_key *k,
-				__u8 dir, __u32 l2, __u32 l4len, __u32 tot_len)
-{
-	__u32 ports;
-
-	if (k->proto == IPPROTO_TCP) {
-		if (l4 + sizeof(struct tcp_hdr) > end)
-			return FAST_NO;
-	} else if (k->proto != IPPROTO_UDP || l4 + sizeof(struct udp_hdr) > end) {
-		return FAST_NO;
-	}
-	ports = *(__u32 *)l4;
-	/* network order: the source port comes first in memory, as port[0] does */
-	*(__u32 *)k->port = dir == PF_IN ? ports : (ports >> 16 | ports << 16);
-	if (k->proto == IPPROTO_TCP)
-		return fast_tcp(skb, l4, k, dir, l2, l4len, tot_len);
-	return fast_udp(skb, l4, k, dir, l2, l4len, tot_len);
-}
-
-inline_always enum fast fast_ip4(struct __sk_buff *skb, void *l3, void *end, __u8 dir, __u32 l2)
-{
-	const struct ipv4_hdr *ip = l3;
-	struct pf_state_key k = {.af = PF_AF_INET};
-	__u32 tot_len;
-
-	if (l3 + sizeof(*ip) > end || ip->ver_ihl != 0x45 || (ip->frag_off & bpf_htons(0x3fff)))
-		return FAST_NO;
-	tot_len = bpf_ntohs(ip->tot_len);
-	if (tot_len < sizeof(*ip) || tot_len > skb->len - l2)
-		return FAST_NO;
-	k.proto = ip->proto;
-	k.addr[dir != PF_IN].w[0] = ip->saddr;
-	k.addr[dir == PF_IN].w[0] = ip->daddr;
-	return fast_l4(skb, l3 + sizeof(*ip), end, &k, dir, l2, tot_len - sizeof(*ip), tot_len);
-}
-
-inline_always enum fast fast_ip6(struct __sk_buff *skb, void *l3, void *end, __u8 dir, __u32 l2)
-{
-	const struct ipv6_hdr *ip6 = l3;
-	struct pf_state_key k = {.af = PF_AF_INET6};
-	__u32 len;
-
-	if (l3 + sizeof(*ip6) > end || *(__u8 *)l3 >> 4 != 6)
-		return FAST_NO;
-	len = bpf_ntohs(ip6->payload_len);
-	if (len + sizeof(*ip6) > skb->len - l2)
-		return FAST_NO;
-	k.proto = ip6->nexthdr;
-	k.addr[dir != PF_IN] = ip6->saddr;
-	k.addr[dir == PF_IN] = ip6->daddr;
-	return fast_l4(skb, l3 + sizeof(*ip6), end, &k, dir, l2, len, len + sizeof(*ip6));
-}
-
-inline_always int entry(struct __sk_buff *skb, __u8 dir, __u32 l2)
-{
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	enum fast f;
-	__be16 proto;
-
-	if (l2) {
-		if (data + ETH_HLEN > end)
-			return to_slow(skb, dir, l2);
-		proto = *(__be16 *)(data + 12);
-	} else {
-		proto = skb->protocol;
-	}
-	if (proto == bpf_htons(ETH_P_IP)) {
-		f = fast_ip4(skb, data + l2, end, dir, l2);
-		if (likely(f))
-			return f == FAST_PASS ? VERDICT_PASS : VERDICT_DROP;
-	} else if (proto == bpf_htons(ETH_P_IPV6)) {
-		f = fast_ip6(skb, data + l2, end, dir, l2);
-		if (likely(f))
-			return f == FAST_PASS ? VERDICT_PASS : VERDICT_DROP;
-	} else if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD)) {
-		clear_tag(skb, dir);
-		return VERDICT_PASS;
-	}
-	return to_slow(skb, dir, l2);
-}
+/* --- at the interfaces --- */
 
 SEC("tc") int pf_in(struct __sk_buff *skb)
 {
@@ -641,15 +475,17 @@ inline_always int refuse_state(struct __sk_buff *skb, struct pf_pkt *p, enum cre
 	return refuse(skb, p, PFRES_MAXSTATES);
 }
 
-/* Does the packet leave as another?  Only with a state, which undoes it for the answers. */
+/*
+ * Does the packet leave as another?  Only with a state, which undoes it for the answers.
+ * Fragments would, and are dropped then: they were let through for what they cannot become.
+ */
 inline_always int to_be_translated(const struct pf_pkt *p)
 {
 	__u32 flags = p->rule.flags;
 
 	if ((flags & (PF_RULE_FAIL | PF_RULE_BLOCK)) || !(flags & PF_RULE_KEEP))
 		return 0;
-	if (p->frag == PF_FRAG_LATER || p->icmp_error ||
-	    (p->badopts && !(flags & PF_RULE_ALLOWOPTS)))
+	if (p->icmp_error || (p->badopts && !(flags & PF_RULE_ALLOWOPTS)))
 		return 0;
 	return p->sport != p->sport_was || p->dport != p->dport_was ||
 	       !addr_equal(&p->src, &p->src_was) || !addr_equal(&p->dst, &p->dst_was);
@@ -811,125 +647,4 @@ SEC("tc") int pf_answer(struct __sk_buff *skb)
 	    skb_ip_summed(skb) != CHECKSUM_UNNECESSARY && tcp_cksum_bad(skb, p))
 		return drop(PFRES_PROTCKSUM);
 	return answer_tcp(skb, p);
-}
-
-/* --- run by the loader --- */
-
-/*
- * Puts in the state that the packet's data is, a struct pf_state of status
- * EMBRYO; cb[0]: it is new, and counts for its rule.  Returns an enum create_result.
- */
-SEC("tc") int pf_insert(struct __sk_buff *skb)
-{
-	struct pf_status *st = status();
-	__u32 index, rule, fresh = skb->cb[0];
-	enum create_result why;
-	struct pf_rule_stats *rs;
-	struct pf_state *s;
-
-	if (!st)
-		return CREATE_MEMORY;
-	s = state_alloc(st, &why);
-	if (!s)
-		return why;
-	index = s->index;
-	if (bpf_skb_load_bytes(skb, 0, s, sizeof(*s))) {
-		s->index = index;
-		slot_offer(s);
-		__sync_fetch_and_add(&st->states, -1);
-		return CREATE_MEMORY;
-	}
-	s->index = index;
-	s->status = PF_SLOT_EMBRYO;
-	if (fresh)
-		s->id = __sync_fetch_and_add(&st->next_id, 1);
-	rule = s->rule;
-	why = state_publish(s, st);
-	if (why == CREATE_OK && fresh) {
-		count(PF_CNT_INSERTS);
-		rs = rule_stats(rule);
-		if (rs)
-			rs->states++;
-	}
-	return why;
-}
-
-/*
- * Takes out the states that userland has marked: cb[0] first slot, cb[1] number
- * of slots; cb[2] comes back as the number of states that ended.
- */
-SEC("tc") int pf_purge(struct __sk_buff *skb)
-{
-	struct pf_config *cfg = config();
-	struct sweep_ctx c = {.at = skb->cb[0], .kill_only = 1};
-
-	if (!cfg)
-		return -1;
-	c.slots = cfg->slots;
-	bpf_loop(skb->cb[1], sweep_step, &c, 0);
-	skb->cb[2] = c.removed;
-	return 0;
-}
-
-static long fill_step(__u32 i, struct sweep_ctx *c)
-{
-	struct pf_state *s = slot(c->at);
-
-	if (!s)
-		return 1;
-	s->index = c->at++;
-	slot_offer(s);
-	return 0;
-}
-
-/* Puts the slots of a new table into the free queue: cb[0] first, cb[1] number; cb[2] done. */
-SEC("tc") int pf_fill(struct __sk_buff *skb)
-{
-	struct sweep_ctx c = {.at = skb->cb[0]};
-
-	bpf_loop(skb->cb[1], fill_step, &c, 0);
-	skb->cb[2] = c.at - skb->cb[0];
-	return 0;
-}
-
-/* Gives back all that rests in limbo: only after an RCU grace period.  cb[2]: how many. */
-SEC("tc") int pf_drain(struct __sk_buff *skb)
-{
-	skb->cb[2] = limbo_release(0, 1 << 20);
-	return 0;
-}
-
-/* One slice of the sweep, where there is no timer. */
-SEC("tc") int pf_sweep(struct __sk_buff *skb)
-{
-	return sweep_slice() ? 0 : -1;
-}
-
-/* Starts the timer; 0 or a negative errno. */
-SEC("tc") int pf_start(struct __sk_buff *skb)
-{
-	__u32 zero = 0;
-	struct pf_sweeper *sw = bpf_map_lookup_elem(&pf_sweeper, &zero);
-	struct pf_config *cfg = config();
-	long err;
-
-	if (!sw || !cfg)
-		return -1;
-	err = bpf_timer_init(&sw->timer, &pf_sweeper, 1 /* CLOCK_MONOTONIC */);
-	if (err && err != -16 /* EBUSY: it is there already */)
-		return (int)err;
-	err = bpf_timer_set_callback(&sw->timer, sweep_timer);
-	if (err)
-		return (int)err;
-	return (int)bpf_timer_start(&sw->timer, cfg->sweep_ns, 0);
-}
-
-/* The clock of states, for the loader: cb[0], cb[1] the low and high half of jiffies. */
-SEC("tc") int pf_clock(struct __sk_buff *skb)
-{
-	__u64 j = bpf_jiffies64();
-
-	skb->cb[0] = (__u32)j;
-	skb->cb[1] = j >> 32;
-	return 0;
 }

@@ -186,17 +186,24 @@ inline_always __u32 tick_now(void)
 	return bpf_jiffies64() >> PF_TICK_SHIFT;
 }
 
-inline_always int addr_equal(const struct pf_addr *a, const struct pf_addr *b)
-{
-	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) |
-		 (a->w[3] ^ b->w[3]));
-}
-
 /* A drop with its reason; the reason also goes into the log. */
 inline_always int drop(__u32 reason)
 {
 	count(PF_CNT_REASON + reason);
 	return VERDICT_DROP;
+}
+
+inline_always int unjudged(void)
+{
+	count(PF_CNT_UNJUDGED);
+	return VERDICT_DROP;
+}
+
+/* `prog` must be a constant: the jump is then patched in. */
+inline_always int to_prog(struct __sk_buff *skb, const enum pf_prog prog)
+{
+	bpf_tail_call(skb, &pf_progs, prog);
+	return unjudged();
 }
 
 #endif /* PF_BPF_H */

@@ -3,14 +3,10 @@
  * "cat /sys/fs/bpf/pf/states": the live states as text, one a line, without
  * the daemon.  Pinned by the loader as an iterator over the slots.
  */
-#include <linux/bpf.h>
-#include <linux/types.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-
-#include "abi.h"
+#include "base.h"
 #include "kern.h"
+
+#include <bpf/bpf_tracing.h>
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -110,10 +106,7 @@ static inline void say_end(struct seq_file *seq, const struct pf_state_key *k, i
 
 static inline int same_end(const struct pf_state_key *a, const struct pf_state_key *b, int side)
 {
-	const struct pf_addr *x = &a->addr[side], *y = &b->addr[side];
-
-	return a->port[side] == b->port[side] && x->w[0] == y->w[0] && x->w[1] == y->w[1] &&
-	       x->w[2] == y->w[2] && x->w[3] == y->w[3];
+	return a->port[side] == b->port[side] && addr_equal(&a->addr[side], &b->addr[side]);
 }
 
 /* As it leaves, then what it was, as pfctl does. */

@@ -274,12 +274,18 @@ def test_fragments():
     with Lab(rules=nat_rules(PUBLIC)) as lab:
         g = Gate(lab)
         whole = IP(src=GHOST, dst=GHOST_DST, id=7) / UDP(sport=1000, dport=53) / Raw(bytes(2000))
-        first = fragment(whole, 1000)[0]
+        first, later, last = fragment(whole, 1000)
         eq(g.out(first), None)
         eq((lab.pf.info()["fragment"], lab.pf.states()), (1, []))
         eq(ends(g.out(ip(GHOST, GHOST_DST) / UDP(sport=1000, dport=53)))[0], (PUBLIC, 5000))
         eq(g.out(first), None)
         eq(lab.pf.info()["fragment"], 2)
+        # a rule that asks for no ports lets these through, for what they cannot become
+        lab.pf.load(f"block\nmatch out on int inet nat-to {PUBLIC}\n"
+                    f"pass out on int inet from {PUBLIC}\n")
+        eq((g.out(later), g.out(last), lab.pf.info()["fragment"]), (None, None, 4))
+        lab.pf.load("pass out on int inet\n")
+        eq((g.out(later).src, g.out(last).src), (GHOST, GHOST))
 
 
 # --- ports ---

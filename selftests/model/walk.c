@@ -416,6 +416,13 @@ static bool judge_once(struct model *m, const struct model_packet *p, struct mod
 		model_log(m, a, r);
 		return true;
 	}
+	/* it was let through for what it cannot become: there is no state for it */
+	if (r && r->keep_state && p->frag == MODEL_FRAG_LATER && !model_same_ends(p, &t->now)) {
+		drop(a, MODEL_R_FRAG);
+		if (r->log)
+			model_log(m, a, r);
+		return true;
+	}
 	if (keeps_state(r, p))
 		return pass_with_state(m, p, t, a, may_repeat);
 	pass(m, p, a);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Programs of the datapath's object that the loader runs: the state table's upkeep. */
+#ifndef PF_BPF_UPKEEP_H
+#define PF_BPF_UPKEEP_H
+
+#include "state.h"
+#include "sweep.h"
+
+/*
+ * Puts in the state that the packet's data is, a struct pf_state of status
+ * EMBRYO; cb[0]: it is new, and counts for its rule.  Returns an enum create_result.
+ */
+SEC("tc") int pf_insert(struct __sk_buff *skb)
+{
+	struct pf_status *st = status();
+	__u32 index, rule, fresh = skb->cb[0];
+	enum create_result why;
+	struct pf_rule_stats *rs;
+	struct pf_state *s;
+
+	if (!st)
+		return CREATE_MEMORY;
+	s = state_alloc(st, &why);
+	if (!s)
+		return why;
+	index = s->index;
+	if (bpf_skb_load_bytes(skb, 0, s, sizeof(*s))) {
+		s->index = index;
+		slot_offer(s);
+		__sync_fetch_and_add(&st->states, -1);
+		return CREATE_MEMORY;
+	}
+	s->index = index;
+	s->status = PF_SLOT_EMBRYO;
+	if (fresh)
+		s->id = __sync_fetch_and_add(&st->next_id, 1);
+	rule = s->rule;
+	why = state_publish(s, st);
+	if (why == CREATE_OK && fresh) {
+		count(PF_CNT_INSERTS);
+		rs = rule_stats(rule);
+		if (rs)
+			rs->states++;
+	}
+	return why;
+}
+
+/*
+ * Takes out the states that userland has marked: cb[0] first slot, cb[1] number
+ * of slots; cb[2] comes back as the number of states that ended.
+ */
+SEC("tc") int pf_purge(struct __sk_buff *skb)
+{
+	struct pf_config *cfg = config();
+	struct sweep_ctx c = {.at = skb->cb[0], .kill_only = 1};
+
+	if (!cfg)
+		return -1;
+	c.slots = cfg->slots;
+	bpf_loop(skb->cb[1], sweep_step, &c, 0);
+	skb->cb[2] = c.removed;
+	return 0;
+}
+
+static long fill_step(__u32 i, struct sweep_ctx *c)
+{
+	struct pf_state *s = slot(c->at);
+
+	if (!s)
+		return 1;
+	s->index = c->at++;
+	slot_offer(s);
+	return 0;
+}
+
+/* Puts the slots of a new table into the free queue: cb[0] first, cb[1] number; cb[2] done. */
+SEC("tc") int pf_fill(struct __sk_buff *skb)
+{
+	struct sweep_ctx c = {.at = skb->cb[0]};
+
+	bpf_loop(skb->cb[1], fill_step, &c, 0);
+	skb->cb[2] = c.at - skb->cb[0];
+	return 0;
+}
+
+/* Gives back all that rests in limbo: only after an RCU grace period.  cb[2]: how many. */
+SEC("tc") int pf_drain(struct __sk_buff *skb)
+{
+	skb->cb[2] = limbo_release(0, 1 << 20);
+	return 0;
+}
+
+/* One slice of the sweep, where there is no timer. */
+SEC("tc") int pf_sweep(struct __sk_buff *skb)
+{
+	return sweep_slice() ? 0 : -1;
+}
+
+/* Starts the timer; 0 or a negative errno. */
+SEC("tc") int pf_start(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	struct pf_sweeper *sw = bpf_map_lookup_elem(&pf_sweeper, &zero);
+	struct pf_config *cfg = config();
+	long err;
+
+	if (!sw || !cfg)
+		return -1;
+	err = bpf_timer_init(&sw->timer, &pf_sweeper, 1 /* CLOCK_MONOTONIC */);
+	if (err && err != -16 /* EBUSY: it is there already */)
+		return (int)err;
+	err = bpf_timer_set_callback(&sw->timer, sweep_timer);
+	if (err)
+		return (int)err;
+	return (int)bpf_timer_start(&sw->timer, cfg->sweep_ns, 0);
+}
+
+/* The clock of states, for the loader: cb[0], cb[1] the low and high half of jiffies. */
+SEC("tc") int pf_clock(struct __sk_buff *skb)
+{
+	__u64 j = bpf_jiffies64();
+
+	skb->cb[0] = (__u32)j;
+	skb->cb[1] = j >> 32;
+	return 0;
+}
+
+#endif /* PF_BPF_UPKEEP_H */
