@@ -4,6 +4,7 @@
  * steps (here) or emitter B's trees (describe_tree.c).
  */
 #include "describe.h"
+#include "nats.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -361,13 +362,17 @@ static void print_ifaces(const struct pf_describer *d)
 
 static void print_nats(const struct pf_describer *d)
 {
-	size_t moves = 0;
+	size_t n = 0, moves = 0;
 
-	if (!d->c->nnats)
+	for (size_t i = 0; i < d->c->nnats; i++) {
+		const struct pf_rule *r = d->p->rules[d->c->nat_rules[i]];
+
+		n += r != &pf_policy_dead;
+		moves += pf_nats_moves(r);
+	}
+	if (!n)
 		return;
-	for (size_t i = 0; i < d->c->nnats; i++)
-		moves += d->p->rules[d->c->nat_rules[i]]->action == PF_RULE_ACTION_MATCH;
-	fprintf(d->f, "translations: %zu", d->c->nnats);
+	fprintf(d->f, "translations: %zu", n);
 	if (moves)
 		fprintf(d->f, ", %zu by match: rules behind see what the packet has become", moves);
 	fputs("\n", d->f);
