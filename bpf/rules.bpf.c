@@ -312,35 +312,60 @@ inline_always void fill_fields(struct pf_pkt *p)
 	f[PF_TREE_ICMP] = (__u32)p->icmp_type << 8 | p->icmp_code;
 }
 
-/* The list of the leaf that the packet comes to. */
-inline_always void descend(__u32 root, struct pf_pkt *p, struct pf_tree_list *l)
+/*
+ * One step down, or none from a leaf.  Without a branch, which could not be foretold;
+ * `going` is all ones while there is a tree that has not come to its leaf.
+ */
+inline_always __u32 step_down(__u32 at, const struct pf_pkt *p, __u32 *going)
 {
-	__u32 at = root;
+	struct pf_tree_node *n = bpf_map_lookup_elem(&pf_nodes, &at);
+	__u32 field, next, on;
+	__u64 value;
 
-	l->head = PF_TREE_NONE;
-	l->left = 0;
-	if (root == PF_TREE_NONE)
-		return;
-	for (int depth = 0; depth <= PF_TREE_DEPTH_MOST; depth++) {
-		struct pf_tree_node *n = bpf_map_lookup_elem(&pf_nodes, &at);
-		__u64 value, field;
+	if (!n) /* PF_TREE_NONE */
+		return at;
+	next = n->next_field;
+	field = next & 15;
+	value = n->value;
+	value -= p->field[field];
+	opaque(value);
+	next = (next >> 4) + (__u32)(value >> 63);
+	on = ((field + 1) >> 4) - 1; /* PF_TREE_LEAF is 15 */
+	opaque(on);
+	*going |= on;
+	return at ^ ((at ^ next) & on);
+}
 
-		if (!n)
-			return;
-		at = n->next_field >> 4;
-		field = n->next_field & 15;
-		value = n->value;
-		if (field == PF_TREE_LEAF) {
-			l->left = at;
-			l->at = value;
-			list_next(l);
-			return;
-		}
-		/* without a branch, which could not be foretold */
-		value -= p->field[field];
-		opaque(value);
-		at += (__u32)(value >> 63);
+inline_always void take_leaf(__u32 at, struct pf_tree_list *l)
+{
+	struct pf_tree_node *n = bpf_map_lookup_elem(&pf_nodes, &at);
+
+	l->left = n ? n->next_field >> 4 : 0;
+	l->at = n ? n->value : 0;
+	list_next(l);
+}
+
+/*
+ * The lists of the leaves that the packet comes to.  Down all trees at once: each step
+ * waits for the memory of the one before it, but not for that of the other trees.
+ */
+inline_always void descend(const __u32 root[PF_TREE_GROUPS], struct pf_pkt *p,
+			   struct pf_walk_frame *f)
+{
+	__u32 a = root[0], b = root[1], c = root[2];
+
+	for (int depth = 0; depth < PF_TREE_DEPTH_MOST; depth++) {
+		__u32 going = 0;
+
+		a = step_down(a, p, &going);
+		b = step_down(b, p, &going);
+		c = step_down(c, p, &going);
+		if (!going)
+			break;
 	}
+	take_leaf(a, &f->list[0]);
+	take_leaf(b, &f->list[1]);
+	take_leaf(c, &f->list[2]);
 }
 
 /* The next candidate of all lists. */
@@ -362,32 +387,32 @@ inline_always __u32 walk_next(struct pf_walk_frame *f)
 	return head;
 }
 
-/* Begins with the rules of a set, or goes on behind those before `from`. */
-inline_always int begin_set(struct pf_pkt *p, struct pf_walk_frame *f, __u32 set, __u32 from)
+/*
+ * Begins with the rules of a set, or goes on behind those before `from`.  Not static: the
+ * verifier looks at it once.
+ */
+__attribute__((noinline)) int begin_set(struct pf_pkt *p, __u32 depth, __u32 set, __u32 from)
 {
 	struct pf_tree_set *s = bpf_map_lookup_elem(&pf_sets, &set);
-	__u32 six = p->af == PF_AF_INET6;
+	struct pf_walk_frame *f;
 
-	if (!s)
-		return 0;
-	for (int i = 0; i < PF_TREE_GROUPS; i++)
-		descend(s->root[six][i], p, &f->list[i]);
+	if (!p || !s || depth > PF_WALK_DEPTH)
+		return WALK_FAILED;
+	f = &p->frame[depth];
+	descend(s->root[p->af == PF_AF_INET6], p, f);
 	f->set = set;
 	f->from = from;
 	f->moves = p->moves;
-	return 1;
+	return WALK_ON;
 }
 
 /* The packet is not what it was when the lists were looked up: others may hold what matches it. */
-__attribute__((noinline)) int look_up_again(struct pf_pkt *p, __u32 depth, __u32 from)
+inline_always int look_up_again(struct pf_pkt *p, __u32 depth, __u32 from)
 {
-	struct pf_walk_frame *f;
-
-	if (!p || depth > PF_WALK_DEPTH)
+	if (depth > PF_WALK_DEPTH)
 		return WALK_FAILED;
 	fill_fields(p);
-	f = &p->frame[depth];
-	return begin_set(p, f, f->set, from) ? WALK_ON : WALK_FAILED;
+	return begin_set(p, depth, p->frame[depth].set, from);
 }
 
 /* --- anchors --- */
@@ -418,7 +443,7 @@ __attribute__((noinline)) int end_of_list(struct pf_pkt *p)
 			return WALK_FAILED;
 		f->at++;
 		f->left--;
-		return begin_set(p, f, c->set, 0) ? WALK_ON : WALK_FAILED;
+		return begin_set(p, depth, c->set, 0);
 	}
 	if (f->quick && f->won_before != p->won)
 		return WALK_OVER;
@@ -667,7 +692,7 @@ SEC("tc") int pf_rules_tree(struct __sk_buff *skb)
 	p->won = 0;
 	p->depth = 0;
 	p->frame[0].rule = PF_TREE_NONE;
-	if (!begin_set(p, &p->frame[0], 0, 0))
+	if (begin_set(p, 0, 0, 0) != WALK_ON)
 		return unjudged();
 	walk_rules(&w);
 	if (!take_info(&w))

@@ -14,14 +14,15 @@
 #include "steps.h"
 #include "tree.h"
 
-#define STEPS_MOST   1024
-#define SAMPLES	     128
+#define STEPS_MOST     1024
+#define SAMPLES	       128
 
-#define NS_STEP	     0.2  /* a rule that emitter A comes to */
-#define NS_TREE	     19.0 /* emitter B with one rule, more than A */
-#define NS_NODE	     2.5
-#define NS_CANDIDATE 6.0
-#define NS_ANCHOR    12.0 /* B: entering one and leaving it */
+#define NS_STEP	       0.2  /* a rule that emitter A comes to */
+#define NS_TREE	       19.0 /* emitter B with one rule, more than A */
+#define NS_NODE	       2.5
+#define NS_NODE_BESIDE 0.6 /* while another tree's is waited for */
+#define NS_CANDIDATE   6.0
+#define NS_ANCHOR      12.0 /* B: entering one and leaving it */
 
 struct sample {
 	uint32_t field[PF_TREE_FIELDS];
@@ -124,34 +125,45 @@ static double walk_linear(const struct walker *w, const struct sample *s)
 	return ns;
 }
 
-/* Candidates of a leaf that are looked at, and the nodes on the way there. */
-static double walk_one_tree(const struct walker *w, uint32_t root, const struct sample *s)
+/* The candidates of a leaf, and the nodes on the way there, itself included. */
+static uint32_t walk_one_tree(const struct walker *w, uint32_t root, const struct sample *s,
+			      uint32_t *nodes)
 {
 	const struct pf_tree *t = &w->tree->tree;
 	const struct pf_tree_node *n;
-	double ns = 0;
 
+	*nodes = 0;
 	if (root == PF_TREE_NONE)
 		return 0;
-	for (n = &t->nodes[root]; (n->next_field & 15) != PF_TREE_LEAF;) {
-		uint32_t next = n->next_field >> 4;
+	for (n = &t->nodes[root]; (n->next_field & 15) != PF_TREE_LEAF; ++*nodes)
+		n = &t->nodes[(n->next_field >> 4) + (s->field[n->next_field & 15] > n->value)];
+	++*nodes;
+	return n->next_field >> 4;
+}
 
-		ns += NS_NODE;
-		n = &t->nodes[next + (s->field[n->next_field & 15] > n->value)];
+/* The trees of a set are gone down together: the deepest one is waited for. */
+static double walk_set(const struct walker *w, const uint32_t root[PF_TREE_GROUPS],
+		       const struct sample *s)
+{
+	uint32_t candidates = 0, all = 0, deepest = 0;
+
+	for (int g = 0; g < PF_TREE_GROUPS; g++) {
+		uint32_t nodes;
+
+		candidates += walk_one_tree(w, root[g], s, &nodes);
+		all += nodes;
+		deepest = nodes > deepest ? nodes : deepest;
 	}
-	return ns + NS_NODE + NS_CANDIDATE * (n->next_field >> 4);
+	return NS_CANDIDATE * candidates + NS_NODE * deepest + NS_NODE_BESIDE * (all - deepest);
 }
 
 static double walk_trees(const struct walker *w, const struct sample *s)
 {
 	double ns = NS_TREE;
 
+	/* each anchor is taken as called once: to follow the calls would say little more */
 	for (size_t set = 0; set < w->p->nsets; set++) {
-		const uint32_t *root = w->tree->tree.sets[set].root[s->af == PF_AF_INET6];
-
-		/* each anchor is taken as called once: to follow the calls would say little more */
-		for (int g = 0; g < PF_TREE_GROUPS; g++)
-			ns += walk_one_tree(w, root[g], s);
+		ns += walk_set(w, w->tree->tree.sets[set].root[s->af == PF_AF_INET6], s);
 		ns += set ? NS_ANCHOR : 0;
 	}
 	return ns;
