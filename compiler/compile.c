@@ -305,8 +305,7 @@ static bool may_append(const struct pf_policy *p, uint32_t set, const struct pf_
 		const struct pf_rule_ext *x = pf_rule_ext_of(r);
 
 		if (!rule_built(r) || x->anchor || (x->prob && !c->random) ||
-		    !pf_nats_may_append(r, c) ||
-		    (x->received_on && !c->received) ||
+		    !pf_nats_may_append(r, c) || (x->received_on && !c->received) ||
 		    (r->ifname && pf_iface_bit(c, r->ifname) < 0) ||
 		    (x->received_on && pf_iface_bit(c, x->received_on) < 0))
 			return false;

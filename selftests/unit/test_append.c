@@ -4,12 +4,11 @@
 
 #define IDS 1024 /* more than any ruleset here has rules */
 
-static const char *const main_text =
-	"match out inet from 10.0.0.9 nat-to 192.0.2.9 port 9\n"
-	"anchor \"a\" {\n"
-	"pass out inet nat-to 192.0.2.10 port 10\n"
-	"}\n"
-	"pass in inet proto tcp to 192.0.2.1 rdr-to 10.0.0.1\n";
+static const char *const main_text = "match out inet from 10.0.0.9 nat-to 192.0.2.9 port 9\n"
+				     "anchor \"a\" {\n"
+				     "pass out inet nat-to 192.0.2.10 port 10\n"
+				     "}\n"
+				     "pass in inet proto tcp to 192.0.2.1 rdr-to 10.0.0.1\n";
 
 struct compiled {
 	struct pf_ruleset *rs, *with; /* the main rules, and what is to stand in the anchor */
