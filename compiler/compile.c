@@ -304,11 +304,8 @@ static bool may_append(const struct pf_policy *p, uint32_t set, const struct pf_
 		const struct pf_rule *r = p->rules[i];
 		const struct pf_rule_ext *x = pf_rule_ext_of(r);
 
-		/* what is there of translations says whether rules may ask for their ports */
-		if (x->nat || x->rdr || (r->sport.op && c->nat_moves && !c->asks_sport))
-			return false;
 		if (!rule_built(r) || x->anchor || (x->prob && !c->random) ||
-		    (x->received_on && !c->received) ||
+		    !pf_nats_may_append(r, c) || (x->received_on && !c->received) ||
 		    (r->ifname && pf_iface_bit(c, r->ifname) < 0) ||
 		    (x->received_on && pf_iface_bit(c, x->received_on) < 0))
 			return false;
@@ -343,11 +340,14 @@ int pf_policy_append(const struct pf_policy *p, uint32_t set, const struct pf_co
 	    !pf_policy_once(p, set, &patch.callee))
 		return -EOPNOTSUPP;
 	patch.from = (struct pf_tree_counts){.rules = (uint32_t)c->nrules,
+					     .nats = (uint32_t)c->nnats,
 					     .nodes = (uint32_t)t->nnodes,
 					     .entries = (uint32_t)t->nentries,
 					     .sets = (uint32_t)t->nsets};
 	patch.was = t->sets[set];
 	err = grow_rules(c, p->nrules);
+	if (!err)
+		err = pf_nats_append(p, patch.from.rules, c);
 	if (!err)
 		err = pf_tree_append(p, set, env, c, &patch, &why);
 	if (err) {
@@ -365,6 +365,7 @@ int pf_policy_append(const struct pf_policy *p, uint32_t set, const struct pf_co
 void pf_compiled_undo(struct pf_compiled *c, const struct pf_compiled_patch *patch)
 {
 	c->nrules = patch->from.rules;
+	c->nnats = patch->from.nats;
 	c->tree.nnodes = patch->from.nodes;
 	c->tree.nentries = patch->from.entries;
 	c->tree.nsets = patch->from.sets;

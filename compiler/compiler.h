@@ -63,7 +63,7 @@ struct pf_edge {
 
 /* How much of each there is. */
 struct pf_tree_counts {
-	uint32_t rules, nodes, entries, sets;
+	uint32_t rules, nats, nodes, entries, sets;
 };
 
 /* What emitter B makes: the content of the program's arrays. */
@@ -142,7 +142,7 @@ int pf_policy_compile(const struct pf_policy *p, const struct pf_compile_env *en
 		      struct pf_compiled **out, struct pf_compile_error *err);
 /*
  * What the kernel's arrays need so that a set has other rules: these parts of
- * the tree, and then, in one write, the callee that leads to the new set.
+ * the tree and of the translations, and then, in one write, the callee that leads to the new set.
  */
 struct pf_compiled_patch {
 	struct pf_tree_counts from; /* what there was before */

@@ -53,23 +53,35 @@ static struct pf_nat rdr_of(const struct pf_rule *r, const struct pf_pool *pool)
 	return n;
 }
 
-int pf_nats_make(const struct pf_policy *p, struct pf_compiled *c)
+static int grow(struct pf_compiled *c, size_t n)
 {
-	size_t n = 0;
+	struct pf_nat *nats = reallocarray(c->nats, n + 1, sizeof(*nats));
+	uint32_t *rules;
 
-	for (uint32_t i = 0; i < p->nrules; i++) {
+	if (!nats)
+		return -ENOMEM;
+	c->nats = nats;
+	rules = reallocarray(c->nat_rules, n + 1, sizeof(*rules));
+	if (!rules)
+		return -ENOMEM;
+	c->nat_rules = rules;
+	return 0;
+}
+
+int pf_nats_append(const struct pf_policy *p, uint32_t from, struct pf_compiled *c)
+{
+	size_t n = c->nnats;
+	int err;
+
+	for (uint32_t i = from; i < p->nrules; i++) {
 		const struct pf_rule_ext *x = pf_rule_ext_of(p->rules[i]);
 
 		n += x->nat || x->rdr;
-		c->random |= x->nat != NULL;
-		c->nat_moves |= pf_nats_moves(p->rules[i]);
-		c->asks_sport |= p->rules[i]->sport.op != PF_PORT_ANY;
 	}
-	c->nats = calloc(n + 1, sizeof(*c->nats));
-	c->nat_rules = calloc(n + 1, sizeof(*c->nat_rules));
-	if (!c->nats || !c->nat_rules)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < p->nrules; i++) {
+	err = grow(c, n);
+	if (err)
+		return err;
+	for (uint32_t i = from; i < p->nrules; i++) {
 		const struct pf_rule *r = p->rules[i];
 		const struct pf_rule_ext *x = pf_rule_ext_of(r);
 
@@ -81,6 +93,31 @@ int pf_nats_make(const struct pf_policy *p, struct pf_compiled *c)
 		c->nat_rules[c->nnats++] = i;
 	}
 	return 0;
+}
+
+int pf_nats_make(const struct pf_policy *p, struct pf_compiled *c)
+{
+	for (uint32_t i = 0; i < p->nrules; i++) {
+		c->random |= pf_rule_ext_of(p->rules[i])->nat != NULL;
+		c->nat_moves |= pf_nats_moves(p->rules[i]);
+		c->asks_sport |= p->rules[i]->sport.op != PF_PORT_ANY;
+	}
+	return pf_nats_append(p, 0, c);
+}
+
+/*
+ * Where no rule translated for those behind it, their trees were cut behind quick rules
+ * that a packet meets before it becomes another (see compiler/tree.c), and where none
+ * asked for source ports, what there is of nat-to does not look who has seen the one that
+ * it tried.  Without nat-to and chance the program draws no numbers.
+ */
+bool pf_nats_may_append(const struct pf_rule *r, const struct pf_compiled *c)
+{
+	if (pf_rule_ext_of(r)->nat && !c->random)
+		return false;
+	if (r->sport.op && c->nat_moves && !c->asks_sport)
+		return false;
+	return c->nat_moves || !pf_nats_moves(r);
 }
 
 uint32_t pf_nat_of(const struct pf_compiled *c, uint32_t rule)

@@ -422,10 +422,12 @@ static uint32_t with_spare(size_t now, const struct pf_policy *p)
 	return (uint32_t)(now + each * spare_rules(p));
 }
 
-static void leave_room(const struct pf_policy *p, struct pf_tree *t)
+static void leave_room(const struct pf_policy *p, size_t nnats, struct pf_tree *t)
 {
 	t->most = (struct pf_tree_counts){
 		.rules = p->nrules + spare_rules(p),
+		/* a rule has one at most: where there is room for it there is for that */
+		.nats = (uint32_t)nnats + spare_rules(p),
 		.nodes = with_spare(t->nnodes, p),
 		.entries = with_spare(t->nentries, p),
 		.sets = (uint32_t)t->nsets + spare_rules(p),
@@ -459,7 +461,7 @@ int pf_emit_tree(const struct pf_policy *p, const struct pf_compile_env *env,
 		e = -ENOMEM;
 	if (e)
 		return e;
-	leave_room(p, &out->tree);
+	leave_room(p, out->nnats, &out->tree);
 	out->emitter = PF_EMITTER_TREE;
 	return 0;
 }

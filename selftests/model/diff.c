@@ -456,6 +456,9 @@ static void one_ruleset(struct run *run, uint64_t seed)
 	t.emitter = rnd_percent(&r, 50) ? PF_EMITTER_LINEAR : PF_EMITTER_TREE;
 	n = both ? 1 + rnd_below(&r, 15) : ruleset_size(&r);
 	gen_ruleset(&r, &t.rules, n, run->features);
+	/* where anchors are replaced in place */
+	if (t.rules.late_path && rnd_percent(&r, 60))
+		t.emitter = PF_EMITTER_TREE;
 	make_packets(&r, &t.rules, &t.packets, run->packets);
 	for (int i = 0; i <= both; i++) {
 		res = run_test(&t, &run->real);
@@ -534,17 +537,17 @@ static void stop(int sig)
 	stopped++;
 }
 
-static void tell_tally(const struct tally *t, uint64_t patched, double seconds)
+static void tell_tally(const struct tally *t, const struct real *real, double seconds)
 {
 	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; %llu met "
 	       "match rules, %llu had tags, %llu drew numbers; %llu were translated, %llu could "
 	       "not "
-	       "be; %llu anchors replaced in place\n",
+	       "be; %llu anchors replaced in place, %llu of them translate\n",
 	       seconds, (unsigned long long)t->by_rule, (unsigned long long)t->by_anchor,
 	       (unsigned long long)t->by_state, (unsigned long long)t->by_match,
 	       (unsigned long long)t->tagged, (unsigned long long)t->drew,
 	       (unsigned long long)t->translated, (unsigned long long)t->no_place,
-	       (unsigned long long)patched);
+	       (unsigned long long)real->patched, (unsigned long long)real->patched_nats);
 }
 
 static void usage(void)
@@ -635,7 +638,7 @@ int main(int argc, char **argv)
 		fflush(stdout);
 		run.until = seconds ? now() + (double)seconds : 0;
 		run_all(&run);
-		tell_tally(&run.tally, run.real.patched, now() - run.began);
+		tell_tally(&run.tally, &run.real, now() - run.began);
 		printf("%llu packets over %llu rulesets, %llu disagreements\n",
 		       (unsigned long long)run.tally.judged, (unsigned long long)run.ndone,
 		       (unsigned long long)run.nbad);

@@ -547,7 +547,7 @@ static void gen_late(struct rnd *r, struct gen_ruleset *g)
 	struct gen_place at = {.rules = &g->late, .depth = 1};
 
 	g->late_path = rnd_pick(r, paths);
-	if (rnd_percent(r, 50)) {
+	if (rnd_percent(r, g->translate ? 80 : 50)) {
 		gen_late_call(r, g);
 		g->late_path = "late";
 		at.depth = GEN_DEPTH;
@@ -602,7 +602,7 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	if (has(g, GEN_ANCHOR_CALL) && rnd_percent(r, 2))
 		gen_chain(r, g);
 	gen_rules(r, g, &(struct gen_place){.rules = &g->rules}, n);
-	if (has(g, GEN_ANCHOR_LOAD) && g->anchor && rnd_percent(r, 30))
+	if (has(g, GEN_ANCHOR_LOAD) && g->anchor && rnd_percent(r, g->translate ? 70 : 30))
 		gen_late(r, g);
 }
 

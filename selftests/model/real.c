@@ -233,8 +233,9 @@ static int load_in_place(struct real *r, const char *path, struct pf_ruleset *rs
 
 	if (err)
 		return err;
-	pf_patch_free(&r->gens, &patch);
 	r->patched++;
+	r->patched_nats += r->active->code->nnats > patch.code.from.nats;
+	pf_patch_free(&r->gens, &patch);
 	return 0;
 }
 
@@ -258,7 +259,24 @@ static int load_anew(struct real *r, const char *path, struct pf_ruleset *rs,
 	return 0;
 }
 
-/* The same rules the wrong way round, so that there is something to be replaced. */
+static void drop_translation(struct pf_ruleset *rs, struct pf_rule *r)
+{
+	struct pf_rule_ext *x;
+
+	if (!pf_rule_ext_of(r)->nat && !pf_rule_ext_of(r)->rdr)
+		return;
+	x = pf_arena_alloc(&rs->arena, sizeof(*x));
+	if (!x)
+		abort();
+	*x = *r->x;
+	x->nat = x->rdr = NULL;
+	r->x = x;
+}
+
+/*
+ * The same rules the wrong way round, so that there is something to be replaced; some
+ * without what they translate, which is then new.
+ */
 static int load_reversed(struct real *r, const char *path, const struct pf_ruleset *rs,
 			 enum pf_emitter emitter, struct pf_error_text *e)
 {
@@ -275,6 +293,8 @@ static int load_reversed(struct real *r, const char *path, const struct pf_rules
 		l->v[i] = l->v[l->n - 1 - i];
 		l->v[l->n - 1 - i] = rule;
 	}
+	for (size_t i = 0; i < l->n && l->n % 2; i++)
+		drop_translation(copy, &l->v[i]);
 	return load_anew(r, path, copy, emitter, e);
 }
 

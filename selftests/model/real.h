@@ -19,8 +19,9 @@ struct real {
 	struct pf_tables tables;
 	struct pf_generations gens;
 	struct pf_generation *active;
-	uint64_t patched; /* rulesets that took an anchor's place in what is loaded */
-	uint32_t *nr_of;  /* by the policy's index: number as in the model */
+	/* rulesets that took an anchor's place in what is loaded; those that translate */
+	uint64_t patched, patched_nats;
+	uint32_t *nr_of; /* by the policy's index: number as in the model */
 	int ifindex[GEN_IFACES];
 	uint8_t mac[GEN_IFACES][6];
 	char pin_dir[128]; /* "": none has been made */
