@@ -111,10 +111,18 @@ $(INSNS): %.insns.h: %.bpf.o
 
 $(COMPILER_OBJ): $(INSNS)
 
+# Programs that tests run on the maps of a firewall.
+TEST_BPF := $(patsubst selftests/bpf/%.c,$(BUILD)/selftests/%.o,$(wildcard selftests/bpf/*.bpf.c))
+
+$(BUILD)/selftests/%.bpf.o: selftests/bpf/%.bpf.c $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
 # Unit tests: each a cmocka program over all that is not a main().
 UNIT := $(patsubst selftests/unit/%.c,$(BUILD)/unit/%,$(wildcard selftests/unit/test_*.c))
 
-unit: $(UNIT)
+unit: $(UNIT) $(TEST_BPF)
 
 $(BUILD)/unit/%: $(BUILD)/obj/selftests/unit/%.o $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
 	@mkdir -p $(@D)
