@@ -122,7 +122,7 @@ $(BUILD)/selftests/%.bpf.o: selftests/bpf/%.bpf.c $(BUILD)/.flags
 # Unit tests: each a cmocka program over all that is not a main().
 UNIT := $(patsubst selftests/unit/%.c,$(BUILD)/unit/%,$(wildcard selftests/unit/test_*.c))
 
-unit: $(UNIT) $(TEST_BPF)
+unit: $(UNIT) $(TEST_BPF) $(BUILD)/selftests/written
 
 $(BUILD)/unit/%: $(BUILD)/obj/selftests/unit/%.o $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
 	@mkdir -p $(@D)
@@ -137,6 +137,12 @@ $(BUILD)/unit/test_model_rules $(BUILD)/unit/test_model_nat: $(MODEL_OBJ)
 
 $(BUILD)/model/diff: $(DIFF_OBJ) $(filter-out %/main.o,$(LOADER_OBJ)) $(LIB_OBJ) $(COMPILER_OBJ) \
 		$(GRAMMAR_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LOADER_LIBS)
+
+$(BUILD)/selftests/written: $(call obj,selftests/tables/written.c) \
+		$(filter-out %/main.o,$(LOADER_OBJ)) $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LOADER_LIBS)

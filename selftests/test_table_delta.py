@@ -33,16 +33,14 @@ def nth(version, i):
 
 
 class Written:
-    """A table that the datapath writes.  Who marks one is pfd; but no rule asks for it yet,
-    so the mark is put where a pfd that takes over finds that of the one before."""
+    """A table that the datapath writes.  No rule asks for that yet: a program does what pfd
+    will, while there is none, and the next one goes by what it finds."""
 
     def __init__(self, lab, name="t"):
         self.lab, self.name = lab, name
         self.slot = self._slot()
         lab.pf.stop(signal.SIGKILL)
-        words = self.roots()
-        with_map(lab, "tables", lambda m: m.set(struct.pack("=I", self.slot),
-                                                struct.pack("=4I", *words[:3], OPEN)))
+        self.mark("on")
         lab.pf.start()
         obj = os.path.join(BUILD, "selftests", "table_add.bpf.o")
         pin = f"{lab.pin}/table_add_{name}"
@@ -58,6 +56,10 @@ class Written:
     def __exit__(self, *exc):
         os.close(self.adder)
         os.close(self.program)
+
+    def mark(self, how):
+        """pfd must be gone."""
+        self.lab.fw.run(os.path.join(BUILD, "selftests", "written"), self.lab.pin, self.name, how)
 
     def _slot(self):
         def find(m):
@@ -140,7 +142,7 @@ class Stopped:
 
 # --- packets ---
 
-@timeout(60)
+@timeout(120)
 @BOTH
 def test_at_once(_name, emitter, version):
     """A forwarded packet passes, the next one after the addition does not."""
@@ -188,7 +190,7 @@ def test_never_out_while_folded(_name, emitter):
         eq(len(w.shown()), 2 * (8 + 0 + 1 + 30 + 3000 + 0 + 5 + 1000 + 2))
 
 
-@timeout(60)
+@timeout(120)
 def test_others_are_not_written():
     """A table that is not marked takes nothing, nor one that there is not."""
     with Lab(hosts=2, v6=False, rules=RULES.replace("<t>", "<u>") + RULES) as lab, \
@@ -305,7 +307,7 @@ def test_negated_entries(_name, emitter):
 
 # --- life ---
 
-@timeout(120)
+@timeout(240)
 @BOTH
 def test_killed(_name, emitter, version):
     """What was added while no pfd ran is in force, and the next one takes it in."""
@@ -370,6 +372,30 @@ def test_table_that_goes():
             struct.pack("=III16s", 192, w.slot, 4, bytes((10, 0, 0, 1))), bytes(4)))
         lab.pf.start()
         eq((w.hosts(), w.hosts("table_nots")), (set(), set()))
+
+
+@timeout(240)
+@EMITTERS
+def test_not_written_any_more(_name, emitter):
+    """What was added until then is in the table; nothing is added, nor told apart, from then on."""
+    with Lab(hosts=2, v6=False, pfd_args=("--emitter", emitter), rules=NOTS) as lab, \
+            Written(lab) as w:
+        lab.pf.stop(signal.SIGKILL)
+        eq([w.add(a) for a in ("192.0.2.8", "2001:db8:5::5", "192.0.2.7")], [ADDED, ADDED, THERE])
+        w.mark("off")
+        eq((w.roots()[2:], w.hosts(), w.hosts("table_nots")), ((NONE, SHUT), set(), set()))
+        eq([w.drops(a) for a in ("192.0.2.8", "2001:db8:5::5", "192.0.2.7")], [True, True, False])
+        eq(w.add("192.0.2.9"), LOST)
+        lab.pf.start()
+        eq({"192.0.2.8", "2001:db8:5::5", "!192.0.2.7"} <= set(w.shown()), True)
+        eq((w.roots()[2:], w.add("192.0.2.9"), w.drops("192.0.2.9")), ((NONE, SHUT), LOST, False))
+        # and written again
+        lab.pf.stop(signal.SIGKILL)
+        w.mark("on")
+        eq((w.roots()[2:], len(w.hosts("table_nots"))), ((NONE, OPEN), 4))
+        eq((w.add("192.0.2.9"), w.drops("192.0.2.9")), (ADDED, True))
+        lab.pf.start()
+        eq("192.0.2.9" in w.shown(), True)
 
 
 # --- limits ---
