@@ -111,10 +111,18 @@ $(INSNS): %.insns.h: %.bpf.o
 
 $(COMPILER_OBJ): $(INSNS)
 
+# Programs that tests run on the maps of a firewall.
+TEST_BPF := $(patsubst selftests/bpf/%.c,$(BUILD)/selftests/%.o,$(wildcard selftests/bpf/*.bpf.c))
+
+$(BUILD)/selftests/%.bpf.o: selftests/bpf/%.bpf.c $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
 # Unit tests: each a cmocka program over all that is not a main().
 UNIT := $(patsubst selftests/unit/%.c,$(BUILD)/unit/%,$(wildcard selftests/unit/test_*.c))
 
-unit: $(UNIT)
+unit: $(UNIT) $(TEST_BPF) $(BUILD)/selftests/written
 
 $(BUILD)/unit/%: $(BUILD)/obj/selftests/unit/%.o $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
 	@mkdir -p $(@D)
@@ -129,6 +137,12 @@ $(BUILD)/unit/test_model_rules $(BUILD)/unit/test_model_nat: $(MODEL_OBJ)
 
 $(BUILD)/model/diff: $(DIFF_OBJ) $(filter-out %/main.o,$(LOADER_OBJ)) $(LIB_OBJ) $(COMPILER_OBJ) \
 		$(GRAMMAR_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LOADER_LIBS)
+
+$(BUILD)/selftests/written: $(call obj,selftests/tables/written.c) \
+		$(filter-out %/main.o,$(LOADER_OBJ)) $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LOADER_LIBS)

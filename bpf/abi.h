@@ -21,7 +21,7 @@
 #include <stddef.h>
 #endif
 
-#define PF_ABI_VERSION 7
+#define PF_ABI_VERSION 8
 
 #if defined(__bpf__) || !defined(__cplusplus)
 #define PF_ABI_ASSERT(expr) _Static_assert(expr, #expr)
@@ -74,6 +74,7 @@ enum pf_counter {
 	PF_CNT_UNJUDGED,  /* drops because a tail call found no program */
 	PF_CNT_VLAN,	  /* drops of frames with more than two VLAN tags */
 	PF_CNT_LINKTYPE,  /* drops on interfaces whose link type is not known */
+	PF_CNT_NO_ROOM,	  /* addresses that the datapath could not add to a table */
 	PF_CNT_MAX,
 };
 
@@ -356,11 +357,47 @@ struct pf_node_chunk {
 	__u8 bytes[PF_NODE_CHUNK + PF_NODE_UNIT];
 };
 
-struct pf_table_roots {
-	__u32 word[2]; /* IPv4, IPv6; an aligned pair, written as one */
+/*
+ * A table that the datapath may add addresses to, as `overload' does: they stand in
+ * pf_table_delta until the loader has put them into the ranges, and are in the table
+ * from the start (bpf/delta.h).
+ */
+enum pf_table_writes {
+	PF_TABLE_SHUT = 0, /* the datapath adds nothing: to most tables, for ever */
+	PF_TABLE_OPEN,
+	PF_TABLE_FULL, /* it would, but the table may have no more */
 };
 
-#define PF_LEAF4_MOST 63
+/*
+ * What stands there of a table.  SOME is the datapath's to write, before it adds; the
+ * loader goes by CLOSING to NONE.  Only at NONE do look-ups pass the delta by.
+ */
+enum pf_table_delta_state { PF_DELTA_NONE = 0, PF_DELTA_SOME, PF_DELTA_CLOSING };
+
+struct pf_table_roots {
+	__u32 word[2]; /* IPv4, IPv6; an aligned pair, written as one */
+	__u32 delta;   /* enum pf_table_delta_state */
+	__u32 writes;  /* enum pf_table_writes */
+};
+
+#define PF_DELTA_MOST 32768 /* addresses of all tables: 100 bytes each, taken from the start */
+
+/* A host in a table; af is enum pf_af. */
+struct pf_table_host {
+	__u32 slot;
+	__u32 af;
+	struct pf_addr addr;
+};
+
+/* The same as a key of a trie, all of which is the prefix. */
+struct pf_table_not {
+	__u32 bits;
+	struct pf_table_host host;
+};
+#define PF_TABLE_NOT_BITS  (8 * sizeof(struct pf_table_host))
+#define PF_TABLE_NOTS_MOST (1U << 20) /* of all tables; see pf.conf(5), LIMITS */
+
+#define PF_LEAF4_MOST	   63
 struct pf_range_leaf4 {
 	__u32 above[PF_LEAF4_MOST + 1];
 };
@@ -741,7 +778,9 @@ PF_ABI_ASSERT(sizeof(struct pf_status) == 192);
 PF_ABI_ASSERT(sizeof(struct pf_rule_stats) == 48);
 PF_ABI_ASSERT(sizeof(struct pf_iface) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_table_item) == 24);
-PF_ABI_ASSERT(sizeof(struct pf_table_roots) == 8);
+PF_ABI_ASSERT(sizeof(struct pf_table_roots) == 16);
+PF_ABI_ASSERT(sizeof(struct pf_table_host) == 24);
+PF_ABI_ASSERT(sizeof(struct pf_table_not) == 28);
 PF_ABI_ASSERT(sizeof(struct pf_range_leaf4) == PF_NODE_UNIT);
 PF_ABI_ASSERT(sizeof(struct pf_range_leaf6) == 2 * PF_NODE_UNIT);
 PF_ABI_ASSERT(sizeof(struct pf_range_split) == 32);

@@ -2,7 +2,7 @@
 /*
  * Is an address in a table?  See abi.h for what the words and nodes are.
  *
- * The includer defines RANGE_TABLES and RANGE_NODES, the maps.  In a leaf nothing
+ * The includer defines RANGE_TABLES, RANGE_NODES and RANGE_DELTA, the maps.  In a leaf nothing
  * is decided by a branch: it could not be foretold, and would cost more than all
  * of the search.  Masks and limits that the nodes themselves would not need are
  * for the verifier, which does not know what stands in them.
@@ -160,13 +160,34 @@ inline_always int in_ranges6(__u32 word, __u64 hi, __u64 lo)
 
 /* --- */
 
-/* hi, lo: the words of the address as they lie in the packet, an IPv4 one in the first. */
+/* Has the datapath added it, and the loader not yet put it into the ranges? */
+inline_always int in_delta(__u32 slot, __u32 af, __u64 hi, __u64 lo)
+{
+	struct pf_table_host key = {.slot = slot, .af = af};
+
+	if (af == PF_AF_INET) {
+		key.addr.w[0] = (__u32)hi;
+	} else {
+		__builtin_memcpy(&key.addr.w[0], &hi, sizeof(hi));
+		__builtin_memcpy(&key.addr.w[2], &lo, sizeof(lo));
+	}
+	return bpf_map_lookup_elem(RANGE_DELTA, &key) != NULL;
+}
+
+/*
+ * hi, lo: the words of the address as they lie in the packet, an IPv4 one in the first.
+ * A host in the delta is the most specific entry, so it decides.  For other tables that
+ * is a load from the line where the words stand, and a jump that is never taken.
+ */
 inline_always int in_ranges(__u32 slot, __u32 af, __u64 hi, __u64 lo)
 {
 	const struct pf_table_roots *roots = bpf_map_lookup_elem(RANGE_TABLES, &slot);
 
 	if (!roots)
 		return 0;
+	if (__builtin_expect(READ_ONCE(roots->delta) != PF_DELTA_NONE, 0) &&
+	    in_delta(slot, af, hi, lo))
+		return 1;
 	if (af == PF_AF_INET)
 		return in_ranges4(READ_ONCE(roots->word[0]), bpf_ntohl((__u32)hi));
 	return in_ranges6(READ_ONCE(roots->word[1]), bpf_be64_to_cpu(hi), bpf_be64_to_cpu(lo));

@@ -24,6 +24,7 @@ const volatile __u32 random_rules = 0;
 
 #define RANGE_TABLES (&pf_tables)
 #define RANGE_NODES  (&pf_table_nodes)
+#define RANGE_DELTA  (&pf_table_delta)
 #include "ranges.h"
 
 /* The generation's. */

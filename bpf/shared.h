@@ -58,4 +58,15 @@ struct {
 	__array(values, struct pf_node_map);
 } pf_table_nodes SEC(".maps");
 
+/*
+ * What the datapath has added to tables since the loader last looked: see delta.h.
+ * Preallocated, for it is written in the packet's path; the value says nothing.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PF_DELTA_MOST);
+	__type(key, struct pf_table_host);
+	__type(value, __u32);
+} pf_table_delta SEC(".maps");
+
 #endif /* PF_BPF_SHARED_H */

@@ -19,7 +19,7 @@
 #define PF_PIN_DIR_DEFAULT "/sys/fs/bpf/pf"
 #define PF_LOG_DEFAULT	   "/var/log/pflog"
 
-#define PF_PROTO_MAGIC	   0x70664c33 /* "pfL3": the last digit is the version */
+#define PF_PROTO_MAGIC	   0x70664c34 /* "pfL4": the last digit is the version */
 #define PF_FRAME_MOST	   (1U << 20) /* bytes of payload */
 
 struct pf_frame {
@@ -130,6 +130,7 @@ struct pf_wire_status {
 	uint64_t unjudged;
 	uint64_t vlan_deep;
 	uint64_t unknown_link;
+	uint64_t no_room; /* addresses that the datapath could not add to a table */
 	uint32_t interfaces;
 	uint32_t confirm_left; /* seconds until a roll-back, begun ones too; 0 none */
 	uint32_t rules;

@@ -36,7 +36,7 @@ static const char *const pinned_maps[] = {
 	"pf_status",	  "pf_counters",      "pf_rule_stats", "pf_ifaces", "pf_scratch",
 	"pf_progs",	  "pf_top",	      "pf_log",	       "pf_tables", "pf_table_nodes",
 	"pf_table_names", "pf_table_anchors", "pf_sweeper",    "pf_config", "pf_match_more",
-	"pf_tags",
+	"pf_tags",	  "pf_table_delta",   "pf_table_nots",
 };
 #define NPINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 

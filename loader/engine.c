@@ -12,9 +12,11 @@
 #include "../lib/model.h"
 #include "adopt.h"
 #include "pin.h"
+#include "tabledelta.h"
 
 #define DEFAULT_STATES	  100000
 #define SWEEP_FALLBACK_MS 10
+#define WRITTEN_MS	  100 /* what the datapath adds to tables waits so long */
 
 static uint64_t boot_seconds(void)
 {
@@ -185,6 +187,12 @@ static void write_last_logs(struct pf_engine *g, struct pf_generation *of)
 	g->retiring = NULL;
 }
 
+/* Only tables that the datapath writes are looked at. */
+static void watch_tables(struct pf_engine *g)
+{
+	pf_timer_every(&g->written, g->tables.nwritten ? WRITTEN_MS : 0);
+}
+
 /* A made generation into force: from here on nothing can fail but the switch itself. */
 static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct pf_error_text *e)
 {
@@ -199,6 +207,7 @@ static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct p
 	g->active = gen;
 	apply_options(g, &gen->rs->options);
 	pf_engine_settle(g);
+	watch_tables(g);
 	return 0;
 }
 
@@ -232,6 +241,7 @@ static int patch_ruleset(struct pf_engine *g, const char *path, struct pf_rulese
 	pf_pflog_drain(&g->log);
 	g->retiring_patch = NULL;
 	pf_patch_free(&g->gens, &patch);
+	watch_tables(g);
 	return 0;
 }
 
@@ -518,6 +528,7 @@ void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 	out->unjudged = counter(g, PF_CNT_UNJUDGED);
 	out->vlan_deep = counter(g, PF_CNT_VLAN);
 	out->unknown_link = counter(g, PF_CNT_LINKTYPE);
+	out->no_room = counter(g, PF_CNT_NO_ROOM);
 	out->interfaces = attached(g);
 	/* the clock counts whole seconds: within the last one the rules still wait */
 	out->confirm_left = c->confirm_at ? (uint32_t)since(c->confirm_at, now) : 0;
@@ -591,12 +602,23 @@ static void sweep_fire(void *ctx)
 	pf_datapath_sweep(&g->dp);
 }
 
+static void written_fire(void *ctx)
+{
+	struct pf_engine *g = ctx;
+
+	pf_tables_poll(&g->tables);
+	if (!g->tables.nwritten)
+		watch_tables(g);
+}
+
 static int open_timers(struct pf_engine *g, struct pf_error_text *e)
 {
 	int err = pf_timer_init(g->loop, &g->sweep, sweep_fire, g);
 
 	if (!err)
 		err = pf_timer_init(g->loop, &g->confirm, roll_back, g);
+	if (!err)
+		err = pf_timer_init(g->loop, &g->written, written_fire, g);
 	if (!err && g->dp.timer_failed)
 		err = pf_timer_every(&g->sweep, SWEEP_FALLBACK_MS);
 	return err ? pf_fail(e, err, "timers: %s", strerror(-err)) : 0;
@@ -652,7 +674,8 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 
 	memset(g, 0, sizeof(*g));
 	g->loop = loop;
-	g->sweep.source.fd = g->confirm.source.fd = g->log.source.fd = -1;
+	g->sweep.source.fd = g->confirm.source.fd = g->written.source.fd = -1;
+	g->log.source.fd = -1;
 	g->pin_lock = -1;
 	g->log.timer.source.fd = -1;
 	err = claim_pins(g, o->pin_dir, e);
@@ -691,6 +714,7 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 			pf_attach_other_off(&g->attach, i);
 	}
 	pf_tables_collect(&g->tables);
+	watch_tables(g);
 	pf_generations_clean(&g->gens, g->active, g->fallback);
 	err = pf_pflog_open(&g->log, &g->dp, &g->ifs, loop, o->log_path, e);
 	g->log.path_of = path_of_rule;
@@ -703,6 +727,7 @@ void pf_engine_close(struct pf_engine *g)
 	pf_pflog_close(&g->log, g->loop);
 	pf_timer_close(g->loop, &g->sweep);
 	pf_timer_close(g->loop, &g->confirm);
+	pf_timer_close(g->loop, &g->written);
 	pf_netifs_close(&g->ifs, g->loop);
 	pf_generation_release(g->active);
 	pf_generation_release(g->fallback);

@@ -32,6 +32,7 @@ struct pf_engine {
 	struct pf_pflog log;
 	struct pf_timer sweep;
 	struct pf_timer confirm;
+	struct pf_timer written;	    /* tables that the datapath writes */
 	uint64_t base_counters[PF_CNT_MAX]; /* what they were when cleared */
 	uint64_t base_searches;
 };

@@ -288,6 +288,7 @@ static void relocate(const struct pf_program *p, const struct pf_datapath *dp,
 		[PF_CODE_COUNTERS] = pf_datapath_map(dp, "pf_counters"),
 		[PF_CODE_TABLES] = pf_datapath_map(dp, "pf_tables"),
 		[PF_CODE_TABLE_NODES] = pf_datapath_map(dp, "pf_table_nodes"),
+		[PF_CODE_TABLE_DELTA] = pf_datapath_map(dp, "pf_table_delta"),
 		[PF_CODE_CONFIG] = pf_datapath_map(dp, "pf_config"),
 		[PF_CODE_INFOS] = p->infos,
 		[PF_CODE_EVALS] = p->evals,
@@ -350,9 +351,9 @@ static int load_linear(struct pf_program *p, const struct pf_datapath *dp, struc
 
 static int share_maps(const struct pf_rules_skel *s, const struct pf_datapath *dp)
 {
-	struct bpf_map *const shared[] = {s->maps.pf_scratch, s->maps.pf_counters,
-					  s->maps.pf_config, s->maps.pf_tables,
-					  s->maps.pf_table_nodes};
+	struct bpf_map *const shared[] = {s->maps.pf_scratch,	  s->maps.pf_counters,
+					  s->maps.pf_config,	  s->maps.pf_tables,
+					  s->maps.pf_table_nodes, s->maps.pf_table_delta};
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]) && !err; i++)

@@ -10,6 +10,7 @@
 #include "../lib/model.h"
 #include "control.h"
 #include "dump.h"
+#include "tabledelta.h"
 
 #define LOAD_MOST    ((size_t)1 << 30)
 #define ENTRIES_MOST PF_MODEL_ENTRIES_MOST
@@ -444,11 +445,13 @@ static void flush_rules(struct pf_client_conn *c, struct pf_cursor *p)
 /* Those of one ruleset, or also of all below it. */
 static void tables(struct pf_client_conn *c, struct pf_cursor *p)
 {
-	const struct pf_engine *g = c->control->engine;
+	struct pf_engine *g = c->control->engine;
 	const struct pf_generation *gen = g->active;
 	char path[PF_ANCHOR_SIZE];
+	struct pf_error_text e;
 	bool below;
 	uint32_t n = 0;
+	int err;
 
 	get_any_path(p, path, sizeof(path));
 	below = pf_get_u8(p) != 0;
@@ -456,6 +459,12 @@ static void tables(struct pf_client_conn *c, struct pf_cursor *p)
 		return;
 	if (!pf_engine_anchor_exists(g, path)) {
 		pf_reply_error(c, -ENOENT, "Anchor does not exist.");
+		return;
+	}
+	/* for the numbers of entries */
+	err = pf_tables_fold(&g->tables, &e);
+	if (err) {
+		pf_reply_error(c, err, e.text);
 		return;
 	}
 	for (size_t i = 0; i < gen->nbindings; i++) {
@@ -589,11 +598,12 @@ static void reply_table(struct pf_client_conn *c, const struct table_request *r,
 static void table_show(struct pf_client_conn *c, const struct pf_table *table)
 {
 	struct pf_wire_entry *list;
+	struct pf_error_text e;
 	size_t n;
-	int err = pf_table_list(table, &list, &n);
+	int err = pf_table_list(&c->control->engine->tables, table, &list, &n, &e);
 
 	if (err) {
-		pf_reply_error(c, err, "cannot read the table");
+		pf_reply_error(c, err, e.text);
 		return;
 	}
 	reply_entries(c, list, n);
@@ -610,7 +620,7 @@ static int table_do(struct pf_engine *g, struct pf_table *t, const struct table_
 	case PF_TABLE_DELETE:
 		return pf_table_delete(&g->tables, t, r->entries, r->n, r->dry, res, e);
 	case PF_TABLE_TEST:
-		return pf_table_test(t, r->entries, r->n, res, e);
+		return pf_table_test(&g->tables, t, r->entries, r->n, res, e);
 	case PF_TABLE_FLUSH:
 		return pf_table_replace(&g->tables, t, NULL, 0, r->dry, res, e);
 	case PF_TABLE_REPLACE:

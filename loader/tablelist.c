@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../compiler/ranges.h"
+#include "tablenots.h"
 
 /* --- content --- */
 
@@ -183,7 +184,7 @@ static void init_sets(struct pf_table *table)
 
 static struct pf_table_roots build(struct pf_tables *t, const struct pf_table *table)
 {
-	struct pf_table_roots roots;
+	struct pf_table_roots roots = {.word = {0}};
 
 	for (int f = 0; f < 2; f++)
 		roots.word[f] = pf_ranges_build(&t->store.nodes, &table->set[f]);
@@ -228,6 +229,8 @@ int pf_tablelist_set(struct pf_tables *t, struct pf_table *table, const struct p
 	char path[512];
 	int err = make_next(t, c, &next);
 
+	if (!err && table->written)
+		err = pf_nots_add_all(t, table->slot, next.set);
 	if (!err) {
 		roots = build(t, &next);
 		if (table->list.item)
@@ -240,6 +243,8 @@ int pf_tablelist_set(struct pf_tables *t, struct pf_table *table, const struct p
 	}
 	if (err) {
 		pf_nodes_abort(&t->store.nodes);
+		if (table->written)
+			pf_nots_remove_all(t, table->slot, next.set, table->set);
 		pf_tablelist_close(&next);
 		return err;
 	}
@@ -248,6 +253,8 @@ int pf_tablelist_set(struct pf_tables *t, struct pf_table *table, const struct p
 	pf_nodes_trim(&t->store.nodes);
 	old = *table;
 	take_over(table, &next);
+	if (table->written)
+		pf_nots_remove_all(t, table->slot, old.set, table->set);
 	if (old.list.item)
 		pf_tablelist_close(&old);
 	return 0;
@@ -351,8 +358,8 @@ static int update(struct pf_tables *t, struct pf_table *table, int f, const stru
 	return 0;
 }
 
-int pf_tablelist_add(struct pf_tables *t, struct pf_table *table, int f,
-		     const struct pf_prefix_key *k)
+static int add_item(struct pf_tables *t, struct pf_table *table, int f,
+		    const struct pf_prefix_key *k)
 {
 	struct pf_prefix p = pf_prefix_of_key(k);
 	struct pf_prefix_place at;
@@ -376,11 +383,26 @@ int pf_tablelist_add(struct pf_tables *t, struct pf_table *table, int f,
 	return err;
 }
 
+int pf_tablelist_add(struct pf_tables *t, struct pf_table *table, int f,
+		     const struct pf_prefix_key *k)
+{
+	struct pf_prefix p = pf_prefix_of_key(k);
+	int err = table->written ? pf_nots_add(t, table->slot, f, &p) : 0;
+
+	if (err)
+		return err;
+	err = add_item(t, table, f, k);
+	if (err && table->written)
+		pf_nots_remove(t, table->slot, f, &p);
+	return err;
+}
+
 int pf_tablelist_delete(struct pf_tables *t, struct pf_table *table, int f,
 			const struct pf_prefix *p)
 {
 	bool exact;
 	struct pf_prefix_place at = pf_prefixes_find(&table->set[f], p, &exact);
+	struct pf_prefix old = pf_prefixes_get(&table->set[f], at);
 	uint32_t item = pf_prefixes_ref(&table->set[f], at);
 	int err;
 
@@ -388,6 +410,8 @@ int pf_tablelist_delete(struct pf_tables *t, struct pf_table *table, int f,
 	err = update(t, table, f, p);
 	if (!err) {
 		put_hole(table, item);
+		if (table->written)
+			pf_nots_remove(t, table->slot, f, &old);
 		return 0;
 	}
 	/* the place that it had is there still */

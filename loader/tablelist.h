@@ -38,4 +38,11 @@ int pf_tablelist_add(struct pf_tables *t, struct pf_table *table, int f,
 int pf_tablelist_delete(struct pf_tables *t, struct pf_table *table, int f,
 			const struct pf_prefix *p);
 
+/*
+ * What the datapath has let in already, of table->slot: hosts, which are in the table at
+ * once, however many there may be of them.  Those that it has, it keeps as they are.
+ */
+int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_table_host *h,
+		    size_t n);
+
 #endif /* PF_LOADER_TABLELIST_H */

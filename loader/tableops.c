@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tabledelta.h"
 #include "tablelist.h"
 
 /*
@@ -186,20 +187,50 @@ static int add_each(struct pf_tables *t, struct pf_table *table, const struct pf
 	return rc;
 }
 
+static int add(struct pf_tables *t, struct pf_table *table, const struct pf_content *c)
+{
+	return many(table, c) ? replace_by(t, table, c, NULL) : add_each(t, table, c);
+}
+
 int pf_table_add(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
 		 size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
 {
 	pf_content_auto c = {.n = {0}};
-	int rc = sort_request(e, n, &c);
+	int rc = pf_tables_fold(t, err);
 
+	if (rc)
+		return rc;
+	rc = sort_request(e, n, &c);
 	if (rc)
 		return failed(table, rc, err);
 	each_group(table, &c, add_group, r);
 	rc = check_room(t, table, pf_content_size(&c), 0, err);
 	if (rc || dry)
 		return rc;
-	rc = many(table, &c) ? replace_by(t, table, &c, NULL) : add_each(t, table, &c);
+	rc = add(t, table, &c);
 	return rc ? failed(table, rc, err) : 0;
+}
+
+int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_table_host *h,
+		    size_t n)
+{
+	struct pf_table_result ignored = {0};
+	pf_content_auto c = {.n = {0}};
+	int rc = pf_content_alloc(&c, n, n);
+
+	for (size_t i = 0; i < n && !rc; i++) {
+		int f = h[i].af == PF_AF_INET6;
+		uint8_t af = pf_content_af(f);
+
+		c.key[f][c.n[f]++] = pf_prefix_key_of(af, &h[i].addr, pf_prefix_width(af), false,
+						      0);
+	}
+	if (!rc)
+		rc = sorted(&c);
+	if (rc)
+		return rc;
+	each_group(table, &c, add_group, &ignored);
+	return pf_content_size(&c) ? add(t, table, &c) : 0;
 }
 
 /* --- delete --- */
@@ -240,8 +271,11 @@ int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf
 		    size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
 {
 	pf_content_auto c = {.n = {0}};
-	int rc = sort_request(e, n, &c);
+	int rc = pf_tables_fold(t, err);
 
+	if (rc)
+		return rc;
+	rc = sort_request(e, n, &c);
 	if (rc)
 		return failed(table, rc, err);
 	each_group(table, &c, delete_group, r);
@@ -253,9 +287,13 @@ int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf
 
 /* --- test --- */
 
-int pf_table_test(const struct pf_table *table, const struct pf_wire_entry *e, size_t n,
-		  struct pf_table_result *r, struct pf_error_text *err)
+int pf_table_test(struct pf_tables *t, const struct pf_table *table, const struct pf_wire_entry *e,
+		  size_t n, struct pf_table_result *r, struct pf_error_text *err)
 {
+	int rc = pf_tables_fold(t, err);
+
+	if (rc)
+		return rc;
 	if (r->details) {
 		r->entries = calloc(n + 1, sizeof(*r->entries));
 		if (!r->entries)
@@ -333,9 +371,12 @@ int pf_table_replace(struct pf_tables *t, struct pf_table *table, const struct p
 		     size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
 {
 	pf_content_auto c = {.n = {0}};
-	int rc = sort_request(e, n, &c);
+	int rc = pf_tables_fold(t, err);
 	size_t count;
 
+	if (rc)
+		return rc;
+	rc = sort_request(e, n, &c);
 	if (rc)
 		return failed(table, rc, err);
 	each_group(table, &c, replace_group, r);
@@ -386,12 +427,16 @@ int pf_table_fill(struct pf_tables *t, struct pf_table *table, const struct pf_t
 	return 0;
 }
 
-int pf_table_list(const struct pf_table *table, struct pf_wire_entry **out, size_t *n)
+int pf_table_list(struct pf_tables *t, const struct pf_table *table, struct pf_wire_entry **out,
+		  size_t *n, struct pf_error_text *err)
 {
-	struct pf_wire_entry *list = calloc(table->entries + 1U, sizeof(*list));
+	int rc = pf_tables_fold(t, err);
+	struct pf_wire_entry *list = rc ? NULL : calloc(table->entries + 1U, sizeof(*list));
 
+	if (rc)
+		return rc;
 	if (!list)
-		return -ENOMEM;
+		return failed(table, -ENOMEM, err);
 	*n = 0;
 	for (int f = 0; f < 2; f++) {
 		const struct pf_prefixes *set = &table->set[f];

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tabledelta.h"
 #include "tablelist.h"
 
 static_assert(PF_TABLE_NAME_SIZE == sizeof(((struct pf_table_name *)0)->name), "table names");
@@ -82,6 +83,7 @@ static struct pf_table *table_alloc(const char *path, const char *name, uint32_t
 
 static void drop(struct pf_tables *t, struct pf_table *table)
 {
+	pf_delta_drop(t, table);
 	clear_name(t, table->slot);
 	pf_tablelist_drop(t, table);
 	t->slot[table->slot] = NULL;
@@ -234,6 +236,8 @@ int pf_tables_adopt(struct pf_tables *t, struct pf_error_text *e)
 	}
 	remove_strays(t);
 	err = pf_tablestore_forget(&t->store);
+	if (!err)
+		err = pf_delta_adopt(t);
 	return err ? pf_fail(e, err, "cannot take over the tables: %s", strerror(-err)) : 0;
 }
 

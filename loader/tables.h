@@ -40,6 +40,8 @@ struct pf_table {
 	struct pf_entries list;
 	uint32_t used;		   /* of the list: from here on none ever was */
 	uint32_t hole;		   /* below that: 1 + the first that is free, 0 none */
+	bool written;		   /* by the datapath: see tabledelta.h */
+	bool quiet;		   /* ... which has not written since we last looked */
 	struct pf_prefixes set[2]; /* IPv4, IPv6 */
 };
 
@@ -52,6 +54,8 @@ struct pf_tables {
 	uint32_t limit_entries;
 	uint32_t ntables;
 	uint64_t nentries; /* in all tables */
+	uint32_t nwritten; /* tables that the datapath writes */
+	int fold_error;	   /* of the last poll */
 };
 
 int pf_tables_open(struct pf_tables *t, const struct pf_datapath *dp, struct pf_error_text *err);
@@ -83,18 +87,25 @@ struct pf_table_result {
 	size_t nentries;
 };
 
-/* Few in place, entry by entry: each packet sees each entry before or after; many in one step. */
+/*
+ * What the datapath has added is put into the table first, so each of these sees and
+ * changes that as well.
+ *
+ * Few in place, entry by entry: each packet sees each entry before or after; many in
+ * one step.
+ */
 int pf_table_add(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
 		 size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);
 int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
 		    size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);
-int pf_table_test(const struct pf_table *table, const struct pf_wire_entry *e, size_t n,
-		  struct pf_table_result *r, struct pf_error_text *err);
+int pf_table_test(struct pf_tables *t, const struct pf_table *table, const struct pf_wire_entry *e,
+		  size_t n, struct pf_table_result *r, struct pf_error_text *err);
 /* In one step. */
 int pf_table_replace(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
 		     size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);
 
 /* All entries, malloced, for the caller to free. */
-int pf_table_list(const struct pf_table *table, struct pf_wire_entry **out, size_t *n);
+int pf_table_list(struct pf_tables *t, const struct pf_table *table, struct pf_wire_entry **out,
+		  size_t *n, struct pf_error_text *err);
 
 #endif /* PF_LOADER_TABLES_H */

@@ -118,8 +118,7 @@ void pf_tablestore_close(struct pf_tablestore *s)
 	memset(s, 0, sizeof(*s));
 }
 
-/* Packets that came before the words were changed may look at them still. */
-static int wait_before_forgetting(struct pf_tablestore *s)
+int pf_tablestore_wait(struct pf_tablestore *s)
 {
 	uint32_t word;
 	int err;
@@ -142,8 +141,9 @@ int pf_tablestore_forget(struct pf_tablestore *s)
 
 		if (!s->nodes.foreign[at])
 			continue;
+		/* packets that came before the words were changed may look at them still */
 		if (!waited)
-			err = wait_before_forgetting(s);
+			err = pf_tablestore_wait(s);
 		waited = true;
 		if (!err)
 			err = bpf_map_delete_elem(outer(s), &at);

@@ -22,6 +22,8 @@ struct pf_tablestore {
 /* Chunks that are there belong to an earlier pfd: packets may look at them. */
 int pf_tablestore_open(struct pf_tablestore *s, const struct pf_datapath *dp);
 void pf_tablestore_close(struct pf_tablestore *s);
+/* Packets that look at tables now have done so. */
+int pf_tablestore_wait(struct pf_tablestore *s);
 /* No word leads to the earlier pfd's chunks any more: they go. */
 int pf_tablestore_forget(struct pf_tablestore *s);
 

@@ -67,6 +67,7 @@ static void print_status(const struct pf_wire_status *s)
 	print_count("dropped: no rules", s->unjudged, s->since);
 	print_count("dropped: vlan depth", s->vlan_deep, s->since);
 	print_count("dropped: link type", s->unknown_link, s->since);
+	print_count("tables: no room", s->no_room, s->since);
 }
 
 int pfctl_show_status(struct pfctl *c)

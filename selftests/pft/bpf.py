@@ -120,6 +120,20 @@ class Map:
         v = ctypes.create_string_buffer(bytes(value), self.value_size)
         bpf(MAP_UPDATE_ELEM, bytearray(struct.pack("=IIQQQ", self.fd, 0, _ptr(k), _ptr(v), 0)))
 
+    def keys(self):
+        """All of them; those of a hash that changes meanwhile may be told twice."""
+        out, last = [], None
+        while True:
+            k = None if last is None else ctypes.create_string_buffer(last, self.key_size)
+            found = ctypes.create_string_buffer(self.key_size)
+            try:
+                bpf(MAP_GET_NEXT_KEY, bytearray(struct.pack("=IIQQQ", self.fd, 0, _ptr(k) if k
+                                                            else 0, _ptr(found), 0)))
+            except FileNotFoundError:
+                return out
+            last = found.raw
+            out.append(last)
+
     def u64_sum(self, index):
         """A counter of a per-CPU array of u64."""
         return sum(struct.unpack("=Q", v)[0] for v in self.get(struct.pack("=I", index)))

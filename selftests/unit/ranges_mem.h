@@ -15,8 +15,10 @@
 struct mem {
 	void *chunk[PF_NODE_CHUNKS];
 	uint32_t made, unmade, graces;
-	uint32_t chunks_most;	      /* further ones fail; 0: none does */
-	struct pf_table_roots *roots; /* of the table that is looked up, whatever the slot */
+	uint32_t chunks_most;		   /* further ones fail; 0: none does */
+	struct pf_table_roots *roots;	   /* of the table that is looked up, whatever the slot */
+	const struct pf_table_host *added; /* what the delta holds; NULL nothing */
+	uint32_t delta_looks;
 };
 
 static struct mem mem_now; /* the one that look-ups see */
@@ -75,11 +77,18 @@ static inline void mem_close(struct pf_nodes *n)
 
 #define MEM_TABLES ((void *)1)
 #define MEM_NODES  ((void *)2)
+#define MEM_DELTA  ((void *)3)
 
 static inline void *mem_lookup(const void *map, const void *key)
 {
 	uint32_t k;
 
+	if (map == MEM_DELTA) {
+		mem_now.delta_looks++;
+		return mem_now.added && memcmp(key, mem_now.added, sizeof(*mem_now.added)) == 0
+			       ? mem_now.roots
+			       : NULL;
+	}
 	memcpy(&k, key, sizeof(k));
 	if (map == MEM_TABLES)
 		return mem_now.roots;
@@ -97,6 +106,7 @@ static inline void *mem_lookup(const void *map, const void *key)
 #define bpf_map_lookup_elem(map, key) mem_lookup(map, key)
 #define RANGE_TABLES		      MEM_TABLES
 #define RANGE_NODES		      MEM_NODES
+#define RANGE_DELTA		      MEM_DELTA
 #include "../../bpf/ranges.h"
 #undef inline_always
 #undef opaque

@@ -524,6 +524,57 @@ static void covering(void **state)
 	check_empty();
 }
 
+/* A host in the delta is in, whatever the ranges say; where there is none nobody looks. */
+static void the_delta_decides(void **state)
+{
+	const pf_u128 addr[2] = {0x0a010203, (pf_u128)0x20010db800000001 << 64 | 0x0a010203};
+	struct mem_table t;
+
+	(void)state;
+	mem_table_open(&t, &nodes, 8);
+	for (int f = 0; f < 2; f++) {
+		const uint8_t width = pf_prefix_width(mem_af[f]);
+		struct pf_prefix wide = {.addr = addr[f] >> 8 << 8, .bits = (uint8_t)(width - 8)};
+		struct pf_table_host h = {.slot = 7, .af = mem_af[f]};
+		uint64_t hi = htobe64((uint64_t)(addr[f] >> 64)), lo = htobe64((uint64_t)addr[f]);
+		uint32_t looks = mem_now.delta_looks, v4 = htonl((uint32_t)addr[f]);
+
+		if (f) {
+			memcpy(&h.addr.w[0], &hi, sizeof(hi));
+			memcpy(&h.addr.w[2], &lo, sizeof(lo));
+		} else {
+			h.addr.w[0] = v4;
+		}
+		mem_now.added = &h;
+		for (int neg = 0; neg < 2; neg++) {
+			struct pf_prefix_key k = {.hi = (uint64_t)(wide.addr >> 64),
+						  .lo = (uint64_t)wide.addr,
+						  .bits = wide.bits,
+						  .neg = neg};
+
+			assert_true(mem_add(&t, f, &k));
+			t.roots.delta = PF_DELTA_NONE;
+			assert_int_equal(mem_in(&t, f, addr[f]), !neg);
+			assert_int_equal(mem_now.delta_looks, looks);
+			for (uint32_t s = PF_DELTA_SOME; s <= PF_DELTA_CLOSING; s++) {
+				t.roots.delta = s;
+				assert_true(mem_in(&t, f, addr[f]));
+				assert_int_equal(mem_in(&t, f, addr[f] + 1), !neg);
+				/* all of the key counts */
+				assert_false(mem_in(&t, f, addr[f] ^ (pf_u128)1 << (width - 1)));
+				assert_false(mem_in(&t, !f, addr[!f]));
+				h.slot++;
+				assert_int_equal(mem_in(&t, f, addr[f]), !neg);
+				h.slot--;
+			}
+			looks = mem_now.delta_looks;
+			assert_true(mem_delete(&t, f, &wide));
+		}
+	}
+	mem_table_close(&t);
+	check_empty();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -536,6 +587,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_wait_in_an_operation, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_change_is_one_word, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_delta_decides, setup, teardown),
 	};
 
 	return unit_run(tests);

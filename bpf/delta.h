@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The datapath adds an address to a table, in the packet's own path: every packet
+ * after it, on every CPU, finds it there (ranges.h).  pfd puts it into the table's
+ * list and ranges, and only then takes it out of the delta.
+ */
+#ifndef PF_BPF_DELTA_H
+#define PF_BPF_DELTA_H
+
+#include "pf.h"
+
+#define DELTA_EEXIST 17 /* errno */
+
+enum delta_result {
+	DELTA_ADDED,
+	DELTA_THERE, /* added already, or an entry of the table denies it: as pf, nothing changes */
+	DELTA_LOST,  /* no room; counted.  What was to be kept out must be stopped otherwise. */
+};
+
+/*
+ * The state of the delta is told before there is anything in it.  One that was told
+ * already holds: pfd takes it back only after all programs that have read it are over.
+ */
+inline_always int delta_write(struct pf_table_roots *roots, const struct pf_table_host *key)
+{
+	const __u32 value = 0;
+	long err;
+
+	if (READ_ONCE(roots->delta) != PF_DELTA_SOME)
+		__sync_lock_test_and_set(&roots->delta, PF_DELTA_SOME);
+	err = bpf_map_update_elem(&pf_table_delta, key, &value, BPF_NOEXIST);
+	if (!err)
+		return DELTA_ADDED;
+	/* another CPU was first */
+	return err == -DELTA_EEXIST ? DELTA_THERE : DELTA_LOST;
+}
+
+/*
+ * As `pfctl -T add ADDR': the host becomes an entry, even inside of a wider one, unless
+ * it is one already, be it negated.  enum delta_result.
+ */
+inline_always int table_add_host(__u32 slot, __u32 af, const struct pf_addr *addr)
+{
+	struct pf_table_not key = {
+		.bits = PF_TABLE_NOT_BITS,
+		.host = {.slot = slot, .af = af, .addr = {.w = {addr->w[0]}}},
+	};
+	struct pf_table_roots *roots = bpf_map_lookup_elem(&pf_tables, &slot);
+	int result = DELTA_LOST;
+
+	for (int i = 1; i < 4 && af == PF_AF_INET6; i++)
+		key.host.addr.w[i] = addr->w[i];
+	if (roots && READ_ONCE(roots->writes) == PF_TABLE_OPEN) {
+		if (bpf_map_lookup_elem(&pf_table_nots, &key) ||
+		    bpf_map_lookup_elem(&pf_table_delta, &key.host))
+			return DELTA_THERE;
+		result = delta_write(roots, &key.host);
+	}
+	if (result == DELTA_LOST)
+		count(PF_CNT_NO_ROOM);
+	return result;
+}
+
+#endif /* PF_BPF_DELTA_H */
