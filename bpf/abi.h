@@ -21,7 +21,7 @@
 #include <stddef.h>
 #endif
 
-#define PF_ABI_VERSION 7
+#define PF_ABI_VERSION 8
 
 #if defined(__bpf__) || !defined(__cplusplus)
 #define PF_ABI_ASSERT(expr) _Static_assert(expr, #expr)
@@ -184,6 +184,7 @@ enum pf_slot_status {
 #define PF_SF_SLOPPY	0x04 /* no sequence windows at all */
 #define PF_SF_TAGGED	0x08 /* its packets carry a tag */
 #define PF_SF_NAT	0x10 /* key and stack differ: its packets are translated */
+#define PF_SF_ALL	0x1f /* those that lib/saved.c knows */
 
 /* One state: four cache lines, in an mmapable array. */
 struct pf_state {

@@ -72,6 +72,10 @@ enum pf_msg {
 	PF_REQ_RESET, /* -> ; options, skipped interfaces and the debug level as at first */
 	PF_REQ_ANCHORS, /* -> DATA s path; u32 anchors */
 	PF_REQ_DUMP,	/* u8 all -> DATA text in pieces */
+	PF_REQ_STATES_SAVE,	/* -> DATA one block of saved.h each */
+	PF_REQ_STATES_DATA, /* a piece of a file of saved.h, for the next PF_REQ_STATES_LOAD -> */
+	/* -> u32 loaded, u32 there already, u32 refused, u32 without their rule */
+	PF_REQ_STATES_LOAD,
 	PF_REQ_MOST,
 };
 

@@ -65,6 +65,7 @@ static void drop_client(struct pf_client_conn *c)
 	pf_buf_free(&c->in);
 	pf_buf_free(&c->out);
 	pf_buf_free(&c->staged);
+	pf_buf_free(&c->saved);
 	free(c);
 }
 

@@ -23,6 +23,7 @@ struct pf_client_conn {
 	struct pf_source source;
 	struct pf_buf in, out;
 	struct pf_buf staged; /* entries for the next PF_REQ_TABLE */
+	struct pf_buf saved;  /* a file for the next PF_REQ_STATES_LOAD */
 	uint32_t seq;	      /* of the request at hand */
 	uint32_t uid, pid;
 	bool closing; /* once what is to be sent has been */

@@ -21,6 +21,7 @@ struct actions {
 	size_t nkill;
 	const char *table, *table_command;
 	const char *rules;
+	const char *save, *restore; /* files of states */
 	int debug; /* a level of syslog's, -1 none */
 	unsigned int confirm;
 };
@@ -52,9 +53,9 @@ static const struct choices table_choices = {
 static void usage(FILE *f)
 {
 	fputs("usage: pfctl-linux [-dehNnPqvz] [-a anchor] [-D macro=value] [-F modifier]\n"
-	      "\t[-f file] [-k host [-k host]] [-o level] [-p socket] [-s modifier]\n"
-	      "\t[-t table -T command [address ...]] [-x level]\n"
-	      "\t[--confirm seconds] [--confirmed] [--dump-program] [--lint] [--offline]\n"
+	      "\t[-f file] [-k host [-k host]] [-L statefile] [-o level] [-p socket]\n"
+	      "\t[-S statefile] [-s modifier] [-t table -T command [address ...]]\n"
+	      "\t[-x level] [--confirm seconds] [--confirmed] [--dump-program] [--lint] [--offline]\n"
 	      "\t[--version]\n",
 	      f);
 }
@@ -226,6 +227,12 @@ static int one_option(struct pfctl *c, struct actions *a, int opt)
 	case 'n':
 		c->no_action = true;
 		return 0;
+	case 'L':
+		a->restore = optarg;
+		return 0;
+	case 'S':
+		a->save = optarg;
+		return 0;
 	case 'N':
 		c->no_dns = true;
 		return 0;
@@ -275,7 +282,7 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 {
 	int opt, r;
 
-	while ((opt = getopt_long(argc, argv, "a:dD:eF:f:hk:Nno:Pp:qs:t:T:vx:z", long_options,
+	while ((opt = getopt_long(argc, argv, "a:dD:eF:f:hk:L:Nno:Pp:qS:s:t:T:vx:z", long_options,
 				  NULL)) != -1) {
 		r = one_option(c, a, opt);
 		if (r == 2)
@@ -368,6 +375,10 @@ static int run(struct pfctl *c, const struct actions *a, char *const *rest, size
 	if (a->enable && pfctl_enable(c, true))
 		return 1;
 	if (a->debug >= 0 && pfctl_debug(c, a->debug))
+		return 1;
+	if (a->save && pfctl_save_states(c, a->save))
+		return 1;
+	if (a->restore && pfctl_load_states(c, a->restore))
 		return 1;
 	return status;
 }
