@@ -26,6 +26,7 @@ global_sub int count_inserted(const struct pf_state *s)
 	n = s->nmatch;
 	key = s->id;
 	count(PF_CNT_INSERTS);
+	event(s, PF_EVENT_INSERT);
 	count_made(s->rule);
 	if (s->anchor)
 		count_made(s->anchor);

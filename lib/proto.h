@@ -76,6 +76,10 @@ enum pf_msg {
 	PF_REQ_STATES_DATA, /* a piece of a file of saved.h, for the next PF_REQ_STATES_LOAD -> */
 	/* -> u32 loaded, u32 there already, u32 refused, u32 without their rule */
 	PF_REQ_STATES_LOAD,
+	/* -> DATA u64 events lost before these, struct pf_wire_event, any number; without an end,
+	 * and nothing else may be asked for
+	 */
+	PF_REQ_MONITOR,
 	PF_REQ_MOST,
 };
 
@@ -114,6 +118,15 @@ struct pf_wire_state {
 	char ifname[16];
 };
 #define PF_WIRE_STATE_LOOSE 1
+
+/* What has become of a state. */
+struct pf_wire_event {
+	uint64_t time; /* nanoseconds since 1970 */
+	uint32_t kind; /* enum pf_wire_event_kind */
+	uint32_t pad;
+	struct pf_wire_state state; /* as it was then */
+};
+enum pf_wire_event_kind { PF_WIRE_INSERT, PF_WIRE_UPDATE, PF_WIRE_DELETE, PF_WIRE_EVENT_MAX };
 
 #define PF_WIRE_REASONS	    17
 

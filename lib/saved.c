@@ -168,8 +168,7 @@ static bool key_ok(const struct pf_state_key *k)
 
 static bool wscale_ok(uint8_t wscale)
 {
-	return !wscale || ((wscale & PF_WSCALE_FLAG) &&
-			   (wscale & ~PF_WSCALE_FLAG) <= WSCALE_MOST);
+	return !wscale || ((wscale & PF_WSCALE_FLAG) && (wscale & ~PF_WSCALE_FLAG) <= WSCALE_MOST);
 }
 
 static bool peer_ok(const struct pf_state *s, int i)

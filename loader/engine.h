@@ -8,6 +8,7 @@
 
 #include "attach.h"
 #include "datapath.h"
+#include "events.h"
 #include "generation.h"
 #include "loop.h"
 #include "netif.h"
@@ -30,6 +31,7 @@ struct pf_engine {
 	struct pf_generation *retiring;	       /* its last log records are being written */
 	const struct pf_patch *retiring_patch; /* the same, of rules that a patch has replaced */
 	struct pf_pflog log;
+	struct pf_events events;
 	struct pf_timer sweep;
 	struct pf_timer confirm;
 	uint64_t base_counters[PF_CNT_MAX]; /* what they were when cleared */

@@ -10,6 +10,7 @@
 #include "../lib/model.h"
 #include "control.h"
 #include "dump.h"
+#include "monitor.h"
 #include "save.h"
 
 #define LOAD_MOST    ((size_t)1 << 30)
@@ -495,6 +496,12 @@ static void load_states(struct pf_client_conn *c, struct pf_cursor *p)
 	pf_reply_ok(c, &b);
 }
 
+static void monitor(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	if (complete(c, p))
+		pf_monitor(c);
+}
+
 static void flush_rules(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	char path[PF_ANCHOR_SIZE];
@@ -803,6 +810,7 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_STATES_SAVE - PF_REQ_FIRST] = save_states,
 	[PF_REQ_STATES_DATA - PF_REQ_FIRST] = states_data,
 	[PF_REQ_STATES_LOAD - PF_REQ_FIRST] = load_states,
+	[PF_REQ_MONITOR - PF_REQ_FIRST] = monitor,
 };
 
 void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *p)

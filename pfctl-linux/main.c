@@ -14,7 +14,7 @@
 
 /* What was asked for, in the order in which pfctl does it. */
 struct actions {
-	bool enable, disable, clear_counters, confirmed, dump;
+	bool enable, disable, clear_counters, confirmed, dump, monitor;
 	const char *show;
 	const char *flush;
 	const char *kill[KILLS_MOST];
@@ -55,8 +55,8 @@ static void usage(FILE *f)
 	fputs("usage: pfctl-linux [-dehNnPqvz] [-a anchor] [-D macro=value] [-F modifier]\n"
 	      "\t[-f file] [-k host [-k host]] [-L statefile] [-o level] [-p socket]\n"
 	      "\t[-S statefile] [-s modifier] [-t table -T command [address ...]]\n"
-	      "\t[-x level] [--confirm seconds] [--confirmed] [--dump-program] [--lint] [--offline]\n"
-	      "\t[--version]\n",
+	      "\t[-x level] [--confirm seconds] [--confirmed] [--dump-program] [--lint]\n"
+	      "\t[--monitor] [--offline] [--version]\n",
 	      f);
 }
 
@@ -165,7 +165,8 @@ static int parse_seconds(const char *text, unsigned int *out)
 	return 0;
 }
 
-enum { OPT_CONFIRM = 256, OPT_CONFIRMED, OPT_VERSION, OPT_HELP, OPT_LINT, OPT_OFFLINE, OPT_DUMP };
+enum { OPT_CONFIRM = 256, OPT_CONFIRMED, OPT_VERSION, OPT_HELP, OPT_LINT, OPT_OFFLINE, OPT_DUMP,
+       OPT_MONITOR };
 
 static const struct option long_options[] = {
 	{"confirm", required_argument, NULL, OPT_CONFIRM},
@@ -175,6 +176,7 @@ static const struct option long_options[] = {
 	{"lint", no_argument, NULL, OPT_LINT},
 	{"offline", no_argument, NULL, OPT_OFFLINE},
 	{"dump-program", no_argument, NULL, OPT_DUMP},
+	{"monitor", no_argument, NULL, OPT_MONITOR},
 	{NULL, 0, NULL, 0},
 };
 
@@ -265,6 +267,9 @@ static int one_option(struct pfctl *c, struct actions *a, int opt)
 		return 0;
 	case OPT_DUMP:
 		a->dump = true;
+		return 0;
+	case OPT_MONITOR:
+		a->monitor = true;
 		return 0;
 	case OPT_VERSION:
 		puts("pfctl-linux " PF_VERSION);
@@ -379,6 +384,8 @@ static int run(struct pfctl *c, const struct actions *a, char *const *rest, size
 	if (a->save && pfctl_save_states(c, a->save))
 		return 1;
 	if (a->restore && pfctl_load_states(c, a->restore))
+		return 1;
+	if (a->monitor && pfctl_monitor(c))
 		return 1;
 	return status;
 }

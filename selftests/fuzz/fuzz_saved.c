@@ -4,6 +4,8 @@
  * checksum, which are put around it, right.  What is accepted is written and read once
  * more: it says the same.
  */
+#include <errno.h>
+
 #include "fuzz.h"
 
 #include "../../lib/saved.h"
