@@ -41,7 +41,7 @@ enum pf_msg {
 	PF_REQ_LOAD_BEGIN = PF_REQ_FIRST, /* -> u64 ticket */
 	PF_REQ_LOAD_DATA,		  /* u64 ticket, bytes of a model -> */
 	/* u64 ticket, u32 seconds to confirm, 0 none, s path of an anchor, "" the main ruleset
-	 * -> u32 adopted, u32 room: see struct pf_loaded
+	 * -> u32 adopted, u32 room, u32 skipped: see struct pf_loaded
 	 */
 	PF_REQ_LOAD_COMMIT,
 	PF_REQ_CONFIRM, /* -> */

@@ -11,6 +11,7 @@
 
 #include "../lib/model.h"
 #include "adopt.h"
+#include "conntrack.h"
 #include "pin.h"
 
 #define DEFAULT_STATES	  100000
@@ -202,15 +203,21 @@ static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct p
 	return 0;
 }
 
-/* Connections that have no state, for everything passed without one.  Their number. */
-static uint32_t adopt_connections(struct pf_engine *g)
+/* Connections that have no state, for everything passed without one. */
+static void adopt_connections(struct pf_engine *g, struct pf_loaded *out)
 {
+	struct pf_conntracked tracked = {0};
 	struct pf_error_text e;
 	int n = pf_adopt_sockets(&g->dp, &e);
 
 	if (n < 0)
 		pf_say(LOG_WARNING, "connections that exist are not taken in: %s", e.text);
-	return n < 0 ? 0 : (uint32_t)n;
+	else
+		out->adopted += (uint32_t)n;
+	if (pf_adopt_conntrack(&g->dp, &g->ifs, &tracked, &e))
+		pf_say(LOG_WARNING, "connections that exist are not taken in: %s", e.text);
+	out->adopted += tracked.made;
+	out->skipped = tracked.skipped;
 }
 
 static void restore_table_limits(struct pf_engine *g, uint32_t tables, uint32_t entries)
@@ -267,7 +274,7 @@ static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset
 	}
 	first = gen->policy->nrules && (!old || !old->policy->nrules);
 	if (first)
-		out->adopted = adopt_connections(g);
+		adopt_connections(g, out);
 	err = put_in_force(g, gen, e);
 	if (err) {
 		restore_table_limits(g, tables, entries);
@@ -276,7 +283,7 @@ static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset
 	}
 	/* and those that came between the look at the sockets and the switch */
 	if (first)
-		out->adopted += adopt_connections(g);
+		adopt_connections(g, out);
 	if (old) {
 		write_last_logs(g, old);
 		pf_generation_carry(&g->gens, gen, old);

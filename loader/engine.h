@@ -56,6 +56,7 @@ void pf_engine_close(struct pf_engine *g);
 /* What is to be said of a load. */
 struct pf_loaded {
 	uint32_t adopted; /* older connections taken in */
+	uint32_t skipped; /* those of netfilter's that could not be */
 	uint32_t room;	  /* states that memory was found for; 0: all that the limit allows */
 };
 

@@ -140,6 +140,7 @@ static void load_commit(struct pf_client_conn *c, struct pf_cursor *p)
 	ctl->engine->dp.config->loader_pid = c->pid;
 	pf_put_u32(&b, loaded.adopted);
 	pf_put_u32(&b, loaded.room);
+	pf_put_u32(&b, loaded.skipped);
 	pf_reply_ok(c, &b);
 }
 
