@@ -67,13 +67,13 @@ enum pf_counter {
 	PF_CNT_HITS_RETIRED,	 /* packets counted in states that are gone */
 	PF_CNT_INSERTS,
 	PF_CNT_REMOVALS,
-	PF_CNT_LOGGED,	  /* log records handed to the ring */
-	PF_CNT_LOG_LOST,  /* log records that found no room or no reader */
-	PF_CNT_ANSWERS,	  /* RST, ACK and ICMP sent for a packet */
-	PF_CNT_NO_ANSWER, /* packets that should have had one, but could not */
-	PF_CNT_UNJUDGED,  /* drops because a tail call found no program */
-	PF_CNT_VLAN,	  /* drops of frames with more than two VLAN tags */
-	PF_CNT_LINKTYPE,  /* drops on interfaces whose link type is not known */
+	PF_CNT_LOGGED,	    /* log records handed to the ring */
+	PF_CNT_LOG_LOST,    /* log records that found no room or no reader */
+	PF_CNT_ANSWERS,	    /* RST, ACK and ICMP sent for a packet */
+	PF_CNT_NO_ANSWER,   /* packets that should have had one, but could not */
+	PF_CNT_UNJUDGED,    /* drops because a tail call found no program */
+	PF_CNT_VLAN,	    /* drops of frames with more than two VLAN tags */
+	PF_CNT_LINKTYPE,    /* drops on interfaces whose link type is not known */
 	PF_CNT_EVENTS_LOST, /* events of states that found no room in their ring */
 	PF_CNT_MAX,
 };

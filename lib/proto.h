@@ -70,9 +70,9 @@ enum pf_msg {
 	PF_REQ_KILL,  /* u8 hosts, that many of u8 af, u8 bits, u8 neg, 16 address -> u32 states */
 	PF_REQ_DEBUG, /* u32 level -> */
 	PF_REQ_RESET, /* -> ; options, skipped interfaces and the debug level as at first */
-	PF_REQ_ANCHORS, /* -> DATA s path; u32 anchors */
-	PF_REQ_DUMP,	/* u8 all -> DATA text in pieces */
-	PF_REQ_STATES_SAVE,	/* -> DATA one block of saved.h each */
+	PF_REQ_ANCHORS,	    /* -> DATA s path; u32 anchors */
+	PF_REQ_DUMP,	    /* u8 all -> DATA text in pieces */
+	PF_REQ_STATES_SAVE, /* -> DATA one block of saved.h each */
 	PF_REQ_STATES_DATA, /* a piece of a file of saved.h, for the next PF_REQ_STATES_LOAD -> */
 	/* -> u32 loaded, u32 there already, u32 refused, u32 without their rule */
 	PF_REQ_STATES_LOAD,
@@ -128,7 +128,7 @@ struct pf_wire_event {
 };
 enum pf_wire_event_kind { PF_WIRE_INSERT, PF_WIRE_UPDATE, PF_WIRE_DELETE, PF_WIRE_EVENT_MAX };
 
-#define PF_WIRE_REASONS	    17
+#define PF_WIRE_REASONS 17
 
 struct pf_wire_status {
 	uint32_t enabled;

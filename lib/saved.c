@@ -258,7 +258,14 @@ static bool name_ok(const struct pf_saved_name *name)
 	return len < sizeof(name->text) && pf_name_ok(name->text, sizeof(name->text));
 }
 
-/* n things of that size, where they stand. */
+static void check_names(struct pf_cursor *c, const struct pf_saved_name *v, uint32_t n)
+{
+	for (uint32_t i = 0; v && i < n; i++)
+		if (!name_ok(&v[i]))
+			pf_cursor_fail(c);
+}
+
+/* n things of that size, where they stand; NULL: there are fewer. */
 static const void *get_array(struct pf_cursor *c, uint32_t n, size_t size)
 {
 	const void *at = c->at;
@@ -280,12 +287,8 @@ static void get_names(struct pf_cursor *c, struct pf_saved_names *n, uint32_t *n
 	n->rules = get_array(c, n->nrules, sizeof(*n->rules));
 	n->tags = get_array(c, n->ntags, sizeof(*n->tags));
 	n->ifnames = get_array(c, n->nifnames, sizeof(*n->ifnames));
-	for (uint32_t i = 0; !c->bad && i < n->ntags; i++)
-		if (!name_ok(&n->tags[i]))
-			pf_cursor_fail(c);
-	for (uint32_t i = 0; !c->bad && i < n->nifnames; i++)
-		if (!name_ok(&n->ifnames[i]))
-			pf_cursor_fail(c);
+	check_names(c, n->tags, n->ntags);
+	check_names(c, n->ifnames, n->nifnames);
 }
 
 struct visit {

@@ -195,8 +195,8 @@ static uint32_t rule_id(const struct restorer *r, const struct pf_saved_names *n
 		else
 			hi = mid;
 	}
-	if (lo == r->nknown ||
-	    memcmp(&r->known[lo].name, &names->rules[number - 1], sizeof(struct pf_saved_rule)) != 0)
+	if (lo == r->nknown || memcmp(&r->known[lo].name, &names->rules[number - 1],
+				      sizeof(struct pf_saved_rule)) != 0)
 		return PF_RULE_DEFAULT;
 	return r->g->active->rule_ids[r->known[lo].rule];
 }

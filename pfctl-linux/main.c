@@ -22,7 +22,7 @@ struct actions {
 	const char *table, *table_command;
 	const char *rules;
 	const char *save, *restore; /* files of states */
-	int debug; /* a level of syslog's, -1 none */
+	int debug;		    /* a level of syslog's, -1 none */
 	unsigned int confirm;
 };
 
@@ -165,8 +165,16 @@ static int parse_seconds(const char *text, unsigned int *out)
 	return 0;
 }
 
-enum { OPT_CONFIRM = 256, OPT_CONFIRMED, OPT_VERSION, OPT_HELP, OPT_LINT, OPT_OFFLINE, OPT_DUMP,
-       OPT_MONITOR };
+enum {
+	OPT_CONFIRM = 256,
+	OPT_CONFIRMED,
+	OPT_VERSION,
+	OPT_HELP,
+	OPT_LINT,
+	OPT_OFFLINE,
+	OPT_DUMP,
+	OPT_MONITOR
+};
 
 static const struct option long_options[] = {
 	{"confirm", required_argument, NULL, OPT_CONFIRM},

@@ -60,7 +60,8 @@ static int write_states(struct pfctl *c, struct writer *w)
 		write_all(w, begin.data, begin.len);
 	/* what went wrong may be our own disk, and not what pfd says */
 	if (begin.failed || pfctl_connect(c) ||
-	    (pf_client_call(&c->client, PF_REQ_STATES_SAVE, NULL, saved_data, w, NULL) && !w->err)) {
+	    (pf_client_call(&c->client, PF_REQ_STATES_SAVE, NULL, saved_data, w, NULL) &&
+	     !w->err)) {
 		pfctl_warn("%s", begin.failed ? "out of memory" : c->client.error);
 		return 1;
 	}

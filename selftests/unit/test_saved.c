@@ -224,9 +224,9 @@ static void a_part_is_no_file(void **state)
 		SHA256Update(&sum, part.data, part.len);
 		SHA256Final(digest, &sum);
 		pf_put(&part, digest, sizeof(digest));
-		assert_int_equal(pf_saved_read(part.data, part.len, not_called, NULL, &n, err,
-					       sizeof(err)),
-				 -EINVAL);
+		assert_int_equal(
+			pf_saved_read(part.data, part.len, not_called, NULL, &n, err, sizeof(err)),
+			-EINVAL);
 		assert_int_equal(n, 77);
 		assert_true(*err);
 	}
@@ -257,10 +257,8 @@ static void another_version_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(states_come_back),
-		cmocka_unit_test(names_are_said_once),
-		cmocka_unit_test(a_full_block_is_taken),
-		cmocka_unit_test(a_part_is_no_file),
+		cmocka_unit_test(states_come_back),	      cmocka_unit_test(names_are_said_once),
+		cmocka_unit_test(a_full_block_is_taken),      cmocka_unit_test(a_part_is_no_file),
 		cmocka_unit_test(another_version_is_refused),
 	};
 
