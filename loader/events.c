@@ -147,7 +147,8 @@ static void tick(void *ctx)
 	size_t n = 0;
 
 	ring_buffer__consume(e->rings);
-	qsort(e->v, e->n, sizeof(*e->v), compare_times);
+	if (e->n)
+		qsort(e->v, e->n, sizeof(*e->v), compare_times);
 	while (n < e->n && e->v[n].time < before)
 		n++;
 	lost = pf_datapath_counter(e->dp, PF_CNT_EVENTS_LOST);
@@ -163,8 +164,9 @@ static void tick(void *ctx)
 		e->n = e->capacity = 0;
 		return;
 	}
-	memmove(e->v, e->v + n, (e->n - n) * sizeof(*e->v));
 	e->n -= n;
+	if (e->n)
+		memmove(e->v, e->v + n, e->n * sizeof(*e->v));
 }
 
 int pf_events_join(struct pf_events *e, struct pf_error_text *err)

@@ -68,6 +68,12 @@ class Monitor:
         eq(len(out), n, out)
         return out
 
+    def drop(self):
+        """All that comes until it is silent."""
+        while self.text:
+            self.text = b""
+            self.read(0.3)
+
     def silent(self, seconds=0.3):
         self.read(seconds)
         eq(self.text, b"")
@@ -75,6 +81,15 @@ class Monitor:
 
 def udp(port, sport=1000):
     return IP(src=GHOST, dst=GHOST_DST) / UDP(sport=sport, dport=port)
+
+
+def hears(monitor, w):
+    """That somebody listens does not tell of the second one that he does: something to hear."""
+    port = 10000
+    while not monitor.text:
+        port += 1
+        w.send(udp(port))
+        monitor.read(0.2)
 
 
 def test_a_connection():
@@ -113,6 +128,12 @@ def test_listeners():
     with Lab(hosts=2, rules="pass\n", v6=False) as lab:
         w = lab.wire("src")
         with Monitor(lab.pf) as m, Monitor(lab.pf, "-v") as n:
+            hears(n, w)
+            m.read(0.3)
+            lab.pf.ctl("-F", "states")
+            for x in (m, n):
+                x.read(1)
+                x.drop()
             w.send(udp(53))
             text = f"udp {GHOST_DST}:53 <- {GHOST}:1000"
             eq(m.events(1), [("insert", text, "NO_TRAFFIC:SINGLE")])
