@@ -67,14 +67,15 @@ enum pf_counter {
 	PF_CNT_HITS_RETIRED,	 /* packets counted in states that are gone */
 	PF_CNT_INSERTS,
 	PF_CNT_REMOVALS,
-	PF_CNT_LOGGED,	  /* log records handed to the ring */
-	PF_CNT_LOG_LOST,  /* log records that found no room or no reader */
-	PF_CNT_ANSWERS,	  /* RST, ACK and ICMP sent for a packet */
-	PF_CNT_NO_ANSWER, /* packets that should have had one, but could not */
-	PF_CNT_UNJUDGED,  /* drops because a tail call found no program */
-	PF_CNT_VLAN,	  /* drops of frames with more than two VLAN tags */
-	PF_CNT_LINKTYPE,  /* drops on interfaces whose link type is not known */
-	PF_CNT_NO_ROOM,	  /* addresses that the datapath could not add to a table */
+	PF_CNT_LOGGED,	    /* log records handed to the ring */
+	PF_CNT_LOG_LOST,    /* log records that found no room or no reader */
+	PF_CNT_ANSWERS,	    /* RST, ACK and ICMP sent for a packet */
+	PF_CNT_NO_ANSWER,   /* packets that should have had one, but could not */
+	PF_CNT_UNJUDGED,    /* drops because a tail call found no program */
+	PF_CNT_VLAN,	    /* drops of frames with more than two VLAN tags */
+	PF_CNT_LINKTYPE,    /* drops on interfaces whose link type is not known */
+	PF_CNT_NO_ROOM,	    /* addresses that the datapath could not add to a table */
+	PF_CNT_EVENTS_LOST, /* events of states that found no room in their ring */
 	PF_CNT_MAX,
 };
 
@@ -185,6 +186,7 @@ enum pf_slot_status {
 #define PF_SF_SLOPPY	0x04 /* no sequence windows at all */
 #define PF_SF_TAGGED	0x08 /* its packets carry a tag */
 #define PF_SF_NAT	0x10 /* key and stack differ: its packets are translated */
+#define PF_SF_ALL	0x1f /* those that lib/saved.c knows */
 
 /* One state: four cache lines, in an mmapable array. */
 struct pf_state {
@@ -274,6 +276,7 @@ struct pf_config {
 	__u32 loader_uid;  /* whose rules they are */
 	__u32 loader_pid;
 	__u32 random_seed; /* for tests: what `probability` draws from; 0: the kernel's numbers */
+	__u32 events;	   /* somebody listens to what becomes of states */
 };
 
 /* What the datapath alone writes, each on a cache line of its own. */
@@ -748,6 +751,15 @@ enum pf_prog {
 /* Slots of a generation's own program array. */
 enum pf_gen_prog { PF_GEN_APPLY, PF_GEN_MAX };
 
+/* What has become of a state, and the state as it is then. */
+enum pf_event_kind { PF_EVENT_INSERT, PF_EVENT_UPDATE, PF_EVENT_DELETE, PF_EVENT_MAX };
+struct pf_event {
+	__u64 time; /* CLOCK_MONOTONIC, ns */
+	__u32 kind; /* enum pf_event_kind */
+	__u32 pad;
+	struct pf_state state;
+};
+
 /* A log record; the frame's first bytes follow it. */
 #define PF_LOG_SNAPLEN 256
 struct pf_log_rec {
@@ -791,6 +803,7 @@ PF_ABI_ASSERT(sizeof(struct pf_ifmask) == 72);
 PF_ABI_ASSERT(sizeof(struct pf_tree_node) == 8);
 PF_ABI_ASSERT(sizeof(struct pf_tree_rule) == 128);
 PF_ABI_ASSERT(sizeof(struct pf_log_rec) == 40);
+PF_ABI_ASSERT(sizeof(struct pf_event) == 272);
 PF_ABI_ASSERT(sizeof(struct pf_walk_frame) == 68);
 PF_ABI_ASSERT(sizeof(struct pf_nat) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_pkt) % 8 == 0);

@@ -36,12 +36,16 @@ inline_always enum track_result track_tcp(struct pf_state *s, struct pf_pkt *p, 
 	__u32 stripe = s->index % PF_TCP_LOCKS, now = tick_now();
 	struct pf_tcp_lock *l = bpf_map_lookup_elem(&pf_tcp_locks, &stripe);
 	enum tcp_verdict v;
+	__u16 was;
 
 	if (!l)
 		return track_drop(p, PFRES_MEMORY);
+	was = READ_ONCE(*(__u16 *)s->peer_state);
 	bpf_spin_lock(&l->lock);
 	v = tcp_full(s, from, p, now);
 	bpf_spin_unlock(&l->lock);
+	if (unlikely(READ_ONCE(*(__u16 *)s->peer_state) != was))
+		event(s, PF_EVENT_UPDATE);
 	switch (v) {
 	case TCP_PASS:
 		return TRACK_PASS;
@@ -268,8 +272,10 @@ inline_always enum create_result state_create(struct pf_pkt *p, const int nat)
 	s->peer[0].packets = 1;
 	s->peer[0].bytes = p->tot_len;
 	why = state_publish(s, st);
-	if (why == CREATE_OK)
+	if (why == CREATE_OK) {
 		count(PF_CNT_INSERTS);
+		event(s, PF_EVENT_INSERT);
+	}
 	return why;
 }
 

@@ -25,6 +25,7 @@
 #ifndef PF_BPF_TABLE_H
 #define PF_BPF_TABLE_H
 
+#include "events.h"
 #include "pf.h"
 
 /* Set before load; constants for the verifier and the JIT. */
@@ -507,6 +508,7 @@ global_sub int state_remove(struct pf_state *s)
 	unplace_key(&s->key, s->index);
 	if (unlikely(s->flags & PF_SF_NAT))
 		unplace_key(&s->stack, s->index);
+	event(s, PF_EVENT_DELETE);
 	state_retire(s);
 	st = status();
 	if (st)

@@ -6,16 +6,51 @@
 #include "state.h"
 #include "sweep.h"
 
+inline_always void count_made(__u32 rule)
+{
+	struct pf_rule_stats *rs = rule_stats(rule);
+
+	if (rs)
+		rs->states++;
+}
+
+/* A state of the loader's counts for its rules as one that a packet has made. */
+global_sub int count_inserted(const struct pf_state *s)
+{
+	struct pf_match_more *more;
+	__u32 n;
+	__u64 key;
+
+	if (!s)
+		return 0;
+	n = s->nmatch;
+	key = s->id;
+	count(PF_CNT_INSERTS);
+	event(s, PF_EVENT_INSERT);
+	count_made(s->rule);
+	if (s->anchor)
+		count_made(s->anchor);
+	for (__u32 i = 0; i < PF_MATCH_INLINE && i < n; i++)
+		count_made(i < 4 ? s->peer[0].match[i & 3] : s->peer[1].match[i & 3]);
+	if (n <= PF_MATCH_INLINE)
+		return 0;
+	more = bpf_map_lookup_elem(&pf_match_more, &key);
+	for (__u32 i = 0; more && i < PF_MATCH_MOST - PF_MATCH_INLINE && i + PF_MATCH_INLINE < n;
+	     i++)
+		count_made(more->id[i]);
+	return 0;
+}
+
 /*
  * Puts in the state that the packet's data is, a struct pf_state of status
- * EMBRYO; cb[0]: it is new, and counts for its rule.  Returns an enum create_result.
+ * EMBRYO; cb[0]: it is new, gets a number unless it has one, and counts for its
+ * rules.  Returns an enum create_result.
  */
 SEC("tc") int pf_insert(struct __sk_buff *skb)
 {
 	struct pf_status *st = status();
-	__u32 index, rule, fresh = skb->cb[0];
+	__u32 index, fresh = skb->cb[0];
 	enum create_result why;
-	struct pf_rule_stats *rs;
 	struct pf_state *s;
 
 	if (!st)
@@ -32,16 +67,11 @@ SEC("tc") int pf_insert(struct __sk_buff *skb)
 	}
 	s->index = index;
 	s->status = PF_SLOT_EMBRYO;
-	if (fresh)
+	if (fresh && !s->id)
 		s->id = __sync_fetch_and_add(&st->next_id, 1);
-	rule = s->rule;
 	why = state_publish(s, st);
-	if (why == CREATE_OK && fresh) {
-		count(PF_CNT_INSERTS);
-		rs = rule_stats(rule);
-		if (rs)
-			rs->states++;
-	}
+	if (why == CREATE_OK && fresh)
+		count_inserted(s);
 	return why;
 }
 

@@ -41,7 +41,7 @@ enum pf_msg {
 	PF_REQ_LOAD_BEGIN = PF_REQ_FIRST, /* -> u64 ticket */
 	PF_REQ_LOAD_DATA,		  /* u64 ticket, bytes of a model -> */
 	/* u64 ticket, u32 seconds to confirm, 0 none, s path of an anchor, "" the main ruleset
-	 * -> u32 adopted, u32 room: see struct pf_loaded
+	 * -> u32 adopted, u32 room, u32 skipped: see struct pf_loaded
 	 */
 	PF_REQ_LOAD_COMMIT,
 	PF_REQ_CONFIRM, /* -> */
@@ -70,8 +70,16 @@ enum pf_msg {
 	PF_REQ_KILL,  /* u8 hosts, that many of u8 af, u8 bits, u8 neg, 16 address -> u32 states */
 	PF_REQ_DEBUG, /* u32 level -> */
 	PF_REQ_RESET, /* -> ; options, skipped interfaces and the debug level as at first */
-	PF_REQ_ANCHORS, /* -> DATA s path; u32 anchors */
-	PF_REQ_DUMP,	/* u8 all -> DATA text in pieces */
+	PF_REQ_ANCHORS,	    /* -> DATA s path; u32 anchors */
+	PF_REQ_DUMP,	    /* u8 all -> DATA text in pieces */
+	PF_REQ_STATES_SAVE, /* -> DATA one block of saved.h each */
+	PF_REQ_STATES_DATA, /* a piece of a file of saved.h, for the next PF_REQ_STATES_LOAD -> */
+	/* -> u32 loaded, u32 there already, u32 refused, u32 without their rule */
+	PF_REQ_STATES_LOAD,
+	/* -> DATA u64 events lost before these, struct pf_wire_event, any number; without an end,
+	 * and nothing else may be asked for
+	 */
+	PF_REQ_MONITOR,
 	PF_REQ_MOST,
 };
 
@@ -111,7 +119,16 @@ struct pf_wire_state {
 };
 #define PF_WIRE_STATE_LOOSE 1
 
-#define PF_WIRE_REASONS	    17
+/* What has become of a state. */
+struct pf_wire_event {
+	uint64_t time; /* nanoseconds since 1970 */
+	uint32_t kind; /* enum pf_wire_event_kind */
+	uint32_t pad;
+	struct pf_wire_state state; /* as it was then */
+};
+enum pf_wire_event_kind { PF_WIRE_INSERT, PF_WIRE_UPDATE, PF_WIRE_DELETE, PF_WIRE_EVENT_MAX };
+
+#define PF_WIRE_REASONS 17
 
 struct pf_wire_status {
 	uint32_t enabled;

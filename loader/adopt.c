@@ -103,6 +103,19 @@ static void tcp_peers(const struct inet_diag_msg *m, unsigned int us, struct pf_
 	s->peer_state[!us] = theirs;
 }
 
+void pf_adopt_begin(struct pf_state *s, uint64_t jiffies)
+{
+	s->stack = s->key;
+	s->rule = PF_RULE_DEFAULT;
+	s->creation = jiffies;
+	s->peer[0].last = s->peer[1].last = (uint32_t)(jiffies >> PF_TICK_SHIFT);
+	if (s->key.proto != IPPROTO_TCP)
+		return;
+	s->flags = PF_SF_LOOSE;
+	s->peer[0].other_seqhi = s->peer[1].other_seqhi = 1;
+	s->peer[0].max_win = s->peer[1].max_win = 65535;
+}
+
 static void adopt(struct adopter *a, const struct nlmsghdr *nlh, const struct inet_diag_msg *m)
 {
 	uint16_t port = ntohs(m->id.idiag_sport);
@@ -118,18 +131,12 @@ static void adopt(struct adopter *a, const struct nlmsghdr *nlh, const struct in
 	set_addr(&s.key.addr[0], m, m->id.idiag_dst);
 	s.key.port[1] = m->id.idiag_sport;
 	s.key.port[0] = m->id.idiag_dport;
-	s.stack = s.key;
 	s.dir = in ? PF_IN : PF_OUT;
-	s.rule = PF_RULE_DEFAULT;
-	s.creation = a->jiffies;
-	s.peer[0].last = s.peer[1].last = (uint32_t)(a->jiffies >> PF_TICK_SHIFT);
+	pf_adopt_begin(&s, a->jiffies);
 	if (a->proto == IPPROTO_TCP) {
 		window_scales(nlh, scale);
 		s.wscale[us] = scale[0];
 		s.wscale[!us] = scale[1];
-		s.flags = PF_SF_LOOSE;
-		s.peer[0].other_seqhi = s.peer[1].other_seqhi = 1;
-		s.peer[0].max_win = s.peer[1].max_win = 65535;
 		tcp_peers(m, us, &s);
 	} else {
 		s.peer_state[0] = s.peer_state[1] = PF_MULTIPLE;

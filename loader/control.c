@@ -13,6 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "monitor.h"
+
 #define CLIENTS_MOST 64
 #define OUT_WANTED   (256U * 1024) /* above this, a long answer waits */
 
@@ -60,11 +62,13 @@ static void drop_client(struct pf_client_conn *c)
 	if (*p)
 		*p = c->next;
 	ctl->nclients--;
+	pf_monitor_end(c);
 	pf_loop_remove(ctl->loop, &c->source);
 	close(c->source.fd);
 	pf_buf_free(&c->in);
 	pf_buf_free(&c->out);
 	pf_buf_free(&c->staged);
+	pf_buf_free(&c->saved);
 	free(c);
 }
 
@@ -90,10 +94,21 @@ static bool flush(struct pf_client_conn *c)
 	}
 }
 
+void pf_client_push(struct pf_client_conn *c)
+{
+	if (!flush(c)) {
+		drop_client(c);
+		return;
+	}
+	pf_loop_change(c->control->loop, &c->source, EPOLLIN | (c->out.len ? EPOLLOUT : 0U));
+}
+
 /* All requests that are there completely; false when the client talks nonsense. */
 static bool handle_input(struct pf_client_conn *c)
 {
-	while (!c->more && c->in.len >= sizeof(struct pf_frame)) {
+	if (c->listening)
+		return !c->in.len;
+	while (!c->more && !c->listening && c->in.len >= sizeof(struct pf_frame)) {
 		struct pf_frame f;
 		struct pf_cursor cur;
 
@@ -153,6 +168,10 @@ static void client_ready(void *ctx, uint32_t events)
 	/* an answer may have been waited for by further requests */
 	if (!c->closing && !c->more && !handle_input(c))
 		c->closing = true;
+	if (c->closing && !c->out.len) {
+		drop_client(c);
+		return;
+	}
 	if (in == 0 && !c->out.len && !c->more) {
 		if (c->in.len) {
 			c->control->malformed++;

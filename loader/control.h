@@ -23,6 +23,7 @@ struct pf_client_conn {
 	struct pf_source source;
 	struct pf_buf in, out;
 	struct pf_buf staged; /* entries for the next PF_REQ_TABLE */
+	struct pf_buf saved;  /* a file for the next PF_REQ_STATES_LOAD */
 	uint32_t seq;	      /* of the request at hand */
 	uint32_t uid, pid;
 	bool closing; /* once what is to be sent has been */
@@ -33,6 +34,8 @@ struct pf_client_conn {
 	bool (*more)(struct pf_client_conn *c);
 	uint32_t cursor;
 	uint64_t now;
+	bool listening; /* to what becomes of states */
+	uint64_t lost;	/* events that it was not told of */
 };
 
 struct pf_control {
@@ -59,6 +62,9 @@ void pf_control_close(struct pf_control *c);
 void pf_reply_ok(struct pf_client_conn *c, const struct pf_buf *payload);
 void pf_reply_error(struct pf_client_conn *c, int err, const char *text);
 void pf_reply_data(struct pf_client_conn *c, const void *payload, size_t len);
+
+/* Sends what waits to be sent; the client may be gone afterwards. */
+void pf_client_push(struct pf_client_conn *c);
 
 /* Does the request; requests.c.  The cursor is at its payload. */
 void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *payload);

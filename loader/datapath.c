@@ -36,7 +36,7 @@ static const char *const pinned_maps[] = {
 	"pf_status",	  "pf_counters",      "pf_rule_stats", "pf_ifaces", "pf_scratch",
 	"pf_progs",	  "pf_top",	      "pf_log",	       "pf_tables", "pf_table_nodes",
 	"pf_table_names", "pf_table_anchors", "pf_sweeper",    "pf_config", "pf_match_more",
-	"pf_tags",	  "pf_table_delta",   "pf_table_nots",
+	"pf_tags",	  "pf_table_delta",   "pf_table_nots", "pf_events",
 };
 #define NPINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 
@@ -241,8 +241,9 @@ uint32_t pf_datapath_affordable(uint32_t states)
 	return most && states > most ? (uint32_t)most : states;
 }
 
-static int size_maps(struct pf_datapath_skel *s, uint32_t states)
+static int size_maps(struct pf_datapath *dp, uint32_t states)
 {
+	struct pf_datapath_skel *s = dp->skel;
 	int err = bpf_map__set_max_entries(s->maps.pf_states, slots_for(states));
 
 	if (!err)
@@ -251,6 +252,8 @@ static int size_maps(struct pf_datapath_skel *s, uint32_t states)
 		err = bpf_map__set_max_entries(s->maps.pf_limbo, slots_for(states));
 	if (!err)
 		err = bpf_map__set_max_entries(s->maps.pf_buckets, buckets_for(states));
+	if (!err)
+		err = bpf_map__set_max_entries(s->maps.pf_events, (uint32_t)dp->ncpus);
 	return err;
 }
 
@@ -333,7 +336,7 @@ static int adopt_maps(struct pf_datapath *dp, const struct pf_config *old, struc
 static int new_maps(struct pf_datapath *dp, uint32_t states, struct pf_config *cfg,
 		    struct pf_error_text *e)
 {
-	int err = size_maps(dp->skel, states);
+	int err = size_maps(dp, states);
 
 	if (err)
 		return pf_fail(e, err, "cannot size the maps: %s", strerror(-err));

@@ -69,11 +69,17 @@ uint32_t pf_datapath_ticks(const struct pf_datapath *dp, uint64_t seconds);
 uint64_t pf_datapath_counter(const struct pf_datapath *dp, uint32_t which);
 
 /* What pf_datapath_insert() says, the datapath's enum create_result. */
-enum pf_inserted { PF_INSERTED, PF_INSERT_EXISTS, PF_INSERT_LIMIT, PF_INSERT_MEMORY };
+enum pf_inserted {
+	PF_INSERTED,
+	PF_INSERT_EXISTS,
+	PF_INSERT_CLASH, /* a key of it is another connection's */
+	PF_INSERT_LIMIT,
+	PF_INSERT_MEMORY,
+};
 
 /*
- * Puts a state in; its status and index do not matter.  `fresh`: it is a new
- * one, which is numbered and counted.  enum pf_inserted, or a negative errno.
+ * Puts a state in; its status and index do not matter.  `fresh`: it is a new one,
+ * which is counted, and numbered if its id is 0.  enum pf_inserted, or a negative errno.
  */
 int pf_datapath_insert(const struct pf_datapath *dp, const struct pf_state *s, bool fresh);
 

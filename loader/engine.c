@@ -11,6 +11,7 @@
 
 #include "../lib/model.h"
 #include "adopt.h"
+#include "conntrack.h"
 #include "pin.h"
 #include "tabledelta.h"
 
@@ -211,15 +212,21 @@ static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct p
 	return 0;
 }
 
-/* Connections that have no state, for everything passed without one.  Their number. */
-static uint32_t adopt_connections(struct pf_engine *g)
+/* Connections that have no state, for everything passed without one. */
+static void adopt_connections(struct pf_engine *g, struct pf_loaded *out)
 {
+	struct pf_conntracked tracked = {0};
 	struct pf_error_text e;
 	int n = pf_adopt_sockets(&g->dp, &e);
 
 	if (n < 0)
 		pf_say(LOG_WARNING, "connections that exist are not taken in: %s", e.text);
-	return n < 0 ? 0 : (uint32_t)n;
+	else
+		out->adopted += (uint32_t)n;
+	if (pf_adopt_conntrack(&g->dp, &g->ifs, &tracked, &e))
+		pf_say(LOG_WARNING, "connections that exist are not taken in: %s", e.text);
+	out->adopted += tracked.made;
+	out->skipped = tracked.skipped;
 }
 
 static void restore_table_limits(struct pf_engine *g, uint32_t tables, uint32_t entries)
@@ -277,7 +284,7 @@ static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset
 	}
 	first = gen->policy->nrules && (!old || !old->policy->nrules);
 	if (first)
-		out->adopted = adopt_connections(g);
+		adopt_connections(g, out);
 	err = put_in_force(g, gen, e);
 	if (err) {
 		restore_table_limits(g, tables, entries);
@@ -286,7 +293,7 @@ static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset
 	}
 	/* and those that came between the look at the sockets and the switch */
 	if (first)
-		out->adopted += adopt_connections(g);
+		adopt_connections(g, out);
 	if (old) {
 		write_last_logs(g, old);
 		pf_generation_carry(&g->gens, gen, old);
@@ -678,6 +685,7 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	g->log.source.fd = -1;
 	g->pin_lock = -1;
 	g->log.timer.source.fd = -1;
+	g->events.timer.source.fd = -1;
 	err = claim_pins(g, o->pin_dir, e);
 	if (!err)
 		err = pf_datapath_open(&g->dp, o->pin_dir, DEFAULT_STATES, e);
@@ -716,6 +724,9 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	pf_tables_collect(&g->tables);
 	watch_tables(g);
 	pf_generations_clean(&g->gens, g->active, g->fallback);
+	err = pf_events_open(&g->events, &g->dp, loop, e);
+	if (err)
+		return err;
 	err = pf_pflog_open(&g->log, &g->dp, &g->ifs, loop, o->log_path, e);
 	g->log.path_of = path_of_rule;
 	g->log.ctx = g;
@@ -725,6 +736,7 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 void pf_engine_close(struct pf_engine *g)
 {
 	pf_pflog_close(&g->log, g->loop);
+	pf_events_close(&g->events);
 	pf_timer_close(g->loop, &g->sweep);
 	pf_timer_close(g->loop, &g->confirm);
 	pf_timer_close(g->loop, &g->written);

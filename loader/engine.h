@@ -8,6 +8,7 @@
 
 #include "attach.h"
 #include "datapath.h"
+#include "events.h"
 #include "generation.h"
 #include "loop.h"
 #include "netif.h"
@@ -30,6 +31,7 @@ struct pf_engine {
 	struct pf_generation *retiring;	       /* its last log records are being written */
 	const struct pf_patch *retiring_patch; /* the same, of rules that a patch has replaced */
 	struct pf_pflog log;
+	struct pf_events events;
 	struct pf_timer sweep;
 	struct pf_timer confirm;
 	struct pf_timer written;	    /* tables that the datapath writes */
@@ -55,6 +57,7 @@ void pf_engine_close(struct pf_engine *g);
 /* What is to be said of a load. */
 struct pf_loaded {
 	uint32_t adopted; /* older connections taken in */
+	uint32_t skipped; /* those of netfilter's that could not be */
 	uint32_t room;	  /* states that memory was found for; 0: all that the limit allows */
 };
 

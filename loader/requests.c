@@ -10,6 +10,8 @@
 #include "../lib/model.h"
 #include "control.h"
 #include "dump.h"
+#include "monitor.h"
+#include "save.h"
 #include "tabledelta.h"
 
 #define LOAD_MOST    ((size_t)1 << 30)
@@ -139,6 +141,7 @@ static void load_commit(struct pf_client_conn *c, struct pf_cursor *p)
 	ctl->engine->dp.config->loader_pid = c->pid;
 	pf_put_u32(&b, loaded.adopted);
 	pf_put_u32(&b, loaded.room);
+	pf_put_u32(&b, loaded.skipped);
 	pf_reply_ok(c, &b);
 }
 
@@ -428,6 +431,77 @@ static void kill_states(struct pf_client_conn *c, struct pf_cursor *p)
 		get_host(p, &hosts[i]);
 	if (complete(c, p))
 		reply_u32(c, pf_states_kill(&c->control->engine->dp, hosts, n));
+}
+
+static bool more_saved(struct pf_client_conn *c)
+{
+	pf_buf_auto b = {0};
+
+	if (!pf_save_block(c->control->engine, c->now, &c->cursor, &b)) {
+		pf_reply_ok(c, NULL);
+		return false;
+	}
+	if (b.failed) {
+		pf_reply_error(c, -ENOMEM, "out of memory");
+		return false;
+	}
+	pf_reply_data(c, b.data, b.len);
+	return true;
+}
+
+static void save_states(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	if (!complete(c, p))
+		return;
+	c->cursor = 0;
+	c->now = pf_datapath_jiffies(&c->control->engine->dp);
+	c->more = more_saved;
+}
+
+static void states_data(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	size_t len = (size_t)(p->end - p->at);
+
+	if (c->saved.len + len > PF_SAVED_MOST) {
+		pf_buf_free(&c->saved);
+		pf_reply_error(c, -EFBIG, "too many states in one file");
+		return;
+	}
+	pf_put(&c->saved, p->at, len);
+	if (c->saved.failed) {
+		pf_buf_free(&c->saved);
+		pf_reply_error(c, -ENOMEM, "out of memory");
+	} else {
+		pf_reply_ok(c, NULL);
+	}
+}
+
+static void load_states(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_restored n;
+	struct pf_error_text e;
+	pf_buf_auto b = {0};
+	int err;
+
+	if (!complete(c, p))
+		return;
+	err = pf_restore(c->control->engine, c->saved.data, c->saved.len, &n, &e);
+	pf_buf_free(&c->saved);
+	if (err) {
+		pf_reply_error(c, err, e.text);
+		return;
+	}
+	pf_put_u32(&b, n.loaded);
+	pf_put_u32(&b, n.there);
+	pf_put_u32(&b, n.refused);
+	pf_put_u32(&b, n.unruled);
+	pf_reply_ok(c, &b);
+}
+
+static void monitor(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	if (complete(c, p))
+		pf_monitor(c);
 }
 
 static void flush_rules(struct pf_client_conn *c, struct pf_cursor *p)
@@ -744,6 +818,10 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_RESET - PF_REQ_FIRST] = reset,
 	[PF_REQ_ANCHORS - PF_REQ_FIRST] = anchors,
 	[PF_REQ_DUMP - PF_REQ_FIRST] = dump,
+	[PF_REQ_STATES_SAVE - PF_REQ_FIRST] = save_states,
+	[PF_REQ_STATES_DATA - PF_REQ_FIRST] = states_data,
+	[PF_REQ_STATES_LOAD - PF_REQ_FIRST] = load_states,
+	[PF_REQ_MONITOR - PF_REQ_FIRST] = monitor,
 };
 
 void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *p)

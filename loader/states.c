@@ -86,8 +86,8 @@ static uint32_t rule_number(const struct pf_generation *gen, uint32_t id)
 				  : rule - gen->policy->sets[gen->policy->set_of[rule]].first;
 }
 
-static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
-		 const struct pf_state *s, struct pf_wire_state *out)
+void pf_states_fill(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
+		    const struct pf_state *s, struct pf_wire_state *out)
 {
 	const struct pf_state_key *keys[2] = {&s->key, &s->stack};
 
@@ -128,7 +128,7 @@ bool pf_states_next(const struct pf_datapath *dp, const struct pf_generation *ge
 
 		if (!is_live(s))
 			continue;
-		fill(dp, gen, now, s, out);
+		pf_states_fill(dp, gen, now, s, out);
 		/* it may have died while we read it */
 		if (is_live(s))
 			return true;

@@ -30,6 +30,10 @@ uint32_t pf_states_flush(const struct pf_datapath *dp);
 bool pf_states_next(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
 		    uint32_t *at, struct pf_wire_state *out);
 
+/* A state as clients see it. */
+void pf_states_fill(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
+		    const struct pf_state *s, struct pf_wire_state *out);
+
 /* What live states hold. */
 struct pf_states_sum {
 	uint32_t states;

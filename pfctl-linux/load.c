@@ -45,7 +45,7 @@ static int send_ruleset(struct pfctl *c, const struct pf_ruleset *rs, unsigned i
 	pf_buf_auto commit = {0};
 	pf_buf_auto answer = {0};
 	struct pf_cursor cur;
-	uint32_t adopted, room;
+	uint32_t adopted, room, skipped;
 
 	pf_model_encode(rs, &model);
 	if (model.failed) {
@@ -64,11 +64,14 @@ static int send_ruleset(struct pfctl *c, const struct pf_ruleset *rs, unsigned i
 	cur = pf_cursor_of(answer.data, answer.len);
 	adopted = pf_get_u32(&cur);
 	room = pf_get_u32(&cur);
+	skipped = pf_get_u32(&cur);
 	if (room)
 		pfctl_warn("warning: there is memory for %u states only, not for the limit of %u",
 			   room, rs->options.limit[PF_LIMIT_STATES]);
 	if (adopted && c->verbose)
 		pfctl_say(c, "%u connections that existed already were taken in", adopted);
+	if (skipped && c->verbose)
+		pfctl_say(c, "%u connections of netfilter's could not be taken in", skipped);
 	if (confirm)
 		pfctl_say(c,
 			  "these rules go away in %u seconds, unless you say: "

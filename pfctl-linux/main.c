@@ -14,14 +14,15 @@
 
 /* What was asked for, in the order in which pfctl does it. */
 struct actions {
-	bool enable, disable, clear_counters, confirmed, dump;
+	bool enable, disable, clear_counters, confirmed, dump, monitor;
 	const char *show;
 	const char *flush;
 	const char *kill[KILLS_MOST];
 	size_t nkill;
 	const char *table, *table_command;
 	const char *rules;
-	int debug; /* a level of syslog's, -1 none */
+	const char *save, *restore; /* files of states */
+	int debug;		    /* a level of syslog's, -1 none */
 	unsigned int confirm;
 };
 
@@ -52,10 +53,10 @@ static const struct choices table_choices = {
 static void usage(FILE *f)
 {
 	fputs("usage: pfctl-linux [-dehNnPqvz] [-a anchor] [-D macro=value] [-F modifier]\n"
-	      "\t[-f file] [-k host [-k host]] [-o level] [-p socket] [-s modifier]\n"
-	      "\t[-t table -T command [address ...]] [-x level]\n"
-	      "\t[--confirm seconds] [--confirmed] [--dump-program] [--lint] [--offline]\n"
-	      "\t[--version]\n",
+	      "\t[-f file] [-k host [-k host]] [-L statefile] [-o level] [-p socket]\n"
+	      "\t[-S statefile] [-s modifier] [-t table -T command [address ...]]\n"
+	      "\t[-x level] [--confirm seconds] [--confirmed] [--dump-program] [--lint]\n"
+	      "\t[--monitor] [--offline] [--version]\n",
 	      f);
 }
 
@@ -164,7 +165,16 @@ static int parse_seconds(const char *text, unsigned int *out)
 	return 0;
 }
 
-enum { OPT_CONFIRM = 256, OPT_CONFIRMED, OPT_VERSION, OPT_HELP, OPT_LINT, OPT_OFFLINE, OPT_DUMP };
+enum {
+	OPT_CONFIRM = 256,
+	OPT_CONFIRMED,
+	OPT_VERSION,
+	OPT_HELP,
+	OPT_LINT,
+	OPT_OFFLINE,
+	OPT_DUMP,
+	OPT_MONITOR
+};
 
 static const struct option long_options[] = {
 	{"confirm", required_argument, NULL, OPT_CONFIRM},
@@ -174,6 +184,7 @@ static const struct option long_options[] = {
 	{"lint", no_argument, NULL, OPT_LINT},
 	{"offline", no_argument, NULL, OPT_OFFLINE},
 	{"dump-program", no_argument, NULL, OPT_DUMP},
+	{"monitor", no_argument, NULL, OPT_MONITOR},
 	{NULL, 0, NULL, 0},
 };
 
@@ -226,6 +237,12 @@ static int one_option(struct pfctl *c, struct actions *a, int opt)
 	case 'n':
 		c->no_action = true;
 		return 0;
+	case 'L':
+		a->restore = optarg;
+		return 0;
+	case 'S':
+		a->save = optarg;
+		return 0;
 	case 'N':
 		c->no_dns = true;
 		return 0;
@@ -259,6 +276,9 @@ static int one_option(struct pfctl *c, struct actions *a, int opt)
 	case OPT_DUMP:
 		a->dump = true;
 		return 0;
+	case OPT_MONITOR:
+		a->monitor = true;
+		return 0;
 	case OPT_VERSION:
 		puts("pfctl-linux " PF_VERSION);
 		return -1;
@@ -275,7 +295,7 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 {
 	int opt, r;
 
-	while ((opt = getopt_long(argc, argv, "a:dD:eF:f:hk:Nno:Pp:qs:t:T:vx:z", long_options,
+	while ((opt = getopt_long(argc, argv, "a:dD:eF:f:hk:L:Nno:Pp:qS:s:t:T:vx:z", long_options,
 				  NULL)) != -1) {
 		r = one_option(c, a, opt);
 		if (r == 2)
@@ -368,6 +388,12 @@ static int run(struct pfctl *c, const struct actions *a, char *const *rest, size
 	if (a->enable && pfctl_enable(c, true))
 		return 1;
 	if (a->debug >= 0 && pfctl_debug(c, a->debug))
+		return 1;
+	if (a->save && pfctl_save_states(c, a->save))
+		return 1;
+	if (a->restore && pfctl_load_states(c, a->restore))
+		return 1;
+	if (a->monitor && pfctl_monitor(c))
 		return 1;
 	return status;
 }

@@ -61,8 +61,15 @@ int pfctl_flush(struct pfctl *c, const char *what);
 int pfctl_kill(struct pfctl *c, const char *const *hosts, size_t nhosts);
 int pfctl_show(struct pfctl *c, const char *what, bool clear);
 int pfctl_dump_program(struct pfctl *c);
+int pfctl_save_states(struct pfctl *c, const char *file);
+int pfctl_load_states(struct pfctl *c, const char *file);
+/* Does not end by itself. */
+int pfctl_monitor(struct pfctl *c);
 int pfctl_table(struct pfctl *c, const char *table, const char *command, char *const *addresses,
 		size_t n, const char *file);
+
+/* The lines of one state. */
+void pfctl_print_state(const struct pfctl *c, const struct pf_wire_state *s);
 
 /* Parts of pfctl_show(). */
 int pfctl_show_rules(struct pfctl *c, bool labels);

@@ -113,7 +113,7 @@ static void print_details(const struct pf_wire_state *s, int first, int second)
 	putchar('\n');
 }
 
-static void print_state(const struct pfctl *c, const struct pf_wire_state *s)
+void pfctl_print_state(const struct pfctl *c, const struct pf_wire_state *s)
 {
 	const char *proto = pf_proto_name(s->proto);
 	/* pf shows the inside first: who began the connection if it went out */
@@ -146,7 +146,7 @@ static int states_data(void *ctx, const void *payload, size_t len)
 
 		memcpy(&s, (const char *)payload + at, sizeof(s));
 		s.ifname[sizeof(s.ifname) - 1] = '\0';
-		print_state(c, &s);
+		pfctl_print_state(c, &s);
 	}
 	return 0;
 }

@@ -10,7 +10,7 @@ SECONDS = int(os.environ.get("PF_FUZZ_SECONDS", 10))
 
 
 @timeout(SECONDS + 90)
-@cases(("parse",), ("model",), ("client",))
+@cases(("parse",), ("model",), ("client",), ("saved",))
 def test_fuzz(name):
     programs = os.path.join(BUILD, "fuzz")
     if not os.path.exists(os.path.join(programs, f"fuzz_{name}")):

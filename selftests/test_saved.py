@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""pfctl-linux -S and -L: states in a file, and back after what is a reboot to the firewall."""
+import hashlib
+import os
+import re
+import signal
+import stat
+import struct
+import time
+
+from pft import proto
+from pft.check import between, cases, contains, eq, lines_eq, matches
+from pft.lab import DST, DST6, GHOST, GHOST_DST, PFCTL, SRC, SRC6, Lab
+from pft.netns import hears_nothing, talks, wait_for
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+
+RULES = "block\npass in on ext proto tcp to port 8000 flags S/SA\npass out proto tcp flags S/SA\n"
+(STATES_SAVE, STATES_DATA, STATES_LOAD) = range(123, 126)
+VERSION, BLOCK, END, SUM = 1, 1, 2, 32
+
+
+def reboot(pf, rules=None):
+    """Nothing is left of it, as when the machine starts anew."""
+    pf.stop(signal.SIGKILL)
+    eq(pf.ns.run(*pf.argv("-X"), check=False).returncode, 0)
+    eq(os.path.exists(pf.pin + "/maps"), False)
+    pf.start()
+    eq(pf.states(), [])
+    if rules:
+        pf.load(rules)
+
+
+def saved(lab, name="states"):
+    path = os.path.join(lab.dir, name)
+    lab.pf.ctl("-q", "-S", path)
+    return path
+
+
+def shown(pf):
+    """The states with all that -v shows of them but their times."""
+    text = pf.ctl("-ss", "-v").stdout
+    return sorted(re.sub(r"age [\d:]+, expires in [\d:]+", "", s)
+                  for s in re.split(r"^(?=all )", text, flags=re.M))
+
+
+def summed(data):
+    """A file with a checksum that is right."""
+    return data[:-SUM] + hashlib.sha256(data[:-SUM]).digest()
+
+
+@cases(("ipv4", SRC, DST), ("ipv6", SRC6, DST6))
+def test_connections_outlive_a_reboot(_name, near, far):
+    with Lab(rules=RULES) as lab:
+        listener = lab.dst.listen(8000, family=10 if ":" in far else 2)
+        a = lab.src.connect(far, 8000)
+        b, _ = listener.accept()
+        for x, y in ((a, b), (b, a)):
+            x.sendall(b"x" * 300000)
+            n = 0
+            while n < 300000:
+                n += len(y.recv(65536))
+        before = shown(lab.pf)
+        eq(len(before), 3, "two states, and nothing before them")
+        path = saved(lab)
+        reboot(lab.pf, RULES)
+        r = lab.pf.ctl("-L", path)
+        eq(r.stderr, "2 states loaded\n")
+        lines_eq(shown(lab.pf), before)
+        eq(talks(a, b), True, "the connection goes on")
+        eq(lab.src.can_connect(far, 8000), "yes", "a new one")
+        # its windows are enforced: a reset from beside them ends nothing
+        kind = IPv6 if ":" in far else IP
+        mismatch = lab.pf.info()["state-mismatch"]
+        lab.wire("dst").send(kind(src=far, dst=near) / TCP(
+            sport=8000, dport=a.getsockname()[1], flags="R", seq=1))
+        wait_for("the drop", lambda: lab.pf.info()["state-mismatch"] == mismatch + 1)
+        eq(talks(a, b), True, "after a blind reset")
+        numbers = lab.pf.rule_numbers()
+        eq([n["states"] for _, n in numbers], [0, 2, 2])
+        lab.pf.ctl("-F", "states")
+        eq([n["states"] for _, n in lab.pf.rule_numbers()], [0, 0, 0], "all are counted out")
+        eq(talks(a, b, 0.3), False, "without its states")
+        for s in (a, b, listener):
+            s.close()
+
+
+def test_blocked_without_its_states():
+    with Lab(rules=RULES) as lab:
+        listener = lab.dst.listen(8000)
+        a = lab.src.connect(DST, 8000)
+        b, _ = listener.accept()
+        path = saved(lab)
+        reboot(lab.pf, RULES)
+        a.sendall(b"in vain")
+        b.settimeout(0.5)
+        hears_nothing(b, "rules alone")
+        lab.pf.ctl("-L", path)
+        b.settimeout(5)
+        eq(b.recv(100), b"in vain", "sent again")
+        eq(talks(a, b, 3), True)
+        for s in (a, b, listener):
+            s.close()
+
+
+MANY = "".join(f"match in on ext tag t{i}\n" for i in range(12))
+RICH = (MANY + "block\nanchor \"a\" {\n  pass in on ext proto udp tag THERE\n}\n"
+        "pass out on int proto udp tagged THERE nat-to 198.51.100.2\n"
+        "pass in on ext proto tcp to port 80\n")
+
+
+def test_all_of_a_state_comes_back():
+    """Translation, tag, anchor, match rules; rules by what they say, though their numbers change."""
+    with Lab(rules=RICH, v6=False) as lab:
+        src, dst = lab.wire("src"), lab.wire("dst")
+        there = IP(src=GHOST, dst=GHOST_DST) / UDP(sport=1000, dport=53) / b"question"
+        src.send(there)
+        got = dst.receive(lambda p: UDP in p)
+        eq((got[IP].src, got[UDP].dport), ("198.51.100.2", 53))
+        port = got[UDP].sport
+        src.send(IP(src=GHOST, dst=GHOST_DST) / TCP(sport=7, dport=80, flags="S"))
+        wait_for("three states", lambda: len(lab.pf.states()) == 3)
+        before = shown(lab.pf)
+        path = saved(lab)
+        # another rule in front moves the numbers, and rule ids with them
+        reboot(lab.pf, "pass on em9\n" + RICH)
+        eq(lab.pf.ctl("-v", "-L", path).stderr, "3 states loaded\n")
+        want = [re.sub(r"(\d+)$", lambda m: str(int(m[1]) + 1), s.rstrip(), flags=re.M)
+                if "anchor" not in s else
+                re.sub(r"anchor (\d+)", lambda m: f"anchor {int(m[1]) + 1}", s.rstrip())
+                for s in before]
+        lines_eq([s.rstrip() for s in shown(lab.pf)], want)
+        matched = lab.pf.rule_numbers()[1:13]
+        eq([n["states"] for _, n in matched], [2] * 12, "match rules")
+        dst.send(IP(src=GHOST_DST, dst="198.51.100.2") / UDP(sport=53, dport=port) / b"answer")
+        back = src.receive(lambda p: UDP in p)
+        eq((back[IP].dst, back[UDP].dport, bytes(back[UDP].payload)), (GHOST, 1000, b"answer"))
+        dst.drain()
+        src.send(there)  # the tag of the state that came in lets it out
+        assert dst.receive(lambda p: UDP in p), "the tag"
+        counted = [n["packets"] for _, n in lab.pf.rule_numbers()]
+        lab.pf.ctl("-F", "states")
+        eq([n["packets"] for _, n in lab.pf.rule_numbers()], counted, "nothing is counted twice")
+        eq([n["states"] for _, n in lab.pf.rule_numbers()[1:13]], [0] * 12)
+
+
+def test_rules_that_have_gone():
+    with Lab(hosts=2, rules="block\npass in on ext proto udp tag OLD\n", v6=False) as lab:
+        lab.wire("src").send(IP(src=GHOST, dst=GHOST_DST) / UDP(sport=1000, dport=53))
+        wait_for("a state", lambda: len(lab.pf.states()) == 1)
+        path = saved(lab)
+        reboot(lab.pf, "block\n")
+        r = lab.pf.ctl("-v", "-L", path)
+        eq(r.stderr, "1 states loaded\n1 states are of rules that are not in force\n")
+        text = lab.pf.ctl("-ss", "-v").stdout
+        contains(text, f"all udp {GHOST_DST}:53 <- {GHOST}:1000       NO_TRAFFIC:SINGLE")
+        eq("rule" in text, False, text)
+        eq(lab.pf.ctl("-L", path).stderr, "0 states loaded\n1 states were there already\n")
+        eq(len(lab.pf.states()), 1)
+
+
+def test_the_limit_holds():
+    with Lab(hosts=2, rules="pass\n", v6=False) as lab:
+        w = lab.wire("src")
+        for port in range(1, 11):
+            w.send(IP(src=GHOST, dst=GHOST_DST) / UDP(sport=port, dport=53))
+        wait_for("states", lambda: len(lab.pf.states()) == 10)
+        path = saved(lab)
+        reboot(lab.pf, "set limit states 4\npass\n")
+        r = lab.pf.ctl("-L", path)
+        eq(r.stderr, "4 states loaded\npfctl-linux: warning: no room for 6 states\n")
+        eq(len(lab.pf.states()), 4)
+
+
+def expires(pf):
+    h, m, s = matches(pf.ctl("-ss", "-v").stdout, r"expires in (\d+):(\d+):(\d+)").groups()
+    return int(h) * 3600 + int(m) * 60 + int(s)
+
+
+def test_the_time_that_is_left():
+    """Of the timeout as it is then, what was used up stays used up; the time between does not count."""
+    with Lab(hosts=2, rules="set timeout udp.first 100\npass\n", v6=False) as lab:
+        lab.wire("src").send(IP(src=GHOST, dst=GHOST_DST) / UDP(sport=1000, dport=53))
+        wait_for("a state", lambda: len(lab.pf.states()) == 1)
+        time.sleep(3)
+        path = saved(lab)
+        reboot(lab.pf, "set timeout udp.first 50\npass\n")
+        lab.pf.ctl("-L", path)
+        between(expires(lab.pf), 44, 47)
+        age = matches(lab.pf.ctl("-ss", "-v").stdout, r"age 00:00:(\d\d)")[1]
+        between(int(age), 3, 6, "age")
+
+
+def test_the_file():
+    with Lab(hosts=2, rules="pass\n", v6=False) as lab:
+        lab.wire("src").send(IP(src=GHOST, dst=GHOST_DST) / UDP(sport=1000, dport=53))
+        wait_for("a state", lambda: len(lab.pf.states()) == 1)
+        path = os.path.join(lab.dir, "states")
+        with open(path, "w", encoding="ascii") as f:
+            f.write("what was there before")
+        os.chmod(path, 0o644)
+        eq(lab.pf.ctl("-S", path).stderr, "")
+        eq(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        with open(path, "rb") as f:
+            data = f.read()
+        eq([f for f in os.listdir(lab.dir) if f.startswith("states.")], [], "left behind")
+        # - is standard output, and standard input
+        r = lab.pf.ns.popen([PFCTL, "-p", lab.pf.socket, "-S", "-"], stdout=-1)
+        out = r.communicate()[0]
+        eq((r.returncode, len(out)), (0, len(data)))
+        lab.pf.ctl("-F", "states")
+        r = lab.pf.ns.popen([PFCTL, "-p", lab.pf.socket, "-L", "-"], stdin=-1)
+        r.communicate(out)
+        eq((r.returncode, len(lab.pf.states())), (0, 1))
+        # an empty table is a file, too
+        lab.pf.ctl("-F", "states")
+        lab.pf.ctl("-S", path)
+        eq(lab.pf.ctl("-L", path).stderr, "0 states loaded\n")
+        # -n checks, and does no more
+        with open(path, "wb") as f:
+            f.write(data)
+        eq(lab.pf.ctl("-nv", "-L", path, "-S", path + "2").stderr, "1 states\n")
+        eq((lab.pf.states(), os.path.exists(path + "2")), ([], False))
+        # what cannot be written
+        r = lab.pf.ctl("-S", lab.dir, check=False)
+        eq((r.returncode, r.stderr), (1, f"pfctl-linux: {lab.dir}: not a regular file\n"))
+        r = lab.pf.ctl("-S", "/nonexistent/x", check=False)
+        eq((r.returncode, r.stderr),
+           (1, "pfctl-linux: /nonexistent/x: No such file or directory\n"))
+        r = lab.pf.ctl("-L", "/nonexistent/x", check=False)
+        eq((r.returncode, r.stderr),
+           (1, "pfctl-linux: /nonexistent/x: No such file or directory\n"))
+        # a pfd that ends in the middle leaves the old file as it was
+        lab.pf.stop()
+        r = lab.pf.ctl("-S", path, check=False)
+        eq(r.returncode, 1)
+        with open(path, "rb") as f:
+            eq(f.read(), data)
+        eq([f for f in os.listdir(lab.dir) if f.startswith("states.")], [], "left behind")
+        lab.pf.start()
+
+
+def test_broken_files_change_nothing():
+    with Lab(hosts=2, rules="pass tag T\n", v6=False) as lab:
+        w = lab.wire("src")
+        w.send(IP(src=GHOST, dst=GHOST_DST) / UDP(sport=1000, dport=53))
+        w.send(IP(src=GHOST, dst=GHOST_DST) / TCP(sport=1000, dport=80, flags="S"))
+        wait_for("states", lambda: len(lab.pf.states()) == 2)
+        with open(saved(lab), "rb") as f:
+            good = f.read()
+        lab.pf.ctl("-F", "states")
+        path = os.path.join(lab.dir, "bad")
+
+        def refused(data, why):
+            with open(path, "wb") as f:
+                f.write(data)
+            r = lab.pf.ctl("-L", path, check=False)
+            eq((r.returncode, r.stderr),
+               (1, f"pfctl-linux: {path}: {why}: no states loaded\n"))
+            # nor does pfd believe a client that has not looked
+            with proto.Control(lab.pf) as c:
+                c.ask(STATES_DATA, data)
+                try:
+                    c.ask(STATES_LOAD)
+                except proto.Refused as e:
+                    eq(e.text, why)
+                else:
+                    raise AssertionError("pfd has taken it")
+            eq(lab.pf.states(), [], why)
+
+        other, sums = "no states saved by pfctl-linux -S of such a machine", (
+            "damaged: the checksum is wrong")
+        odd = "damaged: it holds what is no state"
+        refused(b"", other)
+        refused(b"\0" * 100, other)
+        refused(good[:7], other)
+        refused(good[:8], sums)
+        refused(good[:-1], sums)
+        refused(good + b"\0", sums)
+        for at in range(8, len(good), 37):
+            refused(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:], sums)
+        refused(good[:4] + struct.pack("=I", VERSION + 1) + good[8:],
+                f"states in version {VERSION + 1} of the format: this is version {VERSION}")
+        # with a checksum that is right
+        _kind, length, rules, tags, ifs, states = struct.unpack_from("=IIIIII", good, 8)
+        eq((rules, tags, ifs, states), (1, 1, 1, 2))
+        first = 8 + 24 + 32 + 64 + 64
+        size = (length - 16 - 32 - 128) // 2
+        for what, off, value in (
+                ("a family", 37, 5), ("another family in one key", 40 + 37, 6),
+                ("an IPv4 address of more", 4, 1), ("a second key, but no translation", 40, 77),
+                ("a peer's state", 80 + 16 + 16 + 10, 99), ("a wscale", 80 + 16 + 16 + 11, 0x8f),
+                ("a timeout", size - 28, 14), ("a flag", size - 27, 0x28),
+                ("a direction", size - 26, 3), ("more rules", size - 25, 200),
+                ("a rule that is not there", size - 16, 2), ("no tag", size - 8, 0),
+                ("a tag that is not there", size - 8, 2),
+                ("an interface that is not there", size - 4, 2)):
+            for state in (0, 1):
+                data = bytearray(good)
+                at = first + state * size + off
+                assert data[at] != value, what
+                data[at] = value
+                refused(summed(bytes(data)), odd)
+        for at, value in ((8, 3), (12, length + 1), (12, length - 1), (16, 2), (20, 0xffffffff),
+                          (28, 1), (28, 3), (28, 0xffffffff), (len(good) - SUM - 8, 2)):
+            data = bytearray(good)
+            struct.pack_into("=I", data, at, value)
+            refused(summed(bytes(data)), odd)
+        tag = bytearray(good)
+        tag[8 + 24 + 32 + 63] = 65  # behind the end of the name
+        refused(summed(bytes(tag)), odd)
+        # the good one still is
+        with open(path, "wb") as f:
+            f.write(good)
+        eq(lab.pf.ctl("-L", path).stderr, "2 states loaded\n")
+
+
+def test_many_states():
+    """More than one block; and each comes back once."""
+    with Lab(hosts=2, rules="set timeout udp.first 1000\npass\n", v6=False) as lab:
+        w = lab.wire("src")
+        for port in range(1, 3001):
+            w.send(IP(src=GHOST, dst=GHOST_DST) / UDP(sport=port, dport=53))
+        wait_for("states", lambda: len(lab.pf.states()) == 3000)
+        before = sorted(lab.pf.states())
+        path = saved(lab)
+        with open(path, "rb") as f:
+            data = f.read()
+        eq(struct.unpack_from("=Q", data, len(data) - SUM - 8)[0] > 3, True, "blocks")
+        reboot(lab.pf, "set timeout udp.first 1000\npass\n")
+        eq(lab.pf.ctl("-L", path).stderr, "3000 states loaded\n")
+        lines_eq(sorted(lab.pf.states()), before)
+        info = lab.pf.info()
+        eq((info["current entries"], info["inserts"]), (3000, 3000))
