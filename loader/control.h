@@ -32,7 +32,10 @@ struct pf_client_conn {
 	 */
 	bool (*more)(struct pf_client_conn *c);
 	uint32_t cursor;
-	uint64_t now;
+	struct {
+		uint64_t now;
+		uint32_t ifindex, rule;
+	} states; /* PF_REQ_STATES */
 };
 
 struct pf_control {
@@ -59,6 +62,14 @@ void pf_control_close(struct pf_control *c);
 void pf_reply_ok(struct pf_client_conn *c, const struct pf_buf *payload);
 void pf_reply_error(struct pf_client_conn *c, int err, const char *text);
 void pf_reply_data(struct pf_client_conn *c, const void *payload, size_t len);
+
+void pf_reply_u32(struct pf_client_conn *c, uint32_t v);
+/* True when all of the payload was read well; else the client is told. */
+bool pf_request_complete(struct pf_client_conn *c, const struct pf_cursor *payload);
+
+/* reqstates.c */
+void pf_request_states(struct pf_client_conn *c, struct pf_cursor *payload);
+void pf_request_kill(struct pf_client_conn *c, struct pf_cursor *payload);
 
 /* Does the request; requests.c.  The cursor is at its payload. */
 void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *payload);

@@ -16,7 +16,7 @@
 
 typedef void request_fn(struct pf_client_conn *c, struct pf_cursor *p);
 
-static void reply_u32(struct pf_client_conn *c, uint32_t v)
+void pf_reply_u32(struct pf_client_conn *c, uint32_t v)
 {
 	pf_buf_auto b = {0};
 
@@ -24,8 +24,7 @@ static void reply_u32(struct pf_client_conn *c, uint32_t v)
 	pf_reply_ok(c, &b);
 }
 
-/* True when all of the payload was read well; else the client is told. */
-static bool complete(struct pf_client_conn *c, const struct pf_cursor *p)
+bool pf_request_complete(struct pf_client_conn *c, const struct pf_cursor *p)
 {
 	if (pf_cursor_done(p))
 		return true;
@@ -67,7 +66,7 @@ static void load_begin(struct pf_client_conn *c, struct pf_cursor *p)
 	struct pf_control *ctl = c->control;
 	pf_buf_auto b = {0};
 
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	/* a ticket given before is worth nothing from now on */
 	if (getrandom(&ctl->ticket, sizeof(ctl->ticket), 0) != sizeof(ctl->ticket)) {
@@ -124,7 +123,7 @@ static void load_commit(struct pf_client_conn *c, struct pf_cursor *p)
 		return;
 	confirm = pf_get_u32(p);
 	get_path(p, path, sizeof(path));
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	ctl->ticket = 0;
 	err = pf_engine_load(ctl->engine, path, ctl->load.data, ctl->load.len, confirm, &loaded,
@@ -145,7 +144,7 @@ static void confirm(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	struct pf_error_text e;
 
-	if (complete(c, p))
+	if (pf_request_complete(c, p))
 		done(c, pf_engine_confirm(c->control->engine, &e), &e);
 }
 
@@ -153,7 +152,7 @@ static void enable(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	struct pf_error_text e;
 
-	if (complete(c, p))
+	if (pf_request_complete(c, p))
 		done(c, pf_engine_enable(c->control->engine, true, &e), &e);
 }
 
@@ -161,7 +160,7 @@ static void disable(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	struct pf_error_text e;
 
-	if (complete(c, p))
+	if (pf_request_complete(c, p))
 		done(c, pf_engine_enable(c->control->engine, false, &e), &e);
 }
 
@@ -229,7 +228,7 @@ static void rules(struct pf_client_conn *c, struct pf_cursor *p)
 	int err;
 
 	get_any_path(p, path, sizeof(path));
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	if (!pf_engine_anchor_exists(c->control->engine, path)) {
 		pf_reply_error(c, -ENOENT, "Anchor does not exist.");
@@ -259,7 +258,7 @@ static void anchors(struct pf_client_conn *c, struct pf_cursor *p)
 	size_t n = 0;
 	uint32_t sent = 0;
 
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	v = calloc(policy->nsets + gen->nbindings + 1, sizeof(*v));
 	if (!v) {
@@ -282,7 +281,7 @@ static void anchors(struct pf_client_conn *c, struct pf_cursor *p)
 		sent++;
 	}
 	free(v);
-	reply_u32(c, sent);
+	pf_reply_u32(c, sent);
 }
 
 static void dump(struct pf_client_conn *c, struct pf_cursor *p)
@@ -292,7 +291,7 @@ static void dump(struct pf_client_conn *c, struct pf_cursor *p)
 	char *text;
 	size_t len;
 
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	if (pf_dump_text(g->active, g->gens.emitter, all, &text, &len)) {
 		pf_reply_error(c, -ENOMEM, "out of memory");
@@ -306,37 +305,10 @@ static void dump(struct pf_client_conn *c, struct pf_cursor *p)
 
 static void clear_rules(struct pf_client_conn *c, struct pf_cursor *p)
 {
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	pf_engine_clear_rule_stats(c->control->engine);
 	pf_reply_ok(c, NULL);
-}
-
-#define STATES_AT_ONCE 256
-
-static bool more_states(struct pf_client_conn *c)
-{
-	const struct pf_engine *g = c->control->engine;
-	struct pf_wire_state s[STATES_AT_ONCE];
-	size_t n = 0;
-
-	while (n < STATES_AT_ONCE && pf_states_next(&g->dp, g->active, c->now, &c->cursor, &s[n]))
-		n++;
-	if (n)
-		pf_reply_data(c, s, n * sizeof(s[0]));
-	if (n == STATES_AT_ONCE)
-		return true;
-	pf_reply_ok(c, NULL);
-	return false;
-}
-
-static void states(struct pf_client_conn *c, struct pf_cursor *p)
-{
-	if (!complete(c, p))
-		return;
-	c->cursor = 0;
-	c->now = pf_datapath_jiffies(&c->control->engine->dp);
-	c->more = more_states;
 }
 
 static void status(struct pf_client_conn *c, struct pf_cursor *p)
@@ -344,7 +316,7 @@ static void status(struct pf_client_conn *c, struct pf_cursor *p)
 	struct pf_wire_status s;
 	pf_buf_auto b = {0};
 
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	pf_engine_status(c->control->engine, &s);
 	pf_put(&b, &s, sizeof(s));
@@ -353,7 +325,7 @@ static void status(struct pf_client_conn *c, struct pf_cursor *p)
 
 static void clear_status(struct pf_client_conn *c, struct pf_cursor *p)
 {
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	pf_engine_clear_status(c->control->engine);
 	pf_reply_ok(c, NULL);
@@ -364,7 +336,7 @@ static void options(struct pf_client_conn *c, struct pf_cursor *p)
 	const struct pf_options *o = &c->control->engine->active->rs->options;
 	pf_buf_auto b = {0};
 
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	for (int i = 0; i < PF_TIMEOUT_MAX; i++)
 		pf_put_u32(&b, o->timeout[i]);
@@ -377,7 +349,7 @@ static void set_debug(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	uint32_t level = pf_get_u32(p);
 
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	if (level > LOG_DEBUG) {
 		pf_reply_error(c, -EINVAL, "unknown debug level");
@@ -391,42 +363,8 @@ static void reset(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	struct pf_error_text e;
 
-	if (complete(c, p))
+	if (pf_request_complete(c, p))
 		done(c, pf_engine_reset(c->control->engine, &e), &e);
-}
-
-/* --- states --- */
-
-static void flush_states(struct pf_client_conn *c, struct pf_cursor *p)
-{
-	if (complete(c, p))
-		reply_u32(c, pf_states_flush(&c->control->engine->dp));
-}
-
-static void get_host(struct pf_cursor *p, struct pf_kill_host *h)
-{
-	h->af = pf_get_u8(p);
-	h->bits = pf_get_u8(p);
-	h->neg = pf_get_u8(p);
-	pf_get(p, h->ip.b, sizeof(h->ip.b));
-	if (h->af && ((h->af != PF_FAMILY_INET && h->af != PF_FAMILY_INET6) ||
-		      h->bits > pf_family_bits((enum pf_family)h->af)))
-		pf_cursor_fail(p);
-	if (!p->bad)
-		pf_ip_mask(&h->ip, h->bits);
-}
-
-static void kill_states(struct pf_client_conn *c, struct pf_cursor *p)
-{
-	struct pf_kill_host hosts[2] = {{0}};
-	uint8_t n = pf_get_u8(p);
-
-	if (n < 1 || n > 2)
-		pf_cursor_fail(p);
-	for (uint8_t i = 0; i < n && i < 2; i++)
-		get_host(p, &hosts[i]);
-	if (complete(c, p))
-		reply_u32(c, pf_states_kill(&c->control->engine->dp, hosts, n));
 }
 
 static void flush_rules(struct pf_client_conn *c, struct pf_cursor *p)
@@ -435,7 +373,7 @@ static void flush_rules(struct pf_client_conn *c, struct pf_cursor *p)
 	struct pf_error_text e;
 
 	get_path(p, path, sizeof(path));
-	if (complete(c, p))
+	if (pf_request_complete(c, p))
 		done(c, pf_engine_flush_rules(c->control->engine, path, &e), &e);
 }
 
@@ -452,7 +390,7 @@ static void tables(struct pf_client_conn *c, struct pf_cursor *p)
 
 	get_any_path(p, path, sizeof(path));
 	below = pf_get_u8(p) != 0;
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	if (!pf_engine_anchor_exists(g, path)) {
 		pf_reply_error(c, -ENOENT, "Anchor does not exist.");
@@ -476,7 +414,7 @@ static void tables(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_put_u32(&out, b->table->entries);
 		pf_reply_data(c, out.data, out.len);
 	}
-	reply_u32(c, n);
+	pf_reply_u32(c, n);
 }
 
 static void flush_tables(struct pf_client_conn *c, struct pf_cursor *p)
@@ -490,7 +428,7 @@ static void flush_tables(struct pf_client_conn *c, struct pf_cursor *p)
 
 	get_any_path(p, path, sizeof(path));
 	below = pf_get_u8(p) != 0;
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	if (!pf_engine_anchor_exists(g, path)) {
 		pf_reply_error(c, -ENOENT, "Anchor does not exist.");
@@ -500,7 +438,7 @@ static void flush_tables(struct pf_client_conn *c, struct pf_cursor *p)
 	if (err)
 		pf_reply_error(c, err, e.text);
 	else
-		reply_u32(c, n);
+		pf_reply_u32(c, n);
 }
 
 /* One operation on one table. */
@@ -598,7 +536,7 @@ static void table_show(struct pf_client_conn *c, const struct pf_table *table)
 	}
 	reply_entries(c, list, n);
 	free(list);
-	reply_u32(c, (uint32_t)n);
+	pf_reply_u32(c, (uint32_t)n);
 }
 
 static int table_do(struct pf_engine *g, struct pf_table *t, const struct table_request *r,
@@ -682,7 +620,7 @@ static void table(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_cursor_fail(p);
 	get_entries(p, &c->staged, &r);
 	pf_buf_free(&c->staged);
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		; /* said */
 	else if (r.op == PF_TABLE_KILL)
 		table_kill(c, &r);
@@ -719,7 +657,7 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_DISABLE - PF_REQ_FIRST] = disable,
 	[PF_REQ_RULES - PF_REQ_FIRST] = rules,
 	[PF_REQ_CLEAR_RULES - PF_REQ_FIRST] = clear_rules,
-	[PF_REQ_STATES - PF_REQ_FIRST] = states,
+	[PF_REQ_STATES - PF_REQ_FIRST] = pf_request_states,
 	[PF_REQ_STATUS - PF_REQ_FIRST] = status,
 	[PF_REQ_CLEAR_STATUS - PF_REQ_FIRST] = clear_status,
 	[PF_REQ_OPTIONS - PF_REQ_FIRST] = options,
@@ -727,9 +665,8 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_TABLE - PF_REQ_FIRST] = table,
 	[PF_REQ_TABLE_DATA - PF_REQ_FIRST] = table_data,
 	[PF_REQ_FLUSH_RULES - PF_REQ_FIRST] = flush_rules,
-	[PF_REQ_FLUSH_STATES - PF_REQ_FIRST] = flush_states,
 	[PF_REQ_FLUSH_TABLES - PF_REQ_FIRST] = flush_tables,
-	[PF_REQ_KILL - PF_REQ_FIRST] = kill_states,
+	[PF_REQ_KILL - PF_REQ_FIRST] = pf_request_kill,
 	[PF_REQ_DEBUG - PF_REQ_FIRST] = set_debug,
 	[PF_REQ_RESET - PF_REQ_FIRST] = reset,
 	[PF_REQ_ANCHORS - PF_REQ_FIRST] = anchors,

@@ -309,6 +309,11 @@ static int list_block(struct listing *l, struct rules *r, const char *path,
 		bool open = opens(l, x->anchor, depth);
 
 		unnamed += x->anchor && !x->anchor->path;
+		if (!depth && !l->only_labels && l->c->rule != PFCTL_ANY_RULE && l->c->rule != i) {
+			if (x->anchor && x->anchor->block)
+				r->at += count_rules(x->anchor->block);
+			continue;
+		}
 		if (l->only_labels)
 			status = add_label(&l->labels, rule->label, &w);
 		else

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* -s states, -k */
+/* -s states */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -130,8 +130,11 @@ static void print_state(const struct pfctl *c, const struct pf_wire_state *s)
 	print_levels(s, first, second);
 	if (c->verbose)
 		print_details(s, first, second);
-	if (c->verbose > 1)
+	if (c->verbose > 1) {
 		printf("   id: %016" PRIx64 " creatorid: %08x\n", s->id, 0U);
+		if (*s->origin && strcmp(s->origin, s->ifname) != 0)
+			printf("   origif: %s\n", s->origin);
+	}
 }
 
 static int states_data(void *ctx, const void *payload, size_t len)
@@ -146,6 +149,7 @@ static int states_data(void *ctx, const void *payload, size_t len)
 
 		memcpy(&s, (const char *)payload + at, sizeof(s));
 		s.ifname[sizeof(s.ifname) - 1] = '\0';
+		s.origin[sizeof(s.origin) - 1] = '\0';
 		print_state(c, &s);
 	}
 	return 0;
@@ -153,76 +157,9 @@ static int states_data(void *ctx, const void *payload, size_t len)
 
 int pfctl_show_states(struct pfctl *c)
 {
-	return pfctl_call(c, PF_REQ_STATES, NULL, states_data, c, NULL);
-}
+	pf_buf_auto ask = {0};
 
-/* --- -k --- */
-
-static void put_host(struct pf_buf *b, const struct pf_wire_entry *e)
-{
-	pf_put_u8(b, e->af);
-	pf_put_u8(b, e->bits);
-	pf_put_u8(b, e->neg);
-	pf_put(b, e->addr, sizeof(e->addr));
-}
-
-/* States from one address, to another if there is one. */
-static int kill_pair(struct pfctl *c, const struct pf_wire_entry *src,
-		     const struct pf_wire_entry *dst, uint32_t *killed)
-{
-	pf_buf_auto b = {0};
-	pf_buf_auto ok = {0};
-	struct pf_cursor cur;
-
-	pf_put_u8(&b, dst ? 2 : 1);
-	put_host(&b, src);
-	if (dst)
-		put_host(&b, dst);
-	if (pfctl_call(c, PF_REQ_KILL, &b, NULL, NULL, &ok))
-		return 1;
-	cur = pf_cursor_of(ok.data, ok.len);
-	*killed += pf_get_u32(&cur);
-	return 0;
-}
-
-static bool is_keyword(const char *text)
-{
-	static const char *const words[] = {"label", "id", "key", "gateway", "nat"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (strcmp(text, words[i]) == 0)
-			return true;
-	return false;
-}
-
-int pfctl_kill_check(const char *const *hosts, size_t nhosts)
-{
-	if (nhosts < 2 || !is_keyword(hosts[0]))
-		return 0;
-	pfctl_warn("-k %s is not supported yet", hosts[0]);
-	return 1;
-}
-
-int pfctl_kill(struct pfctl *c, const char *const *hosts, size_t nhosts)
-{
-	struct pf_address_list src = {0}, dst = {0};
-	uint32_t killed = 0;
-	int status = pfctl_address_add(&src, hosts[0]);
-
-	if (!status && nhosts > 1)
-		status = pfctl_address_add(&dst, hosts[1]);
-	for (size_t i = 0; i < src.n && !status; i++) {
-		if (nhosts == 1)
-			status = kill_pair(c, &src.entry[i], NULL, &killed);
-		/* a name may have addresses of both families: only equal ones meet */
-		for (size_t j = 0; j < dst.n && !status; j++)
-			if (src.entry[i].af == dst.entry[j].af)
-				status = kill_pair(c, &src.entry[i], &dst.entry[j], &killed);
-	}
-	if (!status)
-		pfctl_say(c, "killed %u states from %zu sources and %zu destinations", killed,
-			  src.n, dst.n);
-	pfctl_addresses_free(&src);
-	pfctl_addresses_free(&dst);
-	return status;
+	pf_put_string(&ask, c->interface ? c->interface : "");
+	pf_put_u32(&ask, c->rule);
+	return pfctl_call(c, PF_REQ_STATES, &ask, states_data, c, NULL);
 }

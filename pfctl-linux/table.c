@@ -376,7 +376,7 @@ int pfctl_table(struct pfctl *c, const char *table, const char *command, char *c
 		size_t n, const char *file)
 {
 	const struct command *cmd = find(command);
-	struct pf_address_list l = {.interfaces = true};
+	struct pf_address_list l = {.interfaces = true, .no_dns = c->no_dns};
 	struct operation o = {.c = c, .table = table, .op = cmd->op, .addresses = &l};
 	int status = collect(&l, addresses, n, file);
 

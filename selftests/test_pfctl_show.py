@@ -110,7 +110,7 @@ def test_show_states():
             matches(details[0], r"^   age 00:00:\d\d, expires in 00:00:[23]\d, 1:1 pkts, "
                                 r"31:33 bytes, rule 0$")
             line, details = shown(f":{port} ", "-vv")
-            eq(len(details), 2)
+            eq((len(details), details[2]), (3, "   origif: ext"))
             matches(details[1], r"^   id: [0-9a-f]{16} creatorid: [0-9a-f]{8}$")
             eq(shown(f":{port} ", "-P")[0],
                f"all udp {FW_SRC}:domain <- {SRC}:{port}       SINGLE:MULTIPLE")
@@ -186,7 +186,7 @@ def wire_state(number, af, way, *keys):
     for key in keys:
         out += struct.pack("!HH", *(port for _, port in key))
     out += struct.pack("=8B", number, af, way, 0, *((4, 2) if number == 6 else (2, 1)), 0, 0)
-    out += struct.pack("=6I4Q5I16s4x", *[0] * 10, 1, 2, 0, 0xffffffff, 0, b"all")
+    out += struct.pack("=6I4Q5I16s16s4x", *[0] * 10, 1, 2, 0, 0xffffffff, 0, b"all", b"ext")
     return out
 
 

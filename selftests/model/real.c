@@ -12,7 +12,7 @@
 
 #include "../../lib/model.h"
 #include "../../loader/pin.h"
-#include "../../loader/states.h"
+#include "../../loader/kill.h"
 
 #define STATES	     8192
 #define NO_RULE	     0xfffffffeU /* in scratch memory, where no rules have been walked */
@@ -312,7 +312,10 @@ int real_change(struct real *r, const char *table, const struct pf_table_entry *
 
 void real_flush(struct real *r)
 {
-	pf_states_flush(&r->dp);
+	uint32_t n;
+
+	if (pf_states_kill(&r->dp, &(struct pf_kill){.ports = false}, &n))
+		abort();
 }
 
 struct pf_rule_stats *real_stats(struct real *r, uint64_t **evaluations)

@@ -120,6 +120,19 @@ class Map:
         v = ctypes.create_string_buffer(bytes(value), self.value_size)
         bpf(MAP_UPDATE_ELEM, bytearray(struct.pack("=IIQQQ", self.fd, 0, _ptr(k), _ptr(v), 0)))
 
+    def keys(self):
+        out, key = [], None
+        while True:
+            k = key and ctypes.create_string_buffer(key, self.key_size)
+            after = ctypes.create_string_buffer(self.key_size)
+            try:
+                bpf(MAP_GET_NEXT_KEY, bytearray(struct.pack(
+                    "=IIQQQ", self.fd, 0, _ptr(k) if k else 0, _ptr(after), 0)))
+            except FileNotFoundError:
+                return out
+            key = after.raw
+            out.append(key)
+
     def u64_sum(self, index):
         """A counter of a per-CPU array of u64."""
         return sum(struct.unpack("=Q", v)[0] for v in self.get(struct.pack("=I", index)))
