@@ -88,8 +88,8 @@ static struct between *place(const struct betweens *t, const struct between *b)
 {
 	size_t at = hash(b) & (t->size - 1);
 
-	while (t->v[at].dir && (t->v[at].dir != b->dir ||
-				memcmp(&t->v[at].key, &b->key, sizeof(b->key)) != 0))
+	while (t->v[at].dir &&
+	       (t->v[at].dir != b->dir || memcmp(&t->v[at].key, &b->key, sizeof(b->key)) != 0))
 		at = (at + 1) & (t->size - 1);
 	return &t->v[at];
 }

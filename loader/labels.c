@@ -126,8 +126,8 @@ static int keep_some(const struct pf_labels *l, const struct pf_rulestats *s, st
 	int err = stats ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < n && !err; i++) {
-		const uint32_t *at =
-			bsearch(&ids[i], released->v, released->n, sizeof(ids[i]), compare);
+		const uint32_t *at = bsearch(&ids[i], released->v, released->n, sizeof(ids[i]),
+					     compare);
 		const struct pf_rule_stats *v = at ? &stats[at - released->v] : NULL;
 		struct pf_tag_name value = {""};
 
@@ -167,8 +167,7 @@ int pf_labels_mark(const struct pf_labels *l, const struct pf_rulestats *s, cons
 	for (size_t i = 0; i < kept.n && !err; i++) {
 		struct pf_tag_name value;
 
-		if (!s->used[kept.v[i]] &&
-		    bpf_map_lookup_elem(l->fd, &kept.v[i], &value) == 0 &&
+		if (!s->used[kept.v[i]] && bpf_map_lookup_elem(l->fd, &kept.v[i], &value) == 0 &&
 		    strncmp(value.name, label, sizeof(value.name)) == 0)
 			marks[kept.v[i]] = 1;
 	}

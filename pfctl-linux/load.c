@@ -292,8 +292,10 @@ static const struct {
 	int (*flush)(struct pfctl *c);
 	bool anchors;
 } flushers[] = {
-	{"Tables", flush_tables, true},	 {"rules", flush_rules, true},
-	{"states", pfctl_flush_states, false}, {"info", flush_info, false},
+	{"Tables", flush_tables, true},
+	{"rules", flush_rules, true},
+	{"states", pfctl_flush_states, false},
+	{"info", flush_info, false},
 	{"Reset", reset, false},
 };
 

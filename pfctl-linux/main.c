@@ -188,7 +188,16 @@ static int parse_interface(const char *text, const char **out)
 	return 0;
 }
 
-enum { OPT_CONFIRM = 256, OPT_CONFIRMED, OPT_VERSION, OPT_HELP, OPT_LINT, OPT_OFFLINE, OPT_DUMP, OPT_JSON };
+enum {
+	OPT_CONFIRM = 256,
+	OPT_CONFIRMED,
+	OPT_VERSION,
+	OPT_HELP,
+	OPT_LINT,
+	OPT_OFFLINE,
+	OPT_DUMP,
+	OPT_JSON
+};
 
 static const struct option long_options[] = {
 	{"confirm", required_argument, NULL, OPT_CONFIRM},
@@ -440,8 +449,8 @@ static int run(struct pfctl *c, const struct actions *a, char *const *rest, size
 
 int main(int argc, char **argv)
 {
-	struct pfctl c = {.socket = PF_SOCKET_DEFAULT, .client = PF_CLIENT_INIT,
-			  .rule = PFCTL_ANY_RULE};
+	struct pfctl c = {
+		.socket = PF_SOCKET_DEFAULT, .client = PF_CLIENT_INIT, .rule = PFCTL_ANY_RULE};
 	struct actions a = {.debug = -1};
 	int status = parse_options(&c, &a, argc, argv);
 

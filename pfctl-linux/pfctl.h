@@ -27,6 +27,7 @@ struct pfctl {
 	uint32_t rule;	       /* -R: its number, PFCTL_ANY_RULE all */
 	bool matching;	       /* -M */
 	bool json;
+	bool json_more;	   /* the list at hand has an item already */
 	char *anchor;	   /* -a: a path, "" the main ruleset */
 	bool recurse;	   /* ... and all that is below it */
 	const char *title; /* of -s all: printed before the first line of a part */
@@ -74,6 +75,9 @@ int pfctl_table(struct pfctl *c, const char *table, const char *command, char *c
 int pfctl_show_rules(struct pfctl *c, bool labels);
 int pfctl_show_states(struct pfctl *c);
 int pfctl_show_status(struct pfctl *c);
+/* MD5 of what -s rules shows of the main ruleset, in digits; 0, or 1 with the reason said. */
+#define PFCTL_CHECKSUM_SIZE 33
+int pfctl_rules_checksum(struct pfctl *c, char sum[PFCTL_CHECKSUM_SIZE]);
 int pfctl_show_timeouts(struct pfctl *c);
 int pfctl_show_memory(struct pfctl *c);
 int pfctl_show_tables(struct pfctl *c);
