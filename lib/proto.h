@@ -52,7 +52,7 @@ enum pf_msg {
 	 * rule.
 	 */
 	PF_REQ_RULES,
-	PF_REQ_CLEAR_RULES,  /* -> */
+	PF_REQ_CLEAR_RULES, /* -> */
 	/* s interface, "" any, u32 number of a rule, ~0 any -> DATA struct pf_wire_state, many in
 	 * one
 	 */
@@ -75,8 +75,8 @@ enum pf_msg {
 	 * -> u32 states
 	 */
 	PF_REQ_KILL,
-	PF_REQ_DEBUG, /* u32 level -> */
-	PF_REQ_RESET, /* -> ; options, skipped interfaces and the debug level as at first */
+	PF_REQ_DEBUG,	/* u32 level -> */
+	PF_REQ_RESET,	/* -> ; options, skipped interfaces and the debug level as at first */
 	PF_REQ_ANCHORS, /* -> DATA s path; u32 anchors */
 	PF_REQ_DUMP,	/* u8 all -> DATA text in pieces */
 	PF_REQ_MOST,

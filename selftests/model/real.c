@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "../../lib/model.h"
-#include "../../loader/pin.h"
 #include "../../loader/kill.h"
+#include "../../loader/pin.h"
+#include "../../loader/states.h"
 
 #define STATES	     8192
 #define NO_RULE	     0xfffffffeU /* in scratch memory, where no rules have been walked */
