@@ -117,7 +117,7 @@ static bool parse_end(const char *text, struct pf_wire_entry *e, uint16_t *port)
 
 	if (strlen(text) >= sizeof(buf))
 		return false;
-	strcpy(buf, text);
+	memcpy(buf, text, strlen(text) + 1);
 	sep = strchr(buf, '[');
 	if (!sep && strchr(buf, ':') == strrchr(buf, ':'))
 		sep = strchr(buf, ':');

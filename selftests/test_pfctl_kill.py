@@ -237,6 +237,27 @@ def kept(lab):
     return sorted(labels.get(key).rstrip(b"\0").decode() for key in labels.keys())
 
 
+def test_labels_while_rules_wait_to_be_confirmed():
+    """Those of before, and those that wait; and when they are given back."""
+    old, new = ('pass in on ext proto udp to port 53 label "old"\npass out\n',
+                'pass in on ext proto udp to port 54 label "new"\npass out\n')
+    with Lab(rules=old, v6=False) as lab:
+        through = Through(lab)
+
+        def fill():
+            lab.pf.load(old)
+            through.send(GHOST, GHOST_DST, 1, 53)
+            lab.pf.load(new, "--confirm", "100")
+            through.send(GHOST, GHOST_DST, 1, 54)
+        for after in (lambda: None, lambda: lab.pf.ctl("--confirmed"),
+                      lambda: lab.pf.ctl("-F", "rules"), lab.pf.restart):
+            for label in ("old", "new"):
+                fill()
+                after()
+                run(lab, "-M", "-k", "label", "-k", label, err="killed 2 states\n")
+                run(lab, "-F", "states", err="2 states cleared\n")
+
+
 def test_labels_of_anchors_that_are_gone():
     """The same of the rules of an anchor that is loaded anew, patched or not."""
     filler = "".join(f"block proto udp to port {1000 + i}\n" for i in range(600))
