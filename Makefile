@@ -63,6 +63,7 @@ PFCTL_OBJ := $(call obj,$(PFCTL_SRC))
 
 SKEL := $(patsubst %,$(BUILD)/gen/bpf/%.skel.h,datapath rules states)
 GRAMMAR_LIBS := -lmnl -lmd -lm
+PFCTL_LIBS := -ljansson $(GRAMMAR_LIBS)
 LOADER_LIBS := -lbpf -lelf -lz -lmnl -lmd -lpcap -lcap-ng -lm
 
 .DELETE_ON_ERROR:
@@ -77,7 +78,7 @@ $(BUILD)/pfd: $(LOADER_OBJ) $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
 
 $(BUILD)/pfctl-linux: $(PFCTL_OBJ) $(LIB_OBJ) $(GRAMMAR_OBJ)
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(GRAMMAR_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PFCTL_LIBS)
 
 # Objects are made anew when the flags change.
 $(BUILD)/.flags: FORCE
@@ -201,7 +202,7 @@ bench: all $(BUILD)/bench/flood $(BUILD)/bench/replay.bpf.o
 	$(Q)PF_BUILD=$(BUILD) bench/run $(SECTIONS)
 
 DEBIAN_BUILD := make gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev \
-	zlib1g-dev libmnl-dev libmd-dev libpcap-dev libcap-ng-dev linux-libc-dev
+	zlib1g-dev libmnl-dev libmd-dev libpcap-dev libcap-ng-dev libjansson-dev linux-libc-dev
 DEBIAN_TEST := libcmocka-dev libclang-rt-dev python3 python3-scapy iproute2 iputils-ping procps tcpdump mandoc \
 	ethtool netbase nftables iptables util-linux bsdextrautils
 DEBIAN_LINT := clang-format clang-tidy

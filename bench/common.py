@@ -28,6 +28,7 @@ REPEAT = setting("REPEAT", 500000, 100000)  # of one BPF_PROG_TEST_RUN
 SECONDS = setting("SECONDS", 0.2, 0.1)  # of one flood
 RULES = setting("RULES", 100000, 10000)  # the largest ruleset
 TABLE = setting("TABLE", 1000000, 100000)  # the largest table
+STATES = setting("STATES", 1000000, 100000)  # in the table when it is listed
 SIZES = [n for n in (1, 10, 100, 1000, 10000, 100000) if n <= RULES]
 
 

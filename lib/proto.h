@@ -52,8 +52,11 @@ enum pf_msg {
 	 * rule.
 	 */
 	PF_REQ_RULES,
-	PF_REQ_CLEAR_RULES,  /* -> */
-	PF_REQ_STATES,	     /* -> DATA struct pf_wire_state, many in one */
+	PF_REQ_CLEAR_RULES, /* -> */
+	/* s interface, "" any, u32 number of a rule, ~0 any -> DATA struct pf_wire_state, many in
+	 * one
+	 */
+	PF_REQ_STATES,
 	PF_REQ_STATUS,	     /* -> struct pf_wire_status */
 	PF_REQ_CLEAR_STATUS, /* -> */
 	PF_REQ_OPTIONS,	     /* -> u32 timeouts[], u32 limits[] */
@@ -65,11 +68,15 @@ enum pf_msg {
 	PF_REQ_TABLE,
 	PF_REQ_TABLE_DATA,   /* entries that the next PF_REQ_TABLE is to begin with -> */
 	PF_REQ_FLUSH_RULES,  /* s path -> */
-	PF_REQ_FLUSH_STATES, /* -> u32 states */
 	PF_REQ_FLUSH_TABLES, /* s path, u8 all below it as well -> u32 tables */
-	PF_REQ_KILL,  /* u8 hosts, that many of u8 af, u8 bits, u8 neg, 16 address -> u32 states */
-	PF_REQ_DEBUG, /* u32 level -> */
-	PF_REQ_RESET, /* -> ; options, skipped interfaces and the debug level as at first */
+	/* source, destination and gateway: u8 af, u8 bits, u8 neg, 16 address each, af 0 any;
+	 * u8 protocol, 0 any; u8 are there ports, u16 source, u16 destination, network order;
+	 * s interface, "" any; s label, NULL any; u64 id, 0 any; u8 the other state as well
+	 * -> u32 states
+	 */
+	PF_REQ_KILL,
+	PF_REQ_DEBUG,	    /* u32 level -> */
+	PF_REQ_RESET,	    /* -> ; options, skipped interfaces and the debug level as at first */
 	PF_REQ_ANCHORS,	    /* -> DATA s path; u32 anchors */
 	PF_REQ_DUMP,	    /* u8 all -> DATA text in pieces */
 	PF_REQ_STATES_SAVE, /* -> DATA one block of saved.h each */
@@ -115,7 +122,8 @@ struct pf_wire_state {
 	uint32_t rule;	  /* number, ~0 if it is none of the rules in force */
 	uint32_t anchor;  /* number of the anchor's rule that led to it, ~0 none */
 	uint32_t pad;
-	char ifname[16];
+	char ifname[16]; /* that it is bound to; "all" */
+	char origin[16]; /* where it was made; "" if that is gone */
 };
 #define PF_WIRE_STATE_LOOSE 1
 

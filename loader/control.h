@@ -33,7 +33,10 @@ struct pf_client_conn {
 	 */
 	bool (*more)(struct pf_client_conn *c);
 	uint32_t cursor;
-	uint64_t now;
+	struct {
+		uint64_t now;
+		uint32_t ifindex, rule;
+	} states;	/* PF_REQ_STATES, PF_REQ_STATES_SAVE */
 	bool listening; /* to what becomes of states */
 	uint64_t lost;	/* events that it was not told of */
 };
@@ -65,6 +68,18 @@ void pf_reply_data(struct pf_client_conn *c, const void *payload, size_t len);
 
 /* Sends what waits to be sent; the client may be gone afterwards. */
 void pf_client_push(struct pf_client_conn *c);
+
+void pf_reply_u32(struct pf_client_conn *c, uint32_t v);
+/* True when all of the payload was read well; else the client is told. */
+bool pf_request_complete(struct pf_client_conn *c, const struct pf_cursor *payload);
+
+/* reqstates.c */
+void pf_request_states(struct pf_client_conn *c, struct pf_cursor *payload);
+void pf_request_kill(struct pf_client_conn *c, struct pf_cursor *payload);
+void pf_request_save(struct pf_client_conn *c, struct pf_cursor *payload);
+void pf_request_saved(struct pf_client_conn *c, struct pf_cursor *payload);
+void pf_request_restore(struct pf_client_conn *c, struct pf_cursor *payload);
+void pf_request_monitor(struct pf_client_conn *c, struct pf_cursor *payload);
 
 /* Does the request; requests.c.  The cursor is at its payload. */
 void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *payload);

@@ -151,14 +151,13 @@ void pf_datapath_sweep(const struct pf_datapath *dp)
 	run(dp, "pf_sweep", &r);
 }
 
-uint32_t pf_datapath_purge(const struct pf_datapath *dp)
+void pf_datapath_purge(const struct pf_datapath *dp, uint32_t from, uint32_t to)
 {
 	const uint32_t chunk = 65536;
 	uint32_t ended = 0;
 
-	for (uint32_t at = 0; at < dp->config->slots; at += chunk) {
-		uint32_t left = dp->config->slots - at;
-		struct run r = {.cb = {at, left < chunk ? left : chunk}};
+	for (uint32_t at = from; at < to; at += chunk) {
+		struct run r = {.cb = {at, to - at < chunk ? to - at : chunk}};
 
 		if (run(dp, "pf_purge", &r) == 0)
 			ended += r.cb[2];
@@ -172,7 +171,6 @@ uint32_t pf_datapath_purge(const struct pf_datapath *dp)
 
 		run(dp, "pf_drain", &r);
 	}
-	return ended;
 }
 
 uint64_t pf_datapath_counter(const struct pf_datapath *dp, uint32_t which)

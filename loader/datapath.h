@@ -96,11 +96,8 @@ int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint
  */
 int pf_datapath_grown(struct pf_datapath *dp, struct pf_datapath *old, struct pf_error_text *err);
 
-/*
- * Ends all states whose `kill` is set, and makes their slots free again.
- * Returns their number.
- */
-uint32_t pf_datapath_purge(const struct pf_datapath *dp);
+/* Ends the states in slots of [from, to) whose `kill` is set, and makes their slots free again. */
+void pf_datapath_purge(const struct pf_datapath *dp, uint32_t from, uint32_t to);
 
 /* One slice of the sweep. */
 void pf_datapath_sweep(const struct pf_datapath *dp);

@@ -33,12 +33,15 @@ int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
 	g->ifs = ifs;
 	g->next_id = 1;
 	err = pf_tags_open(&g->tags, dp, e);
+	if (!err)
+		err = pf_labels_open(&g->labels, dp, e);
 	return err ? err : pf_rulestats_open(&g->stats, dp, e);
 }
 
 void pf_generations_close(struct pf_generations *g)
 {
 	pf_rulestats_close(&g->stats);
+	pf_labels_close(&g->labels);
 	pf_tags_close(&g->tags);
 }
 
@@ -398,8 +401,11 @@ void pf_generation_release(struct pf_generation *gen)
 /* All of it but its pins. */
 static void forget(struct pf_generations *g, struct pf_generation *gen)
 {
-	if (gen->rule_ids)
+	if (gen->rule_ids) {
+		pf_labels_keep(&g->labels, &g->stats, gen->rule_ids, gen->policy->rules,
+			       gen->policy->nrules);
 		pf_rulestats_release(&g->stats, gen->rule_ids, gen->policy->nrules);
+	}
 	while (gen->nbindings)
 		pf_table_unref(g->tables, gen->bindings[--gen->nbindings].table);
 	pf_generation_release(gen);
@@ -634,4 +640,29 @@ void pf_generation_carry(struct pf_generations *g, struct pf_generation *gen,
 	}
 	free(stats);
 	free(evals);
+}
+
+/* --- labels --- */
+
+uint8_t *pf_generations_labelled(const struct pf_generations *g, const struct pf_generation *a,
+				 const struct pf_generation *b, const char *label)
+{
+	const struct pf_generation *gens[] = {a, b};
+	uint8_t *marks = calloc(PF_MAX_RULE_IDS, 1);
+
+	if (!marks)
+		return NULL;
+	for (size_t i = 0; i < 2; i++) {
+		const struct pf_policy *p = gens[i] ? gens[i]->policy : NULL;
+
+		for (uint32_t r = 0; p && r < p->nrules; r++)
+			if (p->rules[r]->label && strcmp(p->rules[r]->label, label) == 0)
+				marks[gens[i]->rule_ids[r]] = 1;
+	}
+	/* what has no id */
+	marks[PF_RULE_DEFAULT] = 0;
+	if (pf_labels_mark(&g->labels, &g->stats, label, marks) == 0)
+		return marks;
+	free(marks);
+	return NULL;
 }

@@ -15,6 +15,7 @@
 #include "anchors.h"
 #include "bindings.h"
 #include "datapath.h"
+#include "labels.h"
 #include "netif.h"
 #include "program.h"
 #include "rulestats.h"
@@ -64,6 +65,7 @@ struct pf_generations {
 	struct pf_tables *tables;
 	const struct pf_netifs *ifs;
 	struct pf_rulestats stats;
+	struct pf_labels labels;
 	struct pf_tags tags;
 	uint32_t next_id;
 	enum pf_emitter emitter; /* of those that are made */
@@ -134,6 +136,13 @@ struct pf_compile_env pf_generation_env(struct pf_compile_ctx *ctx, const uint32
 
 /* Index, in the policy, of the rule that has this id; ~0 if none of them does. */
 uint32_t pf_generation_rule(const struct pf_generation *gen, uint32_t id);
+
+/*
+ * The ids of all rules that have this label: of these generations, NULL allowed, and of
+ * those that are gone.  PF_MAX_RULE_IDS for free(), or NULL: no memory.
+ */
+uint8_t *pf_generations_labelled(const struct pf_generations *g, const struct pf_generation *a,
+				 const struct pf_generation *b, const char *label);
 
 /* Counters of all its rules as they stand in the kernel, live states not counted. */
 int pf_generation_stats(const struct pf_generations *g, const struct pf_generation *gen,

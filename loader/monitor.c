@@ -31,7 +31,12 @@ static void put_frame(const struct pf_control *ctl, const struct pf_event *v, si
 		      struct pf_buf *out)
 {
 	const struct pf_engine *g = ctl->engine;
-	uint64_t now = pf_datapath_jiffies(&g->dp);
+	struct pf_states_query q = {
+		.dp = &g->dp,
+		.gen = g->active,
+		.ifs = &g->ifs,
+		.now = pf_datapath_jiffies(&g->dp),
+	};
 	int64_t offset = realtime_offset();
 
 	for (size_t i = 0; i < n; i++) {
@@ -40,7 +45,7 @@ static void put_frame(const struct pf_control *ctl, const struct pf_event *v, si
 		memset(&w, 0, sizeof(w));
 		w.time = v[i].time + (uint64_t)offset;
 		w.kind = v[i].kind;
-		pf_states_fill(&g->dp, g->active, now, &v[i].state, &w.state);
+		pf_states_fill(&q, &v[i].state, &w.state);
 		pf_put(out, &w, sizeof(w));
 	}
 }

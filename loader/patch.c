@@ -311,6 +311,7 @@ bool pf_patch_had(const struct pf_patch *p, uint32_t id)
 
 void pf_patch_free(struct pf_generations *g, struct pf_patch *p)
 {
+	pf_labels_keep(&g->labels, &g->stats, p->was_ids, p->policy->rules + p->was_first, p->nwas);
 	pf_rulestats_release(&g->stats, p->was_ids, p->nwas);
 	free_parts(p);
 }

@@ -10,8 +10,6 @@
 #include "../lib/model.h"
 #include "control.h"
 #include "dump.h"
-#include "monitor.h"
-#include "save.h"
 #include "tabledelta.h"
 
 #define LOAD_MOST    ((size_t)1 << 30)
@@ -19,7 +17,7 @@
 
 typedef void request_fn(struct pf_client_conn *c, struct pf_cursor *p);
 
-static void reply_u32(struct pf_client_conn *c, uint32_t v)
+void pf_reply_u32(struct pf_client_conn *c, uint32_t v)
 {
 	pf_buf_auto b = {0};
 
@@ -27,8 +25,7 @@ static void reply_u32(struct pf_client_conn *c, uint32_t v)
 	pf_reply_ok(c, &b);
 }
 
-/* True when all of the payload was read well; else the client is told. */
-static bool complete(struct pf_client_conn *c, const struct pf_cursor *p)
+bool pf_request_complete(struct pf_client_conn *c, const struct pf_cursor *p)
 {
 	if (pf_cursor_done(p))
 		return true;
@@ -70,7 +67,7 @@ static void load_begin(struct pf_client_conn *c, struct pf_cursor *p)
 	struct pf_control *ctl = c->control;
 	pf_buf_auto b = {0};
 
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	/* a ticket given before is worth nothing from now on */
 	if (getrandom(&ctl->ticket, sizeof(ctl->ticket), 0) != sizeof(ctl->ticket)) {
@@ -127,7 +124,7 @@ static void load_commit(struct pf_client_conn *c, struct pf_cursor *p)
 		return;
 	confirm = pf_get_u32(p);
 	get_path(p, path, sizeof(path));
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	ctl->ticket = 0;
 	err = pf_engine_load(ctl->engine, path, ctl->load.data, ctl->load.len, confirm, &loaded,
@@ -149,7 +146,7 @@ static void confirm(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	struct pf_error_text e;
 
-	if (complete(c, p))
+	if (pf_request_complete(c, p))
 		done(c, pf_engine_confirm(c->control->engine, &e), &e);
 }
 
@@ -157,7 +154,7 @@ static void enable(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	struct pf_error_text e;
 
-	if (complete(c, p))
+	if (pf_request_complete(c, p))
 		done(c, pf_engine_enable(c->control->engine, true, &e), &e);
 }
 
@@ -165,7 +162,7 @@ static void disable(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	struct pf_error_text e;
 
-	if (complete(c, p))
+	if (pf_request_complete(c, p))
 		done(c, pf_engine_enable(c->control->engine, false, &e), &e);
 }
 
@@ -233,7 +230,7 @@ static void rules(struct pf_client_conn *c, struct pf_cursor *p)
 	int err;
 
 	get_any_path(p, path, sizeof(path));
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	if (!pf_engine_anchor_exists(c->control->engine, path)) {
 		pf_reply_error(c, -ENOENT, "Anchor does not exist.");
@@ -263,7 +260,7 @@ static void anchors(struct pf_client_conn *c, struct pf_cursor *p)
 	size_t n = 0;
 	uint32_t sent = 0;
 
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	v = calloc(policy->nsets + gen->nbindings + 1, sizeof(*v));
 	if (!v) {
@@ -286,7 +283,7 @@ static void anchors(struct pf_client_conn *c, struct pf_cursor *p)
 		sent++;
 	}
 	free(v);
-	reply_u32(c, sent);
+	pf_reply_u32(c, sent);
 }
 
 static void dump(struct pf_client_conn *c, struct pf_cursor *p)
@@ -296,7 +293,7 @@ static void dump(struct pf_client_conn *c, struct pf_cursor *p)
 	char *text;
 	size_t len;
 
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	if (pf_dump_text(g->active, g->gens.emitter, all, &text, &len)) {
 		pf_reply_error(c, -ENOMEM, "out of memory");
@@ -310,37 +307,10 @@ static void dump(struct pf_client_conn *c, struct pf_cursor *p)
 
 static void clear_rules(struct pf_client_conn *c, struct pf_cursor *p)
 {
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	pf_engine_clear_rule_stats(c->control->engine);
 	pf_reply_ok(c, NULL);
-}
-
-#define STATES_AT_ONCE 256
-
-static bool more_states(struct pf_client_conn *c)
-{
-	const struct pf_engine *g = c->control->engine;
-	struct pf_wire_state s[STATES_AT_ONCE];
-	size_t n = 0;
-
-	while (n < STATES_AT_ONCE && pf_states_next(&g->dp, g->active, c->now, &c->cursor, &s[n]))
-		n++;
-	if (n)
-		pf_reply_data(c, s, n * sizeof(s[0]));
-	if (n == STATES_AT_ONCE)
-		return true;
-	pf_reply_ok(c, NULL);
-	return false;
-}
-
-static void states(struct pf_client_conn *c, struct pf_cursor *p)
-{
-	if (!complete(c, p))
-		return;
-	c->cursor = 0;
-	c->now = pf_datapath_jiffies(&c->control->engine->dp);
-	c->more = more_states;
 }
 
 static void status(struct pf_client_conn *c, struct pf_cursor *p)
@@ -348,7 +318,7 @@ static void status(struct pf_client_conn *c, struct pf_cursor *p)
 	struct pf_wire_status s;
 	pf_buf_auto b = {0};
 
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	pf_engine_status(c->control->engine, &s);
 	pf_put(&b, &s, sizeof(s));
@@ -357,7 +327,7 @@ static void status(struct pf_client_conn *c, struct pf_cursor *p)
 
 static void clear_status(struct pf_client_conn *c, struct pf_cursor *p)
 {
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	pf_engine_clear_status(c->control->engine);
 	pf_reply_ok(c, NULL);
@@ -368,7 +338,7 @@ static void options(struct pf_client_conn *c, struct pf_cursor *p)
 	const struct pf_options *o = &c->control->engine->active->rs->options;
 	pf_buf_auto b = {0};
 
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	for (int i = 0; i < PF_TIMEOUT_MAX; i++)
 		pf_put_u32(&b, o->timeout[i]);
@@ -381,7 +351,7 @@ static void set_debug(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	uint32_t level = pf_get_u32(p);
 
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	if (level > LOG_DEBUG) {
 		pf_reply_error(c, -EINVAL, "unknown debug level");
@@ -395,113 +365,8 @@ static void reset(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	struct pf_error_text e;
 
-	if (complete(c, p))
+	if (pf_request_complete(c, p))
 		done(c, pf_engine_reset(c->control->engine, &e), &e);
-}
-
-/* --- states --- */
-
-static void flush_states(struct pf_client_conn *c, struct pf_cursor *p)
-{
-	if (complete(c, p))
-		reply_u32(c, pf_states_flush(&c->control->engine->dp));
-}
-
-static void get_host(struct pf_cursor *p, struct pf_kill_host *h)
-{
-	h->af = pf_get_u8(p);
-	h->bits = pf_get_u8(p);
-	h->neg = pf_get_u8(p);
-	pf_get(p, h->ip.b, sizeof(h->ip.b));
-	if (h->af && ((h->af != PF_FAMILY_INET && h->af != PF_FAMILY_INET6) ||
-		      h->bits > pf_family_bits((enum pf_family)h->af)))
-		pf_cursor_fail(p);
-	if (!p->bad)
-		pf_ip_mask(&h->ip, h->bits);
-}
-
-static void kill_states(struct pf_client_conn *c, struct pf_cursor *p)
-{
-	struct pf_kill_host hosts[2] = {{0}};
-	uint8_t n = pf_get_u8(p);
-
-	if (n < 1 || n > 2)
-		pf_cursor_fail(p);
-	for (uint8_t i = 0; i < n && i < 2; i++)
-		get_host(p, &hosts[i]);
-	if (complete(c, p))
-		reply_u32(c, pf_states_kill(&c->control->engine->dp, hosts, n));
-}
-
-static bool more_saved(struct pf_client_conn *c)
-{
-	pf_buf_auto b = {0};
-
-	if (!pf_save_block(c->control->engine, c->now, &c->cursor, &b)) {
-		pf_reply_ok(c, NULL);
-		return false;
-	}
-	if (b.failed) {
-		pf_reply_error(c, -ENOMEM, "out of memory");
-		return false;
-	}
-	pf_reply_data(c, b.data, b.len);
-	return true;
-}
-
-static void save_states(struct pf_client_conn *c, struct pf_cursor *p)
-{
-	if (!complete(c, p))
-		return;
-	c->cursor = 0;
-	c->now = pf_datapath_jiffies(&c->control->engine->dp);
-	c->more = more_saved;
-}
-
-static void states_data(struct pf_client_conn *c, struct pf_cursor *p)
-{
-	size_t len = (size_t)(p->end - p->at);
-
-	if (c->saved.len + len > PF_SAVED_MOST) {
-		pf_buf_free(&c->saved);
-		pf_reply_error(c, -EFBIG, "too many states in one file");
-		return;
-	}
-	pf_put(&c->saved, p->at, len);
-	if (c->saved.failed) {
-		pf_buf_free(&c->saved);
-		pf_reply_error(c, -ENOMEM, "out of memory");
-	} else {
-		pf_reply_ok(c, NULL);
-	}
-}
-
-static void load_states(struct pf_client_conn *c, struct pf_cursor *p)
-{
-	struct pf_restored n;
-	struct pf_error_text e;
-	pf_buf_auto b = {0};
-	int err;
-
-	if (!complete(c, p))
-		return;
-	err = pf_restore(c->control->engine, c->saved.data, c->saved.len, &n, &e);
-	pf_buf_free(&c->saved);
-	if (err) {
-		pf_reply_error(c, err, e.text);
-		return;
-	}
-	pf_put_u32(&b, n.loaded);
-	pf_put_u32(&b, n.there);
-	pf_put_u32(&b, n.refused);
-	pf_put_u32(&b, n.unruled);
-	pf_reply_ok(c, &b);
-}
-
-static void monitor(struct pf_client_conn *c, struct pf_cursor *p)
-{
-	if (complete(c, p))
-		pf_monitor(c);
 }
 
 static void flush_rules(struct pf_client_conn *c, struct pf_cursor *p)
@@ -510,7 +375,7 @@ static void flush_rules(struct pf_client_conn *c, struct pf_cursor *p)
 	struct pf_error_text e;
 
 	get_path(p, path, sizeof(path));
-	if (complete(c, p))
+	if (pf_request_complete(c, p))
 		done(c, pf_engine_flush_rules(c->control->engine, path, &e), &e);
 }
 
@@ -529,7 +394,7 @@ static void tables(struct pf_client_conn *c, struct pf_cursor *p)
 
 	get_any_path(p, path, sizeof(path));
 	below = pf_get_u8(p) != 0;
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	if (!pf_engine_anchor_exists(g, path)) {
 		pf_reply_error(c, -ENOENT, "Anchor does not exist.");
@@ -559,7 +424,7 @@ static void tables(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_put_u32(&out, b->table->entries);
 		pf_reply_data(c, out.data, out.len);
 	}
-	reply_u32(c, n);
+	pf_reply_u32(c, n);
 }
 
 static void flush_tables(struct pf_client_conn *c, struct pf_cursor *p)
@@ -573,7 +438,7 @@ static void flush_tables(struct pf_client_conn *c, struct pf_cursor *p)
 
 	get_any_path(p, path, sizeof(path));
 	below = pf_get_u8(p) != 0;
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		return;
 	if (!pf_engine_anchor_exists(g, path)) {
 		pf_reply_error(c, -ENOENT, "Anchor does not exist.");
@@ -583,7 +448,7 @@ static void flush_tables(struct pf_client_conn *c, struct pf_cursor *p)
 	if (err)
 		pf_reply_error(c, err, e.text);
 	else
-		reply_u32(c, n);
+		pf_reply_u32(c, n);
 }
 
 /* One operation on one table. */
@@ -682,7 +547,7 @@ static void table_show(struct pf_client_conn *c, const struct pf_table *table)
 	}
 	reply_entries(c, list, n);
 	free(list);
-	reply_u32(c, (uint32_t)n);
+	pf_reply_u32(c, (uint32_t)n);
 }
 
 static int table_do(struct pf_engine *g, struct pf_table *t, const struct table_request *r,
@@ -766,7 +631,7 @@ static void table(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_cursor_fail(p);
 	get_entries(p, &c->staged, &r);
 	pf_buf_free(&c->staged);
-	if (!complete(c, p))
+	if (!pf_request_complete(c, p))
 		; /* said */
 	else if (r.op == PF_TABLE_KILL)
 		table_kill(c, &r);
@@ -803,7 +668,7 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_DISABLE - PF_REQ_FIRST] = disable,
 	[PF_REQ_RULES - PF_REQ_FIRST] = rules,
 	[PF_REQ_CLEAR_RULES - PF_REQ_FIRST] = clear_rules,
-	[PF_REQ_STATES - PF_REQ_FIRST] = states,
+	[PF_REQ_STATES - PF_REQ_FIRST] = pf_request_states,
 	[PF_REQ_STATUS - PF_REQ_FIRST] = status,
 	[PF_REQ_CLEAR_STATUS - PF_REQ_FIRST] = clear_status,
 	[PF_REQ_OPTIONS - PF_REQ_FIRST] = options,
@@ -811,17 +676,16 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_TABLE - PF_REQ_FIRST] = table,
 	[PF_REQ_TABLE_DATA - PF_REQ_FIRST] = table_data,
 	[PF_REQ_FLUSH_RULES - PF_REQ_FIRST] = flush_rules,
-	[PF_REQ_FLUSH_STATES - PF_REQ_FIRST] = flush_states,
 	[PF_REQ_FLUSH_TABLES - PF_REQ_FIRST] = flush_tables,
-	[PF_REQ_KILL - PF_REQ_FIRST] = kill_states,
+	[PF_REQ_KILL - PF_REQ_FIRST] = pf_request_kill,
 	[PF_REQ_DEBUG - PF_REQ_FIRST] = set_debug,
 	[PF_REQ_RESET - PF_REQ_FIRST] = reset,
 	[PF_REQ_ANCHORS - PF_REQ_FIRST] = anchors,
 	[PF_REQ_DUMP - PF_REQ_FIRST] = dump,
-	[PF_REQ_STATES_SAVE - PF_REQ_FIRST] = save_states,
-	[PF_REQ_STATES_DATA - PF_REQ_FIRST] = states_data,
-	[PF_REQ_STATES_LOAD - PF_REQ_FIRST] = load_states,
-	[PF_REQ_MONITOR - PF_REQ_FIRST] = monitor,
+	[PF_REQ_STATES_SAVE - PF_REQ_FIRST] = pf_request_save,
+	[PF_REQ_STATES_DATA - PF_REQ_FIRST] = pf_request_saved,
+	[PF_REQ_STATES_LOAD - PF_REQ_FIRST] = pf_request_restore,
+	[PF_REQ_MONITOR - PF_REQ_FIRST] = pf_request_monitor,
 };
 
 void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *p)

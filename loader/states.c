@@ -7,72 +7,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_live(const struct pf_state *s)
-{
-	return __atomic_load_n(&s->status, __ATOMIC_ACQUIRE) == PF_SLOT_LIVE;
-}
-
-/* --- ending --- */
-
-static bool host_matches(const struct pf_kill_host *h, uint8_t af, const struct pf_addr *addr)
-{
-	struct pf_ip ip;
-
-	if (!h->af)
-		return true;
-	if (h->af != af)
-		return false;
-	memcpy(ip.b, addr, sizeof(ip.b));
-	pf_ip_mask(&ip, h->bits);
-	return pf_ip_equal(&ip, &h->ip) != h->neg;
-}
-
-uint32_t pf_states_kill(const struct pf_datapath *dp, const struct pf_kill_host *hosts,
-			unsigned int nhosts)
-{
-	bool any = false;
-
-	for (uint32_t i = 0; i < dp->config->slots; i++) {
-		struct pf_state *s = &dp->states[i];
-		/*
-		 * Who made the state is outside when it came in, inside when it went out.  The
-		 * addresses are those of its first packet, before it was translated.
-		 */
-		unsigned int src = s->dir == PF_IN ? 0 : 1;
-		const struct pf_state_key *key = s->dir == PF_IN ? &s->key : &s->stack;
-
-		if (!is_live(s) || !host_matches(&hosts[0], key->af, &key->addr[src]))
-			continue;
-		if (nhosts > 1 && !host_matches(&hosts[1], key->af, &key->addr[!src]))
-			continue;
-		__atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
-		any = true;
-	}
-	return any ? pf_datapath_purge(dp) : 0;
-}
-
-uint32_t pf_states_flush(const struct pf_datapath *dp)
-{
-	const struct pf_kill_host any = {.af = 0};
-
-	return pf_states_kill(dp, &any, 1);
-}
-
 /* --- reading --- */
 
-/* As the datapath's sweep reckons, adaptive timeouts included. */
-static uint32_t expires_in(const struct pf_datapath *dp, const struct pf_state *s, uint32_t now)
+/* Timeouts are scaled by this part of 65536: bpf/sweep.h, adaptive_factor(). */
+static uint32_t adaptive_factor(const struct pf_datapath *dp)
 {
 	const struct pf_config *c = dp->config;
 	uint32_t start = c->timeout[PFTM_ADAPTIVE_START], end = c->timeout[PFTM_ADAPTIVE_END];
-	uint32_t states = dp->status->states, last = s->peer[0].last;
+	uint32_t states = dp->status->states;
+
+	if (!end || states <= start || start >= end)
+		return 65536;
+	return states >= end ? 0 : (uint32_t)(((uint64_t)(end - states) << 16) / (end - start));
+}
+
+/* As the datapath's sweep reckons. */
+static uint32_t expires_in(const struct pf_datapath *dp, const struct pf_state *s, uint32_t now)
+{
+	const struct pf_config *c = dp->config;
 	uint64_t after = s->timeout < PFTM_MAX ? c->timeout[s->timeout] : 0;
+	uint32_t last = s->peer[0].last;
 	int64_t left;
 
 	if ((int32_t)(s->peer[1].last - last) > 0)
 		last = s->peer[1].last;
-	if (end && start < end && states > start)
-		after = states >= end ? 0 : after * (end - states) / (end - start);
+	after = after * adaptive_factor(dp) >> 16;
 	left = (int64_t)after - (int32_t)(now - last);
 	return left <= 0 ? 0 : (uint32_t)((uint64_t)left * (1U << PF_TICK_SHIFT) / c->hz);
 }
@@ -86,9 +45,21 @@ static uint32_t rule_number(const struct pf_generation *gen, uint32_t id)
 				  : rule - gen->policy->sets[gen->policy->set_of[rule]].first;
 }
 
-void pf_states_fill(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
-		    const struct pf_state *s, struct pf_wire_state *out)
+/* "" if it is gone, or was never known. */
+static const char *interface_name(struct pf_states_query *q, uint32_t ifindex)
 {
+	if (q->known != ifindex) {
+		const struct pf_netif *i = pf_netif_by_index(q->ifs, (int)ifindex);
+
+		q->known = ifindex;
+		snprintf(q->name, sizeof(q->name), "%s", i ? i->name : "");
+	}
+	return q->name;
+}
+
+void pf_states_fill(struct pf_states_query *q, const struct pf_state *s, struct pf_wire_state *out)
+{
+	const struct pf_datapath *dp = q->dp;
 	const struct pf_state_key *keys[2] = {&s->key, &s->stack};
 
 	memset(out, 0, sizeof(*out));
@@ -112,25 +83,27 @@ void pf_states_fill(const struct pf_datapath *dp, const struct pf_generation *ge
 		out->packets[p] = s->peer[p].packets;
 		out->bytes[p] = s->peer[p].bytes;
 	}
-	out->age = (uint32_t)((now - s->creation) / dp->config->hz);
-	out->expires = expires_in(dp, s, (uint32_t)(now >> PF_TICK_SHIFT));
-	out->rule = rule_number(gen, s->rule);
-	out->anchor = s->anchor ? rule_number(gen, s->anchor) : UINT32_MAX;
+	out->age = (uint32_t)((q->now - s->creation) / dp->config->hz);
+	out->expires = expires_in(dp, s, (uint32_t)(q->now >> PF_TICK_SHIFT));
+	out->rule = rule_number(q->gen, s->rule);
+	out->anchor = s->anchor ? rule_number(q->gen, s->anchor) : UINT32_MAX;
 	/* states are floating: they hold on every interface */
 	snprintf(out->ifname, sizeof(out->ifname), "all");
+	snprintf(out->origin, sizeof(out->origin), "%s", interface_name(q, s->ifindex));
 }
 
-bool pf_states_next(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
-		    uint32_t *at, struct pf_wire_state *out)
+bool pf_states_next(struct pf_states_query *q, uint32_t *at, struct pf_wire_state *out)
 {
-	while (*at < dp->config->slots) {
-		const struct pf_state *s = &dp->states[(*at)++];
+	while (*at < q->dp->config->slots) {
+		const struct pf_state *s = &q->dp->states[(*at)++];
 
-		if (!is_live(s))
+		if (!pf_state_is_live(s) || (q->ifindex && q->ifindex != s->ifindex))
 			continue;
-		pf_states_fill(dp, gen, now, s, out);
+		pf_states_fill(q, s, out);
+		if (q->rule != UINT32_MAX && q->rule != out->rule)
+			continue;
 		/* it may have died while we read it */
-		if (is_live(s))
+		if (pf_state_is_live(s))
 			return true;
 	}
 	return false;
@@ -142,7 +115,7 @@ void pf_states_sum(const struct pf_datapath *dp, struct pf_states_sum *out)
 	for (uint32_t i = 0; i < dp->config->slots; i++) {
 		const struct pf_state *s = &dp->states[i];
 
-		if (!is_live(s))
+		if (!pf_state_is_live(s))
 			continue;
 		out->states++;
 		out->packets += s->peer[0].packets + s->peer[1].packets;
@@ -189,7 +162,7 @@ void pf_states_add_to_rules(const struct pf_datapath *dp, const struct pf_genera
 	for (uint32_t i = 0; i < dp->config->slots; i++) {
 		const struct pf_state *s = &dp->states[i];
 
-		if (!is_live(s))
+		if (!pf_state_is_live(s))
 			continue;
 		add_to_rule(gen, s, s->rule, stats);
 		if (s->anchor)

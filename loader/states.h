@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reading and ending states, over the shared mapping of the slots. */
+/* Reading states, over the shared mapping of the slots. */
 #ifndef PF_LOADER_STATES_H
 #define PF_LOADER_STATES_H
 
@@ -10,29 +10,29 @@
 #include "datapath.h"
 #include "generation.h"
 
-/* A host as -k takes it; af 0 is any. */
-struct pf_kill_host {
-	uint8_t af;
-	uint8_t bits;
-	bool neg;
-	struct pf_ip ip;
+static inline bool pf_state_is_live(const struct pf_state *s)
+{
+	return __atomic_load_n(&s->status, __ATOMIC_ACQUIRE) == PF_SLOT_LIVE;
+}
+
+/* A look at the states, and which of them are asked for. */
+struct pf_states_query {
+	const struct pf_datapath *dp;
+	const struct pf_generation *gen;
+	const struct pf_netifs *ifs;
+	uint64_t now;	  /* pf_datapath_jiffies() */
+	uint32_t ifindex; /* where they were made; 0 any */
+	uint32_t rule;	  /* its number in its own ruleset; ~0 any */
+	/* the last name that was looked up */
+	uint32_t known;
+	char name[IFNAMSIZ];
 };
 
-/* Marks and ends the states from a host (and to another, if nhosts is 2): their number. */
-uint32_t pf_states_kill(const struct pf_datapath *dp, const struct pf_kill_host *hosts,
-			unsigned int nhosts);
-uint32_t pf_states_flush(const struct pf_datapath *dp);
-
-/*
- * The next live state at or behind slot *at, which moves on behind it; false at
- * the end.  now: pf_datapath_jiffies().
- */
-bool pf_states_next(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
-		    uint32_t *at, struct pf_wire_state *out);
+/* The next of them at or behind slot *at, which moves on behind it; false at the end. */
+bool pf_states_next(struct pf_states_query *q, uint32_t *at, struct pf_wire_state *out);
 
 /* A state as clients see it. */
-void pf_states_fill(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
-		    const struct pf_state *s, struct pf_wire_state *out);
+void pf_states_fill(struct pf_states_query *q, const struct pf_state *s, struct pf_wire_state *out);
 
 /* What live states hold. */
 struct pf_states_sum {

@@ -101,7 +101,9 @@ static bool interface(struct pf_address_list *l, const char *text, long long bit
 
 static int resolve(struct pf_address_list *l, const char *name, bool neg)
 {
-	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	const struct addrinfo hints = {.ai_family = AF_UNSPEC,
+				       .ai_socktype = SOCK_STREAM,
+				       .ai_flags = l->no_dns ? AI_NUMERICHOST : 0};
 	struct addrinfo *res = NULL;
 	struct in_addr odd;
 	int err, status = 0;

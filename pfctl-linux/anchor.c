@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../grammar/check.h"
-#include "pfctl.h"
+#include "json.h"
 
 int pfctl_anchor(struct pfctl *c, const char *path)
 {
@@ -102,11 +102,22 @@ static bool shares(const char *path, size_t len, const char *other)
 	return strncmp(path, other, len) == 0 && (!other[len] || other[len] == '/');
 }
 
+static void print_path(struct pfctl *c, const char *path, size_t len)
+{
+	char buf[PF_ANCHOR_SIZE];
+
+	snprintf(buf, sizeof(buf), "%.*s", (int)len, path);
+	if (c->json)
+		pfctl_json_item(c, pfctl_json_text(buf));
+	else
+		printf("  %s\n", buf);
+}
+
 /*
  * Those directly below; with -v all.  An anchor is there as soon as something below it
  * is.  The daemon gives a path and what is below it in a row.
  */
-static void print_level(const struct pfctl *c, const struct pfctl_anchors *l, const char *from)
+static void print_level(struct pfctl *c, const struct pfctl_anchors *l, const char *from)
 {
 	const char *before = "";
 
@@ -120,7 +131,7 @@ static void print_level(const struct pfctl *c, const struct pfctl_anchors *l, co
 			len = (size_t)(end - path);
 			if (!shares(path, len, before) &&
 			    (c->verbose || (*path != '_' && !strstr(path, "/_"))))
-				printf("  %.*s\n", (int)len, path);
+				print_path(c, path, len);
 			if (!c->verbose && !c->recurse)
 				break;
 			end += *end == '/';
@@ -147,7 +158,11 @@ int pfctl_show_anchors(struct pfctl *c)
 			return 1;
 		}
 	}
+	if (c->json)
+		pfctl_json_begin(c);
 	print_level(c, &l, from);
+	if (c->json)
+		pfctl_json_end();
 	pfctl_anchors_free(&l);
 	return 0;
 }

@@ -260,16 +260,6 @@ static int flush_rules(struct pfctl *c)
 	return 0;
 }
 
-static int flush_states(struct pfctl *c)
-{
-	pf_buf_auto b = {0};
-
-	if (pfctl_call(c, PF_REQ_FLUSH_STATES, NULL, NULL, NULL, &b))
-		return 1;
-	pfctl_say(c, "%u states cleared", answer_u32(&b));
-	return 0;
-}
-
 static int flush_info(struct pfctl *c)
 {
 	if (pfctl_call(c, PF_REQ_CLEAR_STATUS, NULL, NULL, NULL, NULL))
@@ -305,8 +295,10 @@ static const struct {
 	int (*flush)(struct pfctl *c);
 	bool anchors;
 } flushers[] = {
-	{"Tables", flush_tables, true},	 {"rules", flush_rules, true},
-	{"states", flush_states, false}, {"info", flush_info, false},
+	{"Tables", flush_tables, true},
+	{"rules", flush_rules, true},
+	{"states", pfctl_flush_states, false},
+	{"info", flush_info, false},
 	{"Reset", reset, false},
 };
 

@@ -52,10 +52,11 @@ static const struct choices table_choices = {
 
 static void usage(FILE *f)
 {
-	fputs("usage: pfctl-linux [-dehNnPqvz] [-a anchor] [-D macro=value] [-F modifier]\n"
-	      "\t[-f file] [-k host [-k host]] [-L statefile] [-o level] [-p socket]\n"
-	      "\t[-S statefile] [-s modifier] [-t table -T command [address ...]]\n"
-	      "\t[-x level] [--confirm seconds] [--confirmed] [--dump-program] [--lint]\n"
+	fputs("usage: pfctl-linux [-dehMNnPqvz] [-a anchor] [-D macro=value] [-F modifier]\n"
+	      "\t[-f file] [-i interface] [-k host | label | id | key | gateway | nat]\n"
+	      "\t[-L statefile] [-o level] [-p socket] [-S statefile]\n"
+	      "\t[-s modifier [-R rule]] [-t table -T command [address ...]] [-x level]\n"
+	      "\t[--confirm seconds] [--confirmed] [--dump-program] [--json] [--lint]\n"
 	      "\t[--monitor] [--offline] [--version]\n",
 	      f);
 }
@@ -165,6 +166,29 @@ static int parse_seconds(const char *text, unsigned int *out)
 	return 0;
 }
 
+static int parse_rule(const char *text, uint32_t *out)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n >= PFCTL_ANY_RULE) {
+		pfctl_warn("-R takes the number of a rule, not '%s'", text);
+		return 1;
+	}
+	*out = (uint32_t)n;
+	return 0;
+}
+
+static int parse_interface(const char *text, const char **out)
+{
+	if (!*text || strlen(text) >= PF_IFNAME_SIZE) {
+		pfctl_warn("invalid interface: %s", text);
+		return 1;
+	}
+	*out = text;
+	return 0;
+}
+
 enum {
 	OPT_CONFIRM = 256,
 	OPT_CONFIRMED,
@@ -173,7 +197,8 @@ enum {
 	OPT_LINT,
 	OPT_OFFLINE,
 	OPT_DUMP,
-	OPT_MONITOR
+	OPT_MONITOR,
+	OPT_JSON
 };
 
 static const struct option long_options[] = {
@@ -185,6 +210,7 @@ static const struct option long_options[] = {
 	{"offline", no_argument, NULL, OPT_OFFLINE},
 	{"dump-program", no_argument, NULL, OPT_DUMP},
 	{"monitor", no_argument, NULL, OPT_MONITOR},
+	{"json", no_argument, NULL, OPT_JSON},
 	{NULL, 0, NULL, 0},
 };
 
@@ -198,6 +224,8 @@ static int checked_option(struct pfctl *c, struct actions *a, int opt)
 		return add_define(c, optarg);
 	case 'F':
 		return choose(&flush_choices, optarg, &a->flush);
+	case 'i':
+		return parse_interface(optarg, &c->interface);
 	case 'k':
 		if (a->nkill == KILLS_MOST) {
 			pfctl_warn("can only specify -k twice");
@@ -207,6 +235,8 @@ static int checked_option(struct pfctl *c, struct actions *a, int opt)
 		return 0;
 	case 'o':
 		return pfctl_optimize(c, optarg);
+	case 'R':
+		return parse_rule(optarg, &c->rule);
 	case 's':
 		return choose(&show_choices, optarg, &a->show);
 	case 'T':
@@ -234,6 +264,9 @@ static int one_option(struct pfctl *c, struct actions *a, int opt)
 	case 'f':
 		a->rules = optarg;
 		return 0;
+	case 'M':
+		c->matching = true;
+		return 0;
 	case 'n':
 		c->no_action = true;
 		return 0;
@@ -245,6 +278,9 @@ static int one_option(struct pfctl *c, struct actions *a, int opt)
 		return 0;
 	case 'N':
 		c->no_dns = true;
+		return 0;
+	case OPT_JSON:
+		c->json = true;
 		return 0;
 	case OPT_LINT:
 		c->lint = true;
@@ -291,18 +327,42 @@ static int one_option(struct pfctl *c, struct actions *a, int opt)
 	}
 }
 
-static int parse_options(struct pfctl *c, struct actions *a, int argc, char **argv)
+/* Is it this modifier, or all of them? */
+static bool is_or_all(const char *modifier, const char *which)
 {
-	int opt, r;
+	return modifier && (strcmp(modifier, which) == 0 || strcmp(modifier, "all") == 0);
+}
 
-	while ((opt = getopt_long(argc, argv, "a:dD:eF:f:hk:L:Nno:Pp:qS:s:t:T:vx:z", long_options,
-				  NULL)) != -1) {
-		r = one_option(c, a, opt);
-		if (r == 2)
-			usage(stderr);
-		if (r)
-			return r;
-	}
+/* What only goes with something else: why it does not, or NULL. */
+static const char *misplaced(const struct pfctl *c, const struct actions *a)
+{
+	bool ends = a->nkill || is_or_all(a->flush, "states");
+	bool shows = a->show || (a->table_command && strcmp(a->table_command, "show") == 0);
+
+	if (a->confirm && (!a->rules || a->table))
+		return "--confirm goes with -f";
+	if (c->offline && !c->no_action)
+		return "--offline goes with -n";
+	if (c->recurse && a->table)
+		return "-T works on one anchor's table: not with -a and '*'";
+	if (c->interface && !ends && !is_or_all(a->show, "states"))
+		return "-i goes with -s states, -F states and -k";
+	if (c->matching && !ends)
+		return "-M goes with -k and -F states";
+	if (c->rule != PFCTL_ANY_RULE && !is_or_all(a->show, "states") &&
+	    !is_or_all(a->show, "rules"))
+		return "-R goes with -s states and -s rules";
+	if (c->json && (!shows || a->dump))
+		return "--json goes with -s and -T show";
+	if (c->json && a->show && a->table_command)
+		return "--json shows one thing at a time";
+	return NULL;
+}
+
+static int check_options(const struct pfctl *c, const struct actions *a, int argc, char **argv)
+{
+	const char *why;
+
 	if (!!a->table != !!a->table_command) {
 		pfctl_warn("-t and -T go together");
 		usage(stderr);
@@ -314,16 +374,9 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 		usage(stderr);
 		return 1;
 	}
-	if (a->confirm && (!a->rules || a->table)) {
-		pfctl_warn("--confirm goes with -f");
-		return 1;
-	}
-	if (c->offline && !c->no_action) {
-		pfctl_warn("--offline goes with -n");
-		return 1;
-	}
-	if (c->recurse && a->table) {
-		pfctl_warn("-T works on one anchor's table: not with -a and '*'");
+	why = misplaced(c, a);
+	if (why) {
+		pfctl_warn("%s", why);
 		return 1;
 	}
 	if (c->anchor && a->rules && !a->table &&
@@ -336,6 +389,21 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 	if (a->table)
 		return pfctl_table_check(a->table, a->table_command, optind < argc || a->rules);
 	return 0;
+}
+
+static int parse_options(struct pfctl *c, struct actions *a, int argc, char **argv)
+{
+	int opt, r;
+
+	while ((opt = getopt_long(argc, argv, "a:dD:eF:f:hi:k:L:MNno:Pp:qR:S:s:t:T:vx:z",
+				  long_options, NULL)) != -1) {
+		r = one_option(c, a, opt);
+		if (r == 2)
+			usage(stderr);
+		if (r)
+			return r;
+	}
+	return check_options(c, a, argc, argv);
 }
 
 /* -n: of what changes something, only what can be checked is left. */
@@ -400,7 +468,8 @@ static int run(struct pfctl *c, const struct actions *a, char *const *rest, size
 
 int main(int argc, char **argv)
 {
-	struct pfctl c = {.socket = PF_SOCKET_DEFAULT, .client = PF_CLIENT_INIT};
+	struct pfctl c = {
+		.socket = PF_SOCKET_DEFAULT, .client = PF_CLIENT_INIT, .rule = PFCTL_ANY_RULE};
 	struct actions a = {.debug = -1};
 	int status = parse_options(&c, &a, argc, argv);
 

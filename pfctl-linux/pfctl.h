@@ -9,7 +9,8 @@
 #include "../grammar/parse.h"
 #include "../lib/client.h"
 
-#define DEFINES_MOST 64
+#define DEFINES_MOST   64
+#define PFCTL_ANY_RULE UINT32_MAX
 
 /* The command line. */
 struct pfctl {
@@ -22,6 +23,11 @@ struct pfctl {
 	bool offline, lint, no_dns;
 	int optimize; /* enum pf_optimize: what -o says */
 	bool port_names;
+	const char *interface; /* -i: its states, NULL all */
+	uint32_t rule;	       /* -R: its number, PFCTL_ANY_RULE all */
+	bool matching;	       /* -M */
+	bool json;
+	bool json_more;	   /* the list at hand has an item already */
 	char *anchor;	   /* -a: a path, "" the main ruleset */
 	bool recurse;	   /* ... and all that is below it */
 	const char *title; /* of -s all: printed before the first line of a part */
@@ -44,7 +50,7 @@ __attribute__((format(printf, 2, 3))) void pfctl_say(const struct pfctl *c, cons
 /* The checks of an option's argument, before anything is done; 1 or -1 with the reason said. */
 int pfctl_table_check(const char *table, const char *command, bool addresses);
 int pfctl_level(const char *name);
-int pfctl_kill_check(const char *const *hosts, size_t nhosts);
+int pfctl_kill_check(const char *const *args, size_t nargs);
 
 /* -o's argument: 0 and enum pf_optimize in c, or 1 with the reason said. */
 int pfctl_optimize(struct pfctl *c, const char *level);
@@ -58,7 +64,8 @@ int pfctl_enable(struct pfctl *c, bool on);
 int pfctl_debug(struct pfctl *c, int level);
 int pfctl_clear_rule_counters(struct pfctl *c);
 int pfctl_flush(struct pfctl *c, const char *what);
-int pfctl_kill(struct pfctl *c, const char *const *hosts, size_t nhosts);
+int pfctl_kill(struct pfctl *c, const char *const *args, size_t nargs);
+int pfctl_flush_states(struct pfctl *c);
 int pfctl_show(struct pfctl *c, const char *what, bool clear);
 int pfctl_dump_program(struct pfctl *c);
 int pfctl_save_states(struct pfctl *c, const char *file);
@@ -75,6 +82,9 @@ void pfctl_print_state(const struct pfctl *c, const struct pf_wire_state *s);
 int pfctl_show_rules(struct pfctl *c, bool labels);
 int pfctl_show_states(struct pfctl *c);
 int pfctl_show_status(struct pfctl *c);
+/* MD5 of what -s rules shows of the main ruleset, in digits; 0, or 1 with the reason said. */
+#define PFCTL_CHECKSUM_SIZE 33
+int pfctl_rules_checksum(struct pfctl *c, char sum[PFCTL_CHECKSUM_SIZE]);
 int pfctl_show_timeouts(struct pfctl *c);
 int pfctl_show_memory(struct pfctl *c);
 int pfctl_show_tables(struct pfctl *c);
@@ -136,6 +146,7 @@ struct pf_address_list {
 	struct pf_wire_entry *entry;
 	size_t n, capacity;
 	bool interfaces;      /* their names are understood */
+	bool no_dns;	      /* names of hosts are not */
 	struct pf_ifdb *ifdb; /* read when first asked */
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* -s rules, labels and Anchors.  Layouts are OpenBSD's. */
 #include <inttypes.h>
+#include <md5.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "../grammar/check.h"
 #include "../grammar/print.h"
 #include "../lib/model.h"
-#include "pfctl.h"
+#include "json.h"
 
 /* What pfd says of one ruleset. */
 struct rules {
@@ -190,19 +191,49 @@ static int add_label(struct labels *l, const char *name, const struct pf_wire_ru
 	return 0;
 }
 
-static void print_labels(struct pfctl *c, struct labels *l)
+static json_t *json_counters(const struct pf_wire_rule *w)
 {
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "evaluations",
+			 pfctl_json_u64(w->evaluations), "packets-in",
+			 pfctl_json_u64(w->packets[0]), "bytes-in", pfctl_json_u64(w->bytes[0]),
+			 "packets-out", pfctl_json_u64(w->packets[1]), "bytes-out",
+			 pfctl_json_u64(w->bytes[1]), "state-creations",
+			 pfctl_json_u64(w->states_made));
+}
+
+static int json_label(struct pfctl *c, const struct label *l)
+{
+	json_t *item = json_counters(&l->sum);
+
+	json_object_set_new(item, "label", pfctl_json_text(l->name));
+	return pfctl_json_item(c, item);
+}
+
+static int print_labels(struct pfctl *c, struct labels *l)
+{
+	int status = 0;
+
 	for (size_t i = 0; i < l->n; i++) {
 		const struct pf_wire_rule *w = &l->v[i].sum;
 
+		if (c->json) {
+			status |= json_label(c, &l->v[i]);
+			continue;
+		}
 		pfctl_print_title(c);
 		printf("%s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
 		       " %" PRIu64 " %" PRIu64 "\n",
 		       l->v[i].name, w->evaluations, w->packets[0] + w->packets[1],
 		       w->bytes[0] + w->bytes[1], w->packets[0], w->bytes[0], w->packets[1],
 		       w->bytes[1], w->states_made);
-		free(l->v[i].name);
 	}
+	return status;
+}
+
+static void free_labels(struct labels *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i].name);
 	free(l->v);
 }
 
@@ -246,6 +277,48 @@ struct listing {
 	struct labels labels;
 	bool only_labels;
 };
+
+/* The rule in one line, without the brace that rules in braces begin with; for free(). */
+static char *rule_text(const struct pf_rule *rule, unsigned int flags)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return NULL;
+	pf_rule_print(f, rule, 0, flags | PF_PRINT_OPEN);
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	while (len && strchr("\n {", text[len - 1]))
+		text[--len] = '\0';
+	return text;
+}
+
+static int json_one(struct listing *l, const struct rules *r, const char *path,
+		    const struct pf_rule *rule, size_t nr, const struct pf_wire_rule *w)
+{
+	char *text = rule_text(rule, l->flags & PF_PRINT_PORT_NAMES);
+	json_t *item = text ? json_counters(w) : NULL;
+	int err;
+
+	err = json_object_set_new(item, "anchor", pfctl_json_text(path)) |
+	      json_object_set_new(item, "number", json_integer((json_int_t)nr)) |
+	      json_object_set_new(item, "rule", text ? pfctl_json_text(text) : NULL) |
+	      json_object_set_new(item, "label",
+				  rule->label ? pfctl_json_text(rule->label) : json_null()) |
+	      json_object_set_new(item, "states", pfctl_json_u64(w->states_now)) |
+	      json_object_set_new(item, "inserted-uid", json_integer(r->uid)) |
+	      json_object_set_new(item, "inserted-pid", json_integer(r->pid));
+	free(text);
+	if (err) {
+		json_decref(item);
+		item = NULL;
+	}
+	return pfctl_json_item(l->c, item);
+}
 
 static void print_one(struct listing *l, const struct rules *r, const char *path,
 		      const struct pf_rule *rule, size_t nr, size_t nrules, unsigned int depth,
@@ -309,13 +382,20 @@ static int list_block(struct listing *l, struct rules *r, const char *path,
 		bool open = opens(l, x->anchor, depth);
 
 		unnamed += x->anchor && !x->anchor->path;
-		if (l->only_labels)
+		if (!depth && !l->only_labels && l->c->rule != PFCTL_ANY_RULE && l->c->rule != i) {
+			if (x->anchor && x->anchor->block)
+				r->at += count_rules(x->anchor->block);
+			continue;
+		}
+		if (l->c->json && !l->only_labels)
+			status = json_one(l, r, path, rule, i, &w);
+		else if (l->only_labels)
 			status = add_label(&l->labels, rule->label, &w);
 		else
 			print_one(l, r, path, rule, i, rules->n, depth, &w, open);
 		if (open && !status)
 			status = list_anchor(l, r, path, x->anchor, unnamed, depth + 1);
-		if (open && !l->only_labels)
+		if (open && !l->only_labels && !l->c->json)
 			printf("%*s}\n", (int)depth * 2, "");
 	}
 	return status;
@@ -342,11 +422,47 @@ int pfctl_show_rules(struct pfctl *c, bool labels)
 
 	l.flags = (c->verbose > 1 ? PF_PRINT_NUMBER : 0U) |
 		  (c->port_names ? PF_PRINT_PORT_NAMES : 0U);
-	if (c->verbose > 1 && !labels)
+	if (c->json)
+		pfctl_json_begin(c);
+	if (c->verbose > 1 && !labels && !c->json)
 		status = pfctl_tables(c, "", true, &l.tables);
 	if (!status)
 		status = list_path(&l, c->anchor ? c->anchor : "", 0);
-	print_labels(c, &l.labels);
+	if (!status)
+		status = print_labels(c, &l.labels);
+	if (c->json && !status)
+		pfctl_json_end();
+	free_labels(&l.labels);
 	pfctl_tables_free(&l.tables);
 	return status ? 1 : 0;
+}
+
+int pfctl_rules_checksum(struct pfctl *c, char sum[PFCTL_CHECKSUM_SIZE])
+{
+	rules_auto r = {0};
+	uint8_t digest[MD5_DIGEST_LENGTH];
+	MD5_CTX md5;
+
+	if (fetch(c, "", &r))
+		return 1;
+	MD5Init(&md5);
+	for (size_t i = 0; i < pf_filter(r.rs)->n; i++) {
+		char *text = NULL;
+		size_t len = 0;
+		FILE *f = open_memstream(&text, &len);
+
+		if (f)
+			pf_rule_print(f, &pf_filter(r.rs)->v[i], 0, 0);
+		if (!f || fclose(f)) {
+			free(text);
+			pfctl_warn("out of memory");
+			return 1;
+		}
+		MD5Update(&md5, (const uint8_t *)text, len);
+		free(text);
+	}
+	MD5Final(digest, &md5);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		snprintf(sum + 2 * i, 3, "%02x", digest[i]);
+	return 0;
 }

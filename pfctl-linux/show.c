@@ -1,92 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* -s: status, timeouts, limits.  Layouts are OpenBSD's. */
-#include <inttypes.h>
+/* -s: which part, timeouts, limits.  Layouts are OpenBSD's. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../grammar/names.h"
-#include "pfctl.h"
-
-/* --- status --- */
-
-static const char *const reasons[PF_WIRE_REASONS] = {
-	"match",	 "bad-offset", "fragment",  "short",	   "normalize",	     "memory",
-	"bad-timestamp", "congestion", "ip-option", "proto-cksum", "state-mismatch", "state-insert",
-	"state-limit",	 "src-limit",  "synproxy",  "translate",   "no-route",
-};
-
-static void print_count(const char *name, uint64_t n, uint64_t seconds)
-{
-	printf("  %-25s %14" PRIu64 " ", name, n);
-	if (seconds)
-		printf("%14.1f/s\n", (double)n / (double)seconds);
-	else
-		printf("%14s\n", "");
-}
-
-static void print_since(const struct pf_wire_status *s)
-{
-	char line[80], debug[32];
-	const char *level = pfctl_level_name(s->debug);
-	uint64_t t = s->since;
-
-	if (t)
-		snprintf(line, sizeof(line), "Status: %s for %" PRIu64 " days %02u:%02u:%02u",
-			 s->enabled ? "Enabled" : "Disabled", t / 86400,
-			 (unsigned int)(t / 3600 % 24), (unsigned int)(t / 60 % 60),
-			 (unsigned int)(t % 60));
-	else
-		snprintf(line, sizeof(line), "Status: %s", s->enabled ? "Enabled" : "Disabled");
-	snprintf(debug, sizeof(debug), "Debug: %s", level ? level : "?");
-	printf("%-44s%15s\n\n", line, debug);
-	if (s->confirm_left)
-		printf("Rules wait to be confirmed: %u seconds left (pfctl-linux --confirmed)\n\n",
-		       s->confirm_left);
-}
-
-static void print_status(const struct pf_wire_status *s)
-{
-	print_since(s);
-	printf("%-27s %14s %16s\n", "State Table", "Total", "Rate");
-	printf("  %-25s %14u %14s\n", "current entries", s->states, "");
-	printf("  %-25s %14u %14s\n", "half-open tcp", s->half_open, "");
-	print_count("searches", s->searches, s->since);
-	print_count("inserts", s->inserts, s->since);
-	print_count("removals", s->removals, s->since);
-	puts("Counters");
-	for (int i = 0; i < PF_WIRE_REASONS; i++)
-		print_count(reasons[i], s->reasons[i], s->since);
-	puts("Log");
-	print_count("records", s->logged, s->since);
-	print_count("lost records", s->log_lost, s->since);
-	puts("Linux");
-	printf("  %-25s %14u %14s\n", "attached interfaces", s->interfaces, "");
-	print_count("answers", s->answers, s->since);
-	print_count("answers not possible", s->no_answer, s->since);
-	print_count("dropped: no rules", s->unjudged, s->since);
-	print_count("dropped: vlan depth", s->vlan_deep, s->since);
-	print_count("dropped: link type", s->unknown_link, s->since);
-	print_count("tables: no room", s->no_room, s->since);
-}
-
-int pfctl_show_status(struct pfctl *c)
-{
-	struct pf_wire_status s;
-	struct pf_cursor cur;
-	pf_buf_auto b = {0};
-
-	if (pfctl_call(c, PF_REQ_STATUS, NULL, NULL, NULL, &b))
-		return 1;
-	cur = pf_cursor_of(b.data, b.len);
-	pf_get(&cur, &s, sizeof(s));
-	if (!pf_cursor_done(&cur)) {
-		pfctl_warn("pfd: malformed answer");
-		return 1;
-	}
-	print_status(&s);
-	return 0;
-}
+#include "json.h"
 
 /* --- timeouts and limits --- */
 
@@ -108,6 +27,20 @@ static int get_options(struct pfctl *c, uint32_t *timeouts, uint32_t *limits)
 	return 1;
 }
 
+/* An object of numbers by name, in this order or as they are. */
+static int json_numbers(const uint32_t *v, const char *const *names,
+			const enum pf_timeout_id *order, int n)
+{
+	json_t *out = json_object();
+
+	for (int i = 0; i < n; i++) {
+		int at = order ? (int)order[i] : i;
+
+		json_object_set_new(out, names[at], json_integer(v[at]));
+	}
+	return pfctl_json_print(out);
+}
+
 int pfctl_show_timeouts(struct pfctl *c)
 {
 	/* pfctl lists them by protocol, the kernel's numbers are older */
@@ -124,6 +57,8 @@ int pfctl_show_timeouts(struct pfctl *c)
 
 	if (get_options(c, timeouts, limits))
 		return 1;
+	if (c->json)
+		return json_numbers(timeouts, pf_timeout_names, order, PF_TIMEOUT_MAX);
 	for (int i = 0; i < PF_TIMEOUT_MAX; i++) {
 		enum pf_timeout_id id = order[i];
 		bool count = id == PF_TIMEOUT_ADAPTIVE_START || id == PF_TIMEOUT_ADAPTIVE_END;
@@ -140,6 +75,8 @@ int pfctl_show_memory(struct pfctl *c)
 
 	if (get_options(c, timeouts, limits))
 		return 1;
+	if (c->json)
+		return json_numbers(limits, pf_limit_names, NULL, PF_LIMIT_MAX);
 	for (int i = 0; i < PF_LIMIT_MAX; i++)
 		printf("%-13s hard limit %8u\n", pf_limit_names[i], limits[i]);
 	return 0;
@@ -157,20 +94,24 @@ static int show_labels(struct pfctl *c)
 	return pfctl_show_rules(c, true);
 }
 
-/* In the order of -s all.  Parts that may be empty print their title themselves. */
+/*
+ * In the order of -s all, which has no anchors.  Parts that may be empty print their
+ * title themselves.
+ */
 static const struct {
 	const char *name;
-	const char *title;
+	const char *title, *key; /* of -s all, and in JSON */
 	int (*show)(struct pfctl *c);
 	bool may_be_empty;
 } showers[] = {
-	{"rules", "FILTER RULES:", show_rules, false},
-	{"states", "STATES:", pfctl_show_states, true},
-	{"info", "INFO:", pfctl_show_status, false},
-	{"labels", "LABEL COUNTERS:", show_labels, true},
-	{"timeouts", "TIMEOUTS:", pfctl_show_timeouts, false},
-	{"memory", "LIMITS:", pfctl_show_memory, false},
-	{"Tables", "TABLES:", pfctl_show_tables, true},
+	{"rules", "FILTER RULES:", "rules", show_rules, false},
+	{"states", "STATES:", "states", pfctl_show_states, true},
+	{"info", "INFO:", "info", pfctl_show_status, false},
+	{"labels", "LABEL COUNTERS:", "labels", show_labels, true},
+	{"timeouts", "TIMEOUTS:", "timeouts", pfctl_show_timeouts, false},
+	{"memory", "LIMITS:", "memory", pfctl_show_memory, false},
+	{"Tables", "TABLES:", "tables", pfctl_show_tables, true},
+	{"Anchors", NULL, "anchors", pfctl_show_anchors, true},
 };
 
 void pfctl_print_title(struct pfctl *c)
@@ -186,29 +127,48 @@ static int show_all(struct pfctl *c)
 {
 	int status = 0;
 
-	for (size_t i = 0; i < sizeof(showers) / sizeof(showers[0]); i++) {
-		c->title = showers[i].title;
-		if (!showers[i].may_be_empty)
-			pfctl_print_title(c);
+	for (size_t i = 0; i < sizeof(showers) / sizeof(showers[0]) && showers[i].title; i++) {
+		if (c->json) {
+			printf("%s\"%s\":", i ? ",\n" : "", showers[i].key);
+		} else {
+			c->title = showers[i].title;
+			if (!showers[i].may_be_empty)
+				pfctl_print_title(c);
+		}
 		status |= showers[i].show(c);
-		if (!c->connected)
+		/* what fails would leave a document that is none */
+		if (!c->connected || (c->json && status))
 			return 1;
 	}
 	c->title = NULL;
 	return status;
 }
 
+static int show_one(struct pfctl *c, const char *what)
+{
+	for (size_t i = 0; i < sizeof(showers) / sizeof(showers[0]); i++) {
+		if (strcmp(showers[i].name, what) != 0)
+			continue;
+		if (c->json)
+			printf("\"%s\":", showers[i].key);
+		return showers[i].show(c);
+	}
+	return 1;
+}
+
 int pfctl_show(struct pfctl *c, const char *what, bool clear)
 {
-	int status = 0;
+	int status;
 
-	if (strcmp(what, "all") == 0)
-		status = show_all(c);
-	if (strcmp(what, "Anchors") == 0)
-		return pfctl_show_anchors(c);
-	for (size_t i = 0; i < sizeof(showers) / sizeof(showers[0]); i++)
-		if (strcmp(showers[i].name, what) == 0)
-			status = showers[i].show(c);
+	if (c->json) {
+		if (pfctl_connect(c))
+			return 1;
+		putchar('{');
+	}
+	status = strcmp(what, "all") == 0 ? show_all(c) : show_one(c, what);
+	/* after an error the document has no end, so that nobody takes it for one */
+	if (c->json)
+		puts(status ? "" : "}");
 	if (clear && (strcmp(what, "rules") == 0 || strcmp(what, "labels") == 0))
 		status |= pfctl_clear_rule_counters(c);
 	return status;

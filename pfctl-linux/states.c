@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* -s states, -k */
+/* -s states */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../grammar/names.h"
-#include "pfctl.h"
+#include "json.h"
 
 enum { PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP = 1, PROTO_ICMP6 = 58 };
 
@@ -61,18 +62,25 @@ static void print_side(const struct pfctl *c, const struct pf_wire_state *s, int
 	}
 }
 
+/* How far a peer has got; ICMP's and what is unknown are numbers. */
+static const char *level(const struct pf_wire_state *s, int peer, char buf[8])
+{
+	uint8_t n = s->peer_state[peer];
+
+	if (s->proto == PROTO_TCP && n < ARRAY_SIZE(tcp_states))
+		return tcp_states[n];
+	if (s->proto != PROTO_TCP && s->proto != PROTO_ICMP && s->proto != PROTO_ICMP6 &&
+	    n < ARRAY_SIZE(simple_states))
+		return simple_states[n];
+	snprintf(buf, 8, "%u", n);
+	return buf;
+}
+
 static void print_levels(const struct pf_wire_state *s, int first, int second)
 {
-	uint8_t a = s->peer_state[first], b = s->peer_state[second];
+	char a[8], b[8];
 
-	fputs("       ", stdout);
-	if (s->proto == PROTO_TCP && a < ARRAY_SIZE(tcp_states) && b < ARRAY_SIZE(tcp_states))
-		printf("%s:%s\n", tcp_states[a], tcp_states[b]);
-	else if (s->proto != PROTO_ICMP && s->proto != PROTO_ICMP6 &&
-		 a < ARRAY_SIZE(simple_states) && b < ARRAY_SIZE(simple_states))
-		printf("%s:%s\n", simple_states[a], simple_states[b]);
-	else
-		printf("%u:%u\n", a, b);
+	printf("       %s:%s\n", level(s, first, a), level(s, second, b));
 }
 
 static void print_window(const struct pf_wire_state *s, int peer)
@@ -130,8 +138,118 @@ void pfctl_print_state(const struct pfctl *c, const struct pf_wire_state *s)
 	print_levels(s, first, second);
 	if (c->verbose)
 		print_details(s, first, second);
-	if (c->verbose > 1)
+	if (c->verbose > 1) {
 		printf("   id: %016" PRIx64 " creatorid: %08x\n", s->id, 0U);
+		if (*s->origin && strcmp(s->origin, s->ifname) != 0)
+			printf("   origif: %s\n", s->origin);
+	}
+}
+
+/* --- as JSON --- */
+
+/*
+ * Not by way of jansson's objects: a million states are to be listed in three seconds.
+ * All strings but the names of interfaces are made of letters and digits.
+ */
+
+/* A name with its quotes; the last one is often the next, too. */
+struct quoted {
+	char name[16];
+	char *text;
+};
+
+static const char *quote(struct quoted *q, const char *name)
+{
+	if (!q->text || strcmp(q->name, name) != 0) {
+		json_t *text = pfctl_json_text(name);
+
+		free(q->text);
+		q->text = json_dumps(text, JSON_ENCODE_ANY);
+		json_decref(text);
+		snprintf(q->name, sizeof(q->name), "%s", name);
+	}
+	return q->text ? q->text : "null";
+}
+
+/* One number above that of 64 signed bits is as a string: see json.h. */
+static void json_pair(const char *name, const uint64_t v[2])
+{
+	printf(",\"%s\":[", name);
+	for (int i = 0; i < 2; i++)
+		printf(v[i] > INT64_MAX ? "%s\"%" PRIu64 "\"" : "%s%" PRIu64, i ? "," : "", v[i]);
+	putchar(']');
+}
+
+static void json_end_of(const struct pf_wire_state *s, const char *name, int key, int side)
+{
+	enum pf_family af = (enum pf_family)s->af;
+	char ip[PF_IP_STRLEN];
+	struct pf_ip addr;
+
+	memcpy(addr.b, s->addr[key][side], sizeof(addr.b));
+	pf_ip_format(af, &addr, pf_family_bits(af), ip, sizeof(ip));
+	printf(",\"%s\":\"%s\",\"%s-port\":%u", name, ip, name, ntohs(s->port[key][side]));
+}
+
+/* The ends as the first packet had them, and as it was translated. */
+static void json_ends(const struct pf_wire_state *s)
+{
+	int out = s->dir == PF_RULE_OUT, before = out, src = out;
+
+	json_end_of(s, "source", before, src);
+	json_end_of(s, "destination", before, !src);
+	json_end_of(s, "translated-source", !before, src);
+	json_end_of(s, "translated-destination", !before, !src);
+}
+
+static void json_windows(const struct pf_wire_state *s)
+{
+	if (s->proto != PROTO_TCP) {
+		fputs(",\"windows\":null", stdout);
+		return;
+	}
+	fputs(",\"windows\":[", stdout);
+	for (int i = 0; i < 2; i++) {
+		printf("%s{\"sequence\":%u,\"size\":%u,\"difference\":%u,\"scale\":", i ? "," : "",
+		       s->seqlo[i], s->seqhi[i] - s->seqlo[i], s->seqdiff[i]);
+		if (s->wscale[0] && s->wscale[1])
+			printf("%u}", s->wscale[i] & 15U);
+		else
+			fputs("null}", stdout);
+	}
+	putchar(']');
+}
+
+static void json_rule(const char *name, uint32_t number)
+{
+	if (number == UINT32_MAX)
+		printf(",\"%s\":null", name);
+	else
+		printf(",\"%s\":%u", name, number);
+}
+
+static void json_state(struct pfctl *c, const struct pf_wire_state *s)
+{
+	static struct quoted interface, origin;
+	const char *proto = pf_proto_name(s->proto);
+	char number[8], a[8], b[8];
+
+	snprintf(number, sizeof(number), "%u", s->proto);
+	pfctl_json_next(c);
+	printf("{\"id\":\"%016" PRIx64 "\",\"creatorid\":\"00000000\",\"interface\":%s", s->id,
+	       quote(&interface, s->ifname));
+	printf(",\"origif\":%s,\"protocol\":\"%s\",\"direction\":\"%s\"",
+	       *s->origin ? quote(&origin, s->origin) : "null", proto ? proto : number,
+	       s->dir == PF_RULE_OUT ? "out" : "in");
+	json_ends(s);
+	printf(",\"states\":[\"%s\",\"%s\"]", level(s, 0, a), level(s, 1, b));
+	json_windows(s);
+	printf(",\"age\":%u,\"expires\":%u", s->age, s->expires);
+	json_pair("packets", s->packets);
+	json_pair("bytes", s->bytes);
+	json_rule("rule", s->rule);
+	json_rule("anchor", s->anchor);
+	printf(",\"loose\":%s}", s->flags & PF_WIRE_STATE_LOOSE ? "true" : "false");
 }
 
 static int states_data(void *ctx, const void *payload, size_t len)
@@ -146,83 +264,26 @@ static int states_data(void *ctx, const void *payload, size_t len)
 
 		memcpy(&s, (const char *)payload + at, sizeof(s));
 		s.ifname[sizeof(s.ifname) - 1] = '\0';
-		pfctl_print_state(c, &s);
+		s.origin[sizeof(s.origin) - 1] = '\0';
+		if (c->json)
+			json_state(c, &s);
+		else
+			pfctl_print_state(c, &s);
 	}
 	return 0;
 }
 
 int pfctl_show_states(struct pfctl *c)
 {
-	return pfctl_call(c, PF_REQ_STATES, NULL, states_data, c, NULL);
-}
+	pf_buf_auto ask = {0};
+	int status;
 
-/* --- -k --- */
-
-static void put_host(struct pf_buf *b, const struct pf_wire_entry *e)
-{
-	pf_put_u8(b, e->af);
-	pf_put_u8(b, e->bits);
-	pf_put_u8(b, e->neg);
-	pf_put(b, e->addr, sizeof(e->addr));
-}
-
-/* States from one address, to another if there is one. */
-static int kill_pair(struct pfctl *c, const struct pf_wire_entry *src,
-		     const struct pf_wire_entry *dst, uint32_t *killed)
-{
-	pf_buf_auto b = {0};
-	pf_buf_auto ok = {0};
-	struct pf_cursor cur;
-
-	pf_put_u8(&b, dst ? 2 : 1);
-	put_host(&b, src);
-	if (dst)
-		put_host(&b, dst);
-	if (pfctl_call(c, PF_REQ_KILL, &b, NULL, NULL, &ok))
-		return 1;
-	cur = pf_cursor_of(ok.data, ok.len);
-	*killed += pf_get_u32(&cur);
-	return 0;
-}
-
-static bool is_keyword(const char *text)
-{
-	static const char *const words[] = {"label", "id", "key", "gateway", "nat"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (strcmp(text, words[i]) == 0)
-			return true;
-	return false;
-}
-
-int pfctl_kill_check(const char *const *hosts, size_t nhosts)
-{
-	if (nhosts < 2 || !is_keyword(hosts[0]))
-		return 0;
-	pfctl_warn("-k %s is not supported yet", hosts[0]);
-	return 1;
-}
-
-int pfctl_kill(struct pfctl *c, const char *const *hosts, size_t nhosts)
-{
-	struct pf_address_list src = {0}, dst = {0};
-	uint32_t killed = 0;
-	int status = pfctl_address_add(&src, hosts[0]);
-
-	if (!status && nhosts > 1)
-		status = pfctl_address_add(&dst, hosts[1]);
-	for (size_t i = 0; i < src.n && !status; i++) {
-		if (nhosts == 1)
-			status = kill_pair(c, &src.entry[i], NULL, &killed);
-		/* a name may have addresses of both families: only equal ones meet */
-		for (size_t j = 0; j < dst.n && !status; j++)
-			if (src.entry[i].af == dst.entry[j].af)
-				status = kill_pair(c, &src.entry[i], &dst.entry[j], &killed);
-	}
-	if (!status)
-		pfctl_say(c, "killed %u states from %zu sources and %zu destinations", killed,
-			  src.n, dst.n);
-	pfctl_addresses_free(&src);
-	pfctl_addresses_free(&dst);
+	pf_put_string(&ask, c->interface ? c->interface : "");
+	pf_put_u32(&ask, c->rule);
+	if (c->json)
+		pfctl_json_begin(c);
+	status = pfctl_call(c, PF_REQ_STATES, &ask, states_data, c, NULL);
+	if (c->json && !status)
+		pfctl_json_end();
 	return status;
 }

@@ -7,7 +7,7 @@
 
 #include "../grammar/addr.h"
 #include "../grammar/check.h"
-#include "pfctl.h"
+#include "json.h"
 
 #define CHUNK 32768 /* entries in one message */
 
@@ -78,14 +78,35 @@ const struct pfctl_table_line *pfctl_tables_find(const struct pfctl_tables *l, c
 	return found;
 }
 
+static int json_line(struct pfctl *c, const struct pfctl_table_line *t)
+{
+	const uint32_t f = t->flags;
+
+	return pfctl_json_item(c,
+			       json_pack("{s:o, s:o, s:i, s:b, s:b, s:b, s:b, s:b}", "name",
+					 pfctl_json_text(t->name), "anchor",
+					 pfctl_json_text(t->path), "addresses", (int)t->addresses,
+					 "const", (f & PF_TABLE_FLAG_CONST) != 0, "persist",
+					 (f & PF_TABLE_FLAG_PERSIST) != 0, "active",
+					 (f & PF_TABLE_FLAG_ACTIVE) != 0, "referenced",
+					 (f & PF_TABLE_FLAG_REFERENCED) != 0, "anchored",
+					 (f & PF_TABLE_FLAG_ANCHORED) != 0));
+}
+
 int pfctl_show_tables(struct pfctl *c)
 {
 	struct pfctl_tables l = {0};
 	int status = pfctl_tables(c, c->anchor ? c->anchor : "", c->recurse, &l);
 
+	if (c->json)
+		pfctl_json_begin(c);
 	for (size_t i = 0; i < l.n && !status; i++) {
 		const struct pfctl_table_line *t = &l.line[i];
 
+		if (c->json) {
+			status = json_line(c, t);
+			continue;
+		}
 		pfctl_print_title(c);
 		if (c->verbose)
 			printf("%c%c%c-%c%c-\t", t->flags & PF_TABLE_FLAG_CONST ? 'c' : '-',
@@ -95,6 +116,8 @@ int pfctl_show_tables(struct pfctl *c)
 			       t->flags & PF_TABLE_FLAG_ANCHORED ? 'h' : '-');
 		printf("%s%s%s\n", t->name, *t->path ? "@" : "", t->path);
 	}
+	if (c->json && !status)
+		pfctl_json_end();
 	pfctl_tables_free(&l);
 	return status;
 }
@@ -236,10 +259,31 @@ static void print_shown(struct operation *o, char mark)
 		print_entry(mark, &o->shown.entry[i], NULL);
 }
 
+static int json_shown(struct operation *o)
+{
+	int status = 0;
+
+	pfctl_addresses_sort(&o->shown);
+	fputs("{\"addresses\":", stdout);
+	pfctl_json_begin(o->c);
+	for (size_t i = 0; i < o->shown.n && !status; i++) {
+		const struct pf_wire_entry *e = &o->shown.entry[i];
+
+		status = pfctl_json_item(o->c,
+					 json_pack("{s:s, s:b}", "address",
+						   pfctl_address_text(e) + 1, "not", (int)e->neg));
+	}
+	pfctl_json_end();
+	puts(status ? "" : "}");
+	return status;
+}
+
 static int do_show(struct operation *o)
 {
 	if (call(o))
 		return 1;
+	if (o->c->json)
+		return json_shown(o);
 	print_shown(o, ' ');
 	return 0;
 }
@@ -376,7 +420,7 @@ int pfctl_table(struct pfctl *c, const char *table, const char *command, char *c
 		size_t n, const char *file)
 {
 	const struct command *cmd = find(command);
-	struct pf_address_list l = {.interfaces = true};
+	struct pf_address_list l = {.interfaces = true, .no_dns = c->no_dns};
 	struct operation o = {.c = c, .table = table, .op = cmd->op, .addresses = &l};
 	int status = collect(&l, addresses, n, file);
 

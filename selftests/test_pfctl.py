@@ -20,7 +20,7 @@ USAGE = r"^usage: pfctl-linux \[-\w+\] .*\n(\t.*\n)+\Z"
        ("unknown among others", ["-qZv"], "invalid option -- 'Z'"),
        ("unknown long", ["--nonsense"], "unrecognized option '--nonsense'"),
        *((f"argument of -{c}", [f"-{c}"], f"option requires an argument -- '{c}'")
-         for c in "DFfkopstTx"),
+         for c in "DFfikopRstTx"),
        ("argument of --confirm", ["-f", "-", "--confirm"],
         "option '--confirm' requires an argument"),
        ("argument of --confirmed", ["--confirmed=5"],
@@ -104,8 +104,45 @@ CONFIRM = "--confirm takes a number of seconds (1 to 86400), not "
          for m in ("Sources", "osfp")),
        *((f"-T {m}", ["-t", "t", "-T", m], f"-T {m} is not supported yet")
          for m in ("expire", "zero")),
-       *((f"-k {m}", ["-k", m, "-k", "x"], f"-k {m} is not supported yet")
-         for m in ("label", "id", "key")),
+       *((f"-k {m} {what}", ["-k", m, *more], f"no {m} specified")
+         for m in ("label", "id", "key", "gateway", "nat")
+         for what, more in (("alone", []), ("empty", ["-k", ""]))),
+       *((f"-k id {text}", ["-k", "id", "-k", text], "wrong id format specified")
+         for text in ("x", "-1", "0x1", "1 2", "1/", "/1", "1/x", "1/2/3", "1/100000000",
+                      "10000000000000000")),
+       ("-k id 0", ["-k", "id", "-k", "0/1"], "cannot kill id 0"),
+       *((f"-k key {text}", ["-k", "key", "-k", text],
+          'key must be "protocol host1:port1 direction host2:port2" format')
+         for text in ("x", "tcp", "tcp 192.0.2.1:1 ->", "tcp 192.0.2.1:1 -> 192.0.2.2:2 x",
+                      "tcp 192.0.2.1:1->192.0.2.2:2")),
+       ("-k key protocol", ["-k", "key", "-k", "none 192.0.2.1:1 -> 192.0.2.2:2"],
+        "invalid protocol: none"),
+       ("-k key protocol 256", ["-k", "key", "-k", "256 192.0.2.1:1 -> 192.0.2.2:2"],
+        "invalid protocol: 256"),
+       ("-k key direction", ["-k", "key", "-k", "tcp 192.0.2.1:1 to 192.0.2.2:2"],
+        "invalid direction: to"),
+       *((f"-k key host {text}", ["-k", "key", "-k", f"tcp 192.0.2.1:1 <- {text}"],
+          f"invalid host: {text}")
+         for text in ("host:1", "192.0.2.2:", "192.0.2.2:x", "192.0.2.2:65536", "192.0.2.2[1]",
+                      "192.0.2.2:-1", "192.0.2.2:1]", "2001:db8::1[1", "2001:db8::1]")),
+       ("-k key families", ["-k", "key", "-k", "tcp 192.0.2.1:1 -> 2001:db8::1[1]"],
+        "invalid host: 2001:db8::1[1]"),
+       ("-k label too long", ["-k", "label", "-k", 64 * "x"], "label too long, max 63 characters"),
+       ("-i too long", ["-ss", "-i", 16 * "x"], f"invalid interface: {16 * 'x'}"),
+       ("-i empty", ["-ss", "-i", ""], "invalid interface: "),
+       ("-i of rules", ["-sr", "-i", "ext"], "-i goes with -s states, -F states and -k"),
+       ("-i of -F", ["-F", "rules", "-i", "ext"], "-i goes with -s states, -F states and -k"),
+       ("-M of -s", ["-ss", "-M"], "-M goes with -k and -F states"),
+       ("-R of -s", ["-si", "-R", "0"], "-R goes with -s states and -s rules"),
+       *((f"-R {text}", ["-ss", "-R", text], f"-R takes the number of a rule, not '{text}'")
+         for text in ("", "x", "-1", "1x", "4294967295")),
+       ("--json of -f", ["--json", "-f", "-"], "--json goes with -s and -T show"),
+       ("--json of -T", ["--json", "-t", "t", "-T", "test", SRC],
+        "--json goes with -s and -T show"),
+       ("--json of --dump-program", ["--json", "-sr", "--dump-program"],
+        "--json goes with -s and -T show"),
+       ("--json of two", ["--json", "-sr", "-t", "t", "-T", "show"],
+        "--json shows one thing at a time"),
        ("-k length", ["-k", "192.0.2.0/33"], "192.0.2.0/33: the prefix length is more than 32"),
        ("-k length of v6", ["-k", "::/129"], "::/129: the prefix length is more than 128"),
        ("-k length is none", ["-k", "192.0.2.0/x"],

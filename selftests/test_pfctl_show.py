@@ -9,8 +9,9 @@ import tempfile
 import time
 
 from pft import own, proto
-from pft.check import eq, lines_eq, matches
+from pft.check import between, eq, lines_eq, matches
 from pft.lab import FW6_SRC, FW_SRC, PFCTL, SRC, SRC6, Lab
+from pft.netns import wait_for
 from pft.pfctl import limits_text, run, timeouts_text
 
 IN, OUT = 1, 2  # enum pf_rule_dir
@@ -110,7 +111,7 @@ def test_show_states():
             matches(details[0], r"^   age 00:00:\d\d, expires in 00:00:[23]\d, 1:1 pkts, "
                                 r"31:33 bytes, rule 0$")
             line, details = shown(f":{port} ", "-vv")
-            eq(len(details), 2)
+            eq((len(details), details[2]), (3, "   origif: ext"))
             matches(details[1], r"^   id: [0-9a-f]{16} creatorid: [0-9a-f]{8}$")
             eq(shown(f":{port} ", "-P")[0],
                f"all udp {FW_SRC}:domain <- {SRC}:{port}       SINGLE:MULTIPLE")
@@ -142,6 +143,32 @@ def test_show_states():
             # the rules change: a number that is none of theirs is not shown
             lab.pf.load("pass\n")
             matches(shown(f":{port} ", "-v")[1][0], r"33 bytes$")
+
+
+def test_expiry_is_adaptive():
+    """What is left shrinks as the table fills, from all of it to nothing: pf.conf(5)."""
+    rules = ("set timeout {{ udp.first 1000 adaptive.start {} adaptive.end {} }}\n"
+             "pass in on ext proto udp\n")
+    with Lab(hosts=2, v6=False, rules=rules.format(4, 14)) as lab:
+        socks = []
+
+        def expires(n):
+            while len(socks) < n:
+                socks.append(lab.src.udp())
+                socks[-1].sendto(b"1", (FW_SRC, 53))
+            wait_for("states", lambda: len(lab.pf.states()) == n)
+            found = re.findall(r"expires in (\d\d):(\d\d):(\d\d)", lab.pf.ctl("-ss", "-v").stdout)
+            eq(len(found), n)
+            return [int(h) * 3600 + int(m) * 60 + int(s) for h, m, s in found]
+        began = time.monotonic()
+        for n, left in ((4, 1000), (5, 900), (9, 500)):
+            for e in expires(n):
+                between(e, left - 2 - (time.monotonic() - began), left)
+        lab.pf.load(rules.format(9, 10))
+        for e in expires(9):
+            between(e, 998 - (time.monotonic() - began), 1000)
+        for s in socks:
+            s.close()
 
 
 # Protocol, family, direction; the wire's two ends, the outer one first, and the stack's if they
@@ -186,7 +213,7 @@ def wire_state(number, af, way, *keys):
     for key in keys:
         out += struct.pack("!HH", *(port for _, port in key))
     out += struct.pack("=8B", number, af, way, 0, *((4, 2) if number == 6 else (2, 1)), 0, 0)
-    out += struct.pack("=6I4Q5I16s4x", *[0] * 10, 1, 2, 0, 0xffffffff, 0, b"all")
+    out += struct.pack("=6I4Q5I16s16s4x", *[0] * 10, 1, 2, 0, 0xffffffff, 0, b"all", b"ext")
     return out
 
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../../lib/model.h"
+#include "../../loader/kill.h"
 #include "../../loader/pin.h"
 #include "../../loader/states.h"
 
@@ -332,7 +333,10 @@ int real_change(struct real *r, const char *table, const struct pf_table_entry *
 
 void real_flush(struct real *r)
 {
-	pf_states_flush(&r->dp);
+	uint32_t n;
+
+	if (pf_states_kill(&r->dp, &(struct pf_kill){.ports = false}, &n))
+		abort();
 }
 
 struct pf_rule_stats *real_stats(struct real *r, uint64_t **evaluations)
