@@ -15,7 +15,6 @@ from pft.lab import DST, GHOST, GHOST_DST, PFCTL, Lab
 from pft.netns import wait_for
 from scapy.layers.inet import IP, UDP
 
-MONITOR = 126
 EVENTS_AT = 228  # in struct pf_config
 WIRE_EVENT = 200
 LINE = re.compile(r"^\d\d:\d\d:\d\d\.\d{6} (insert|update|delete) all (.*?)\s{2,}(\S+)$")
@@ -219,7 +218,7 @@ def test_slow_listener_hinders_nobody():
     with Lab(hosts=2, rules="set timeout udp.first 1000\npass\n", v6=False) as lab:
         w = lab.wire("src")
         with proto.Control(lab.pf) as c:
-            c.send(proto.frame(MONITOR))
+            c.send(proto.frame(proto.MONITOR))
             kind, first = c.answer()
             eq((kind, first), (proto.DATA, bytes(8)))
             n, step = 60000, 1500
@@ -254,9 +253,9 @@ def test_slow_listener_hinders_nobody():
 
 def test_a_listener_asks_for_nothing_else():
     with Lab(hosts=2, rules="pass\n", v6=False) as lab:
-        for more in (proto.frame(proto.STATUS), proto.frame(MONITOR), b"x"):
+        for more in (proto.frame(proto.STATUS), proto.frame(proto.MONITOR), b"x"):
             with proto.Control(lab.pf) as c:
-                c.send(proto.frame(MONITOR) + more)
+                c.send(proto.frame(proto.MONITOR) + more)
                 eq(c.answer(), (proto.DATA, bytes(8)))
                 try:
                     c.answer()

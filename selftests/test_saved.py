@@ -16,7 +16,6 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 
 RULES = "block\npass in on ext proto tcp to port 8000 flags S/SA\npass out proto tcp flags S/SA\n"
-(STATES_SAVE, STATES_DATA, STATES_LOAD) = range(123, 126)
 VERSION, BLOCK, END, SUM = 1, 1, 2, 32
 
 
@@ -259,9 +258,9 @@ def test_broken_files_change_nothing():
                (1, f"pfctl-linux: {path}: {why}: no states loaded\n"))
             # nor does pfd believe a client that has not looked
             with proto.Control(lab.pf) as c:
-                c.ask(STATES_DATA, data)
+                c.ask(proto.STATES_DATA, data)
                 try:
-                    c.ask(STATES_LOAD)
+                    c.ask(proto.STATES_LOAD)
                 except proto.Refused as e:
                     eq(e.text, why)
                 else:

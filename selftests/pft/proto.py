@@ -8,6 +8,7 @@ OK, ERROR, DATA = 1, 2, 3
 (LOAD_BEGIN, LOAD_DATA, LOAD_COMMIT, CONFIRM, ENABLE, DISABLE, RULES, CLEAR_RULES, STATES,
  STATUS) = range(100, 110)
 TABLE, TABLE_DATA = 113, 114
+STATES_SAVE, STATES_DATA, STATES_LOAD, MONITOR = range(122, 126)
 FRAME_MOST = 1 << 20
 MAIN = struct.pack("=I", 0)  # the path of the main ruleset
 FOR_GOOD = struct.pack("=I", 0) + MAIN  # what LOAD_COMMIT takes: nobody has to confirm
