@@ -25,6 +25,8 @@ int pf_labels_open(struct pf_labels *l, const struct pf_datapath *dp, struct pf_
 	l->fd = dp->adopted ? bpf_obj_get(path) : -ENOENT;
 	if (l->fd >= 0)
 		return 0;
+	if (l->fd != -ENOENT)
+		return pf_fail(e, l->fd, "%s: %s", path, strerror(-l->fd));
 	pf_btf_map_types(dp, "u32", "pf_tag_name", &opts);
 	l->fd = bpf_map_create(BPF_MAP_TYPE_HASH, "pf_labels", sizeof(uint32_t),
 			       sizeof(struct pf_tag_name), LABELS_MOST, &opts);
