@@ -19,7 +19,7 @@
 #define PF_PIN_DIR_DEFAULT "/sys/fs/bpf/pf"
 #define PF_LOG_DEFAULT	   "/var/log/pflog"
 
-#define PF_PROTO_MAGIC	   0x70664c33 /* "pfL3": the last digit is the version */
+#define PF_PROTO_MAGIC	   0x70664c34 /* "pfL4": the last digit is the version */
 #define PF_FRAME_MOST	   (1U << 20) /* bytes of payload */
 
 struct pf_frame {
@@ -112,6 +112,7 @@ struct pf_wire_state {
 #define PF_WIRE_STATE_LOOSE 1
 
 #define PF_WIRE_REASONS	    17
+#define PF_WIRE_LIMITS	    10
 
 struct pf_wire_status {
 	uint32_t enabled;
@@ -123,6 +124,7 @@ struct pf_wire_status {
 	uint64_t inserts;
 	uint64_t removals;
 	uint64_t reasons[PF_WIRE_REASONS];
+	uint64_t limits[PF_WIRE_LIMITS]; /* how often each was met */
 	uint64_t logged;
 	uint64_t log_lost;
 	uint64_t answers;

@@ -511,6 +511,8 @@ void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 	out->removals = counter(g, PF_CNT_REMOVALS);
 	for (uint32_t i = 0; i < PF_WIRE_REASONS; i++)
 		out->reasons[i] = counter(g, PF_CNT_REASON + i);
+	for (uint32_t i = 0; i < PF_WIRE_LIMITS; i++)
+		out->limits[i] = counter(g, PF_CNT_LIMIT + i);
 	out->logged = counter(g, PF_CNT_LOGGED);
 	out->log_lost = counter(g, PF_CNT_LOG_LOST);
 	out->answers = counter(g, PF_CNT_ANSWERS);
