@@ -207,15 +207,20 @@ inline_always int search_met(struct search *x, const struct pf_state *s)
 	return !(flags & PF_SF_SHADOWED);
 }
 
-inline_always void bucket_search(struct pf_bucket *b, struct search *x)
+inline_always int search_at(struct pf_bucket *b, int place, struct search *x)
 {
-	struct pf_state *s;
+	struct pf_state *s = bucket_at(b, place, x->tag, x->key, x->which, x->min);
 
-	for (int i = 0; i < PF_BUCKET_SLOTS; i++) {
-		s = bucket_at(b, i, x->tag, x->key, x->which, x->min);
-		if (s && search_met(x, s))
-			break;
-	}
+	return s && search_met(x, s);
+}
+
+/* A loop by hand: clang does not unroll it, and 6.1 does not take it. */
+inline_always int bucket_search(struct pf_bucket *b, struct search *x)
+{
+	_Static_assert(PF_BUCKET_SLOTS == 8, "all places");
+	return search_at(b, 0, x) || search_at(b, 1, x) || search_at(b, 2, x) ||
+	       search_at(b, 3, x) || search_at(b, 4, x) || search_at(b, 5, x) ||
+	       search_at(b, 6, x) || search_at(b, 7, x);
 }
 
 inline_always void search_rest(struct pf_bucket *b, __u64 hash, struct search *x)

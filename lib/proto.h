@@ -106,10 +106,11 @@ struct pf_wire_state {
 	uint32_t expires; /* seconds */
 	uint32_t rule;	  /* number, ~0 if it is none of the rules in force */
 	uint32_t anchor;  /* number of the anchor's rule that led to it, ~0 none */
-	uint32_t pad;
+	uint32_t ifindex; /* that it is bound to; 0: it holds on all interfaces */
 	char ifname[16];
 };
-#define PF_WIRE_STATE_LOOSE 1
+#define PF_WIRE_STATE_LOOSE  1
+#define PF_WIRE_STATE_SLOPPY 2
 
 #define PF_WIRE_REASONS	    17
 #define PF_WIRE_LIMITS	    10

@@ -126,7 +126,8 @@ static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, 
 	out->proto = s->key.proto;
 	out->af = s->key.af;
 	out->dir = s->dir;
-	out->flags = s->flags & PF_SF_LOOSE ? PF_WIRE_STATE_LOOSE : 0;
+	out->flags = (uint8_t)((s->flags & PF_SF_LOOSE ? PF_WIRE_STATE_LOOSE : 0) |
+			       (s->flags & PF_SF_SLOPPY ? PF_WIRE_STATE_SLOPPY : 0));
 	for (int p = 0; p < 2; p++) {
 		out->peer_state[p] = s->peer_state[p];
 		out->wscale[p] = s->wscale[p];
@@ -140,8 +141,7 @@ static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, 
 	out->expires = expires_in(dp, s, (uint32_t)(now >> PF_TICK_SHIFT));
 	out->rule = rule_number(gen, s->rule);
 	out->anchor = s->anchor ? rule_number(gen, s->anchor) : UINT32_MAX;
-	/* states are floating: they hold on every interface */
-	snprintf(out->ifname, sizeof(out->ifname), "all");
+	out->ifindex = s->flags & PF_SF_IFBOUND ? s->ifindex : 0;
 }
 
 bool pf_states_next(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
