@@ -139,10 +139,9 @@ static void put_state(struct pf_buf *b, const struct pf_state_opts *o)
 
 	for (int i = 0; i < PF_TIMEOUT_MAX; i++)
 		given |= o->timeout[i] ? 1U << i : 0;
-	pf_put_u8(b, (uint8_t)((o->no_sync ? STATE_NO_SYNC : 0) |
-			       (o->if_bound ? STATE_IF_BOUND : 0) |
-			       (o->sloppy ? STATE_SLOPPY : 0) |
-			       (o->floating ? STATE_FLOATING : 0)));
+	pf_put_u8(b,
+		  (uint8_t)((o->no_sync ? STATE_NO_SYNC : 0) | (o->if_bound ? STATE_IF_BOUND : 0) |
+			    (o->sloppy ? STATE_SLOPPY : 0) | (o->floating ? STATE_FLOATING : 0)));
 	pf_put_u32(b, o->max);
 	pf_put_u32(b, given);
 	for (int i = 0; i < PF_TIMEOUT_MAX; i++)

@@ -112,8 +112,8 @@ struct pf_wire_state {
 #define PF_WIRE_STATE_LOOSE  1
 #define PF_WIRE_STATE_SLOPPY 2
 
-#define PF_WIRE_REASONS	    17
-#define PF_WIRE_LIMITS	    10
+#define PF_WIRE_REASONS	     17
+#define PF_WIRE_LIMITS	     10
 
 struct pf_wire_status {
 	uint32_t enabled;

@@ -32,10 +32,10 @@
  * configuration is pinned last: where it stands, all is there.
  */
 static const char *const pinned_maps[] = {
-	"pf_states",	  "pf_buckets",	      "pf_free",       "pf_limbo",  "pf_tcp_locks",
-	"pf_status",	  "pf_counters",      "pf_rule_stats", "pf_ifaces", "pf_scratch",
-	"pf_progs",	  "pf_top",	      "pf_log",	       "pf_tables", "pf_table_nodes",
-	"pf_table_names", "pf_table_anchors", "pf_sweeper",    "pf_config", "pf_match_more",
+	"pf_states",	  "pf_buckets",	      "pf_free",	"pf_limbo",  "pf_tcp_locks",
+	"pf_status",	  "pf_counters",      "pf_rule_stats",	"pf_ifaces", "pf_scratch",
+	"pf_progs",	  "pf_top",	      "pf_log",		"pf_tables", "pf_table_nodes",
+	"pf_table_names", "pf_table_anchors", "pf_sweeper",	"pf_config", "pf_match_more",
 	"pf_tags",	  "pf_opt_sets",      "pf_rule_states",
 };
 #define NPINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
@@ -527,8 +527,8 @@ int pf_datapath_open(struct pf_datapath *dp, const char *pin_dir, uint32_t state
 /* Maps of the state table itself; the others go on from one to the next. */
 static bool is_table_map(const char *name)
 {
-	static const char *const names[] = {"pf_states",  "pf_buckets",	   "pf_free",
-					    "pf_limbo",	  "pf_status",	   "pf_progs",
+	static const char *const names[] = {"pf_states",  "pf_buckets",	    "pf_free",
+					    "pf_limbo",	  "pf_status",	    "pf_progs",
 					    "pf_sweeper", "pf_rule_states", "pf_config"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -582,8 +582,8 @@ static void loosen(struct pf_state *s)
 	}
 }
 
-/* All live states of `old` that `dp` does not have. */
-static void copy_states(const struct pf_datapath *dp, const struct pf_datapath *old)
+/* All live states of `old` that `dp` does not have: those that are bound, or the others. */
+static void copy_some(const struct pf_datapath *dp, const struct pf_datapath *old, bool bound)
 {
 	for (uint32_t i = 0; i < old->config->slots; i++) {
 		struct pf_state s;
@@ -591,9 +591,18 @@ static void copy_states(const struct pf_datapath *dp, const struct pf_datapath *
 		if (__atomic_load_n(&old->states[i].status, __ATOMIC_ACQUIRE) != PF_SLOT_LIVE)
 			continue;
 		s = old->states[i];
+		if (!(s.flags & PF_SF_IFBOUND) == bound)
+			continue;
 		loosen(&s);
 		pf_datapath_insert(dp, &s, false);
 	}
+}
+
+/* A floating one would keep bound ones of its key out, which it did not when it was made. */
+static void copy_states(const struct pf_datapath *dp, const struct pf_datapath *old)
+{
+	copy_some(dp, old, true);
+	copy_some(dp, old, false);
 }
 
 int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint32_t states,

@@ -438,8 +438,7 @@ bool compare_counts(struct real *real, const struct model *m, struct result *r)
 			break;
 		}
 		want = &m->counts[real->nr_of[i]];
-		same = same_count(real, want, &stats[i], evals[i]) &&
-		       same_limit(real, m, i);
+		same = same_count(real, want, &stats[i], evals[i]) && same_limit(real, m, i);
 		if (!same)
 			tell_count(r->text, sizeof(r->text), real->nr_of[i], want, &stats[i],
 				   evals[i]);

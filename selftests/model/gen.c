@@ -277,8 +277,7 @@ static bool translates(struct rnd *r, const struct gen_ruleset *g, const struct 
 		return rnd_percent(r, g->translate);
 	if (x->part[GEN_STATE] && strcmp(x->part[GEN_STATE], "no state") == 0)
 		return false;
-	return strcmp(action, "pass") == 0 &&
-	       rnd_percent(r, g->translate / 2);
+	return strcmp(action, "pass") == 0 && rnd_percent(r, g->translate / 2);
 }
 
 static void gen_filter_rule(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)

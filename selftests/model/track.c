@@ -233,12 +233,12 @@ static bool judge_known(struct model *m, struct model_state *s, const struct mod
 {
 	unsigned int from = s->dir != p->dir;
 
-	if (translates(s) && p->frag == MODEL_FRAG_FIRST)
-		return drop(a, MODEL_R_FRAG);
 	/* only answers come from who was asked */
 	if (model_is_icmp(p) &&
 	    (from == 1) != (model_icmp_role(p->af, p->icmp_type) == MODEL_REPLY))
 		return drop(a, MODEL_R_BADSTATE);
+	if (translates(s) && p->frag == MODEL_FRAG_FIRST)
+		return drop(a, MODEL_R_FRAG);
 	if (refuses_options(m, s, p, a))
 		return drop(a, MODEL_R_IPOPTION);
 	return p->proto == MODEL_P_TCP ? track_tcp(m, s, p, a) : pass(m, s, from, a);

@@ -509,9 +509,11 @@ static inline struct pf_compiled *naive_compile_by(const struct pf_ruleset *rs,
 						   enum pf_emitter emitter)
 {
 	uint32_t *ids = naive_ids(pf_filter(rs)->n);
-	const struct pf_compile_env env = {
-		.table_slot = naive_slot, .tag_id = naive_tag, .opts_number = naive_opts,
-		.rule_ids = ids, .emitter = emitter};
+	const struct pf_compile_env env = {.table_slot = naive_slot,
+					   .tag_id = naive_tag,
+					   .opts_number = naive_opts,
+					   .rule_ids = ids,
+					   .emitter = emitter};
 	struct pf_compile_error err;
 	struct pf_compiled *c = NULL;
 	int r = pf_ruleset_compile(rs, &env, &c, &err);

@@ -10,7 +10,8 @@ static void options_come_back(void **state)
 		"pass keep state (max 4294967295)\n",
 		"pass keep state (sloppy, no-sync, if-bound)\n",
 		"set state-policy if-bound\npass\npass keep state (floating)\n",
-		"pass keep state (tcp.first 1, tcp.established 16777215, tcp.tsdiff 3, udp.first 4, "
+		"pass keep state (tcp.first 1, tcp.established 16777215, tcp.tsdiff 3, udp.first "
+		"4, "
 		"icmp.error 5, other.multiple 6, src.track 7, adaptive.start 1, adaptive.end 2)\n",
 		"set state-defaults max 3, sloppy\npass\npass keep state\n",
 	};
@@ -68,7 +69,8 @@ static void bad_options_are_refused(void **state)
 	} cases[] = {
 		{"pass keep state (udp.first 9)\n", STATE_FLAGS, 1, 16, -EINVAL, "unknown"},
 		{"pass keep state (udp.first 9)\n", STATE_FLAGS, 1, 10, -EINVAL, "unknown"},
-		{"pass keep state (udp.first 9)\n", STATE_GIVEN, 4, 1U << PF_TIMEOUT_MAX, -EINVAL, ""},
+		{"pass keep state (udp.first 9)\n", STATE_GIVEN, 4, 1U << PF_TIMEOUT_MAX, -EINVAL,
+		 ""},
 		{"pass keep state (udp.first 9)\n", STATE_GIVEN, 4, 0, -EINVAL, ""},
 		{"pass keep state (udp.first 9)\n", STATE_TIME, 4, PF_TIMEOUT_LARGEST + 1, -EINVAL,
 		 "a timeout is out of range"},
