@@ -125,7 +125,8 @@ struct pf_wire_state {
 	char ifname[16]; /* that it is bound to; "all" */
 	char origin[16]; /* where it was made; "" if that is gone */
 };
-#define PF_WIRE_STATE_LOOSE 1
+#define PF_WIRE_STATE_LOOSE  1
+#define PF_WIRE_STATE_SLOPPY 2
 
 /* What has become of a state. */
 struct pf_wire_event {
@@ -137,6 +138,7 @@ struct pf_wire_event {
 enum pf_wire_event_kind { PF_WIRE_INSERT, PF_WIRE_UPDATE, PF_WIRE_DELETE, PF_WIRE_EVENT_MAX };
 
 #define PF_WIRE_REASONS 17
+#define PF_WIRE_LIMITS	10
 
 struct pf_wire_status {
 	uint32_t enabled;
@@ -148,6 +150,7 @@ struct pf_wire_status {
 	uint64_t inserts;
 	uint64_t removals;
 	uint64_t reasons[PF_WIRE_REASONS];
+	uint64_t limits[PF_WIRE_LIMITS]; /* how often each was met */
 	uint64_t logged;
 	uint64_t log_lost;
 	uint64_t answers;

@@ -17,6 +17,7 @@
 #include "datapath.h"
 #include "labels.h"
 #include "netif.h"
+#include "optsets.h"
 #include "program.h"
 #include "rulestats.h"
 #include "say.h"
@@ -66,6 +67,7 @@ struct pf_generations {
 	const struct pf_netifs *ifs;
 	struct pf_rulestats stats;
 	struct pf_labels labels;
+	struct pf_optsets opts;
 	struct pf_tags tags;
 	uint32_t next_id;
 	enum pf_emitter emitter; /* of those that are made */

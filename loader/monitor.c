@@ -35,6 +35,7 @@ static void put_frame(const struct pf_control *ctl, const struct pf_event *v, si
 		.dp = &g->dp,
 		.gen = g->active,
 		.ifs = &g->ifs,
+		.bound = &g->bound,
 		.now = pf_datapath_jiffies(&g->dp),
 	};
 	int64_t offset = realtime_offset();

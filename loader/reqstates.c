@@ -20,6 +20,7 @@ static bool more_states(struct pf_client_conn *c)
 		.dp = &g->dp,
 		.gen = g->active,
 		.ifs = &g->ifs,
+		.bound = &g->bound,
 		.now = c->states.now,
 		.ifindex = c->states.ifindex,
 		.rule = c->states.rule,

@@ -145,6 +145,7 @@ struct restorer {
 	uint64_t now;
 	struct known_rule *known; /* by name */
 	size_t nknown;
+	bool bound; /* those that are bound to interfaces are taken, or the others */
 	struct pf_restored n;
 };
 
@@ -273,6 +274,8 @@ static int restore_state(void *ctx, const struct pf_saved_names *names,
 	uint32_t tick = (uint32_t)(r->now >> PF_TICK_SHIFT);
 	struct pf_state s = v->s;
 
+	if (!(s.flags & PF_SF_IFBOUND) == r->bound)
+		return 0;
 	for (int p = 0; p < 2; p++)
 		s.peer[p].last = tick - ms_to_ticks(dp, v->idle[p]);
 	s.creation = r->now - (v->age < UINT64_MAX / 1000000 ? v->age * dp->config->hz / 1000 : 0);
@@ -286,6 +289,11 @@ static int restore_state(void *ctx, const struct pf_saved_names *names,
 		s.tag = (uint16_t)tag;
 	}
 	s.ifindex = v->ifname ? ifindex_of(r, names->ifnames[v->ifname - 1].text) : 0;
+	if (r->bound && !s.ifindex) {
+		r->n.refused++;
+		return 0;
+	}
+	s.peer[0].opts = r->g->gens.opts.of_rule[s.rule];
 	give_matches(r, names, v, &s);
 	insert(r, &s);
 	return 0;
@@ -310,6 +318,11 @@ int pf_restore(struct pf_engine *g, const void *data, size_t len, struct pf_rest
 
 	if (!err)
 		err = pf_saved_read(data, len, know_tags, &r, &n, why, sizeof(why));
+	/* bound ones first: see bpf/table.h */
+	r.bound = true;
+	if (!err)
+		err = pf_saved_read(data, len, restore_state, &r, &n, why, sizeof(why));
+	r.bound = false;
 	if (!err)
 		err = pf_saved_read(data, len, restore_state, &r, &n, why, sizeof(why));
 	free(r.known);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "../lib/proto.h"
+#include "bound.h"
 #include "datapath.h"
 #include "generation.h"
 
@@ -20,6 +21,7 @@ struct pf_states_query {
 	const struct pf_datapath *dp;
 	const struct pf_generation *gen;
 	const struct pf_netifs *ifs;
+	const struct pf_bound *bound;
 	uint64_t now;	  /* pf_datapath_jiffies() */
 	uint32_t ifindex; /* where they were made; 0 any */
 	uint32_t rule;	  /* its number in its own ruleset; ~0 any */

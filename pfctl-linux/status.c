@@ -76,7 +76,9 @@ static size_t sections(const struct pf_wire_status *w, struct section *s)
 		add(&s[n], reasons[i], w->reasons[i], true);
 	n++;
 	s[n] = (struct section){"Limit Counters", "limit-counters", true, .n = 0};
-	add_zeroes(&s[n++], limit_counters);
+	for (int i = 0; i < PF_WIRE_LIMITS; i++)
+		add(&s[n], limit_counters[i], w->limits[i], true);
+	n++;
 	s[n] = (struct section){.title = "Log", .key = "log"};
 	add(&s[n], "records", w->logged, true);
 	add(&s[n++], "lost records", w->log_lost, true);

@@ -32,11 +32,21 @@ static int tag(void *ctx, const char *name)
 	return *name == 'n' ? -ENOSPC : *name + 1;
 }
 
+static int opts(void *ctx, uint32_t rule_id, const struct pf_state_opts *o)
+{
+	(void)ctx;
+	(void)rule_id;
+	return o->max == 7 ? -ENOSPC : (int)(o->max & 1023);
+}
+
 static void check_compile(const struct pf_policy *p, enum pf_emitter emitter)
 {
 	uint32_t *ids = calloc((size_t)p->nrules + 1, sizeof(*ids));
-	const struct pf_compile_env env = {
-		.table_slot = slot, .tag_id = tag, .rule_ids = ids, .emitter = emitter};
+	const struct pf_compile_env env = {.table_slot = slot,
+					   .tag_id = tag,
+					   .opts_number = opts,
+					   .rule_ids = ids,
+					   .emitter = emitter};
 	struct pf_compile_error err;
 	struct pf_compiled *c = NULL;
 	int r = pf_policy_compile(p, &env, &c, &err);

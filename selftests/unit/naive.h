@@ -497,12 +497,23 @@ static inline uint32_t *naive_ids(size_t n)
 	return ids;
 }
 
+/* Numbers for state options: there is none left for those of a rule with max 4000. */
+static inline int naive_opts(void *ctx, uint32_t rule_id, const struct pf_state_opts *o)
+{
+	(void)ctx;
+	(void)rule_id;
+	return o->max == 4000 ? -ENOSPC : (int)o->max;
+}
+
 static inline struct pf_compiled *naive_compile_by(const struct pf_ruleset *rs,
 						   enum pf_emitter emitter)
 {
 	uint32_t *ids = naive_ids(pf_filter(rs)->n);
-	const struct pf_compile_env env = {
-		.table_slot = naive_slot, .tag_id = naive_tag, .rule_ids = ids, .emitter = emitter};
+	const struct pf_compile_env env = {.table_slot = naive_slot,
+					   .tag_id = naive_tag,
+					   .opts_number = naive_opts,
+					   .rule_ids = ids,
+					   .emitter = emitter};
 	struct pf_compile_error err;
 	struct pf_compiled *c = NULL;
 	int r = pf_ruleset_compile(rs, &env, &c, &err);

@@ -57,7 +57,16 @@ static inline const char *pool_difference(const struct pf_pool *a, const struct 
 	return NULL;
 }
 
-/* All but the line; of the rarer parts the pools of translation. */
+static inline bool state_difference(const struct pf_state_opts *a, const struct pf_state_opts *b)
+{
+	if (!a || !b)
+		return a != b;
+	return a->max != b->max || a->no_sync != b->no_sync || a->if_bound != b->if_bound ||
+	       a->sloppy != b->sloppy || a->floating != b->floating ||
+	       memcmp(a->timeout, b->timeout, sizeof(a->timeout)) != 0;
+}
+
+/* All but the line; of the rarer parts state options and the pools of translation. */
 static inline const char *rule_difference(const struct pf_rule *a, const struct pf_rule *b)
 {
 	DIFFER(action);
@@ -90,6 +99,8 @@ static inline const char *rule_difference(const struct pf_rule *a, const struct 
 	DIFFER(dport.op);
 	DIFFER(dport.lo);
 	DIFFER(dport.hi);
+	if (state_difference(pf_rule_ext_of(a)->state, pf_rule_ext_of(b)->state))
+		return "state options";
 	if (pool_difference(pf_rule_ext_of(a)->nat, pf_rule_ext_of(b)->nat))
 		return "nat-to";
 	if (pool_difference(pf_rule_ext_of(a)->rdr, pf_rule_ext_of(b)->rdr))

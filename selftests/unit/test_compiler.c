@@ -103,6 +103,53 @@ static void rule_information(void **state)
 	free(ids);
 }
 
+static int compile_error(const struct pf_ruleset *rs, struct pf_compile_error *err)
+{
+	uint32_t *ids = naive_ids(pf_filter(rs)->n);
+	const struct pf_compile_env env = {.table_slot = naive_slot,
+					   .tag_id = naive_tag,
+					   .opts_number = naive_opts,
+					   .rule_ids = ids,
+					   .emitter = PF_EMITTER_LINEAR};
+	struct pf_compiled *c = (void *)&c;
+	int r;
+
+	memset(err, 0xff, sizeof(*err));
+	r = pf_ruleset_compile(rs, &env, &c, err);
+	free(ids);
+	if (r == 0)
+		pf_compiled_free(c);
+	else
+		assert_ptr_equal(c, &c);
+	return r;
+}
+
+static void rules_know_their_state_options(void **state)
+{
+	pf_ruleset_auto rs = parse_ok("pass keep state (max 7, sloppy)\n"
+				      "pass keep state (if-bound, sloppy)\n"
+				      "pass keep state (no-sync)\npass no state\n");
+	pf_ruleset_auto full = parse_ok("pass\npass keep state (max 4000)\n");
+	struct pf_compile_error err;
+
+	(void)state;
+	for (enum pf_emitter e = PF_EMITTER_LINEAR; e <= PF_EMITTER_TREE; e++) {
+		pf_compiled_auto c = naive_compile_by(rs, e);
+
+		assert_int_equal(c->infos[0].opts, 7);
+		assert_int_equal(c->infos[0].flags, PF_RULE_KEEP | PF_RULE_SLOPPY);
+		assert_int_equal(c->infos[1].opts, 0);
+		assert_int_equal(c->infos[1].flags,
+				 PF_RULE_KEEP | PF_RULE_SLOPPY | PF_RULE_IFBOUND);
+		assert_int_equal(c->infos[2].opts, 0);
+		assert_int_equal(c->infos[2].flags, PF_RULE_KEEP);
+		assert_int_equal(c->infos[3].flags, 0);
+	}
+	assert_int_equal(compile_error(full, &err), -ENOSPC);
+	assert_int_equal(err.line, 2);
+	assert_string_equal(err.text, "no room for more rules with state options");
+}
+
 static void interfaces_are_listed_once(void **state)
 {
 	pf_ruleset_auto rs = parse_ok("block on { b a b ! a }\nblock\nblock on c\n");
@@ -157,26 +204,6 @@ static void evaluations_are_worked_out_from_edges(void **state)
 }
 
 /* --- limits --- */
-
-static int compile_error(const struct pf_ruleset *rs, struct pf_compile_error *err)
-{
-	uint32_t *ids = naive_ids(pf_filter(rs)->n);
-	const struct pf_compile_env env = {.table_slot = naive_slot,
-					   .tag_id = naive_tag,
-					   .rule_ids = ids,
-					   .emitter = PF_EMITTER_LINEAR};
-	struct pf_compiled *c = (void *)&c;
-	int r;
-
-	memset(err, 0xff, sizeof(*err));
-	r = pf_ruleset_compile(rs, &env, &c, err);
-	free(ids);
-	if (r == 0)
-		pf_compiled_free(c);
-	else
-		assert_ptr_equal(c, &c);
-	return r;
-}
 
 /* "the ruleset has N things after expansion; at most M fit: N - M too many" */
 static void check_too_big(const struct pf_ruleset *rs, const char *what, size_t most)
@@ -535,6 +562,7 @@ int main(void)
 		cmocka_unit_test(skips_of_no_rules),
 		cmocka_unit_test(skips_of_a_known_ruleset),
 		cmocka_unit_test(rule_information),
+		cmocka_unit_test(rules_know_their_state_options),
 		cmocka_unit_test(interfaces_are_listed_once),
 		cmocka_unit_test(unreachable_rules_are_known),
 		cmocka_unit_test(evaluations_are_worked_out_from_edges),
