@@ -126,6 +126,7 @@ MODEL_OBJ := $(call obj,$(addprefix selftests/model/,match.c tcp.c track.c trans
 DIFF_OBJ := $(call obj,$(wildcard selftests/model/*.c))
 
 $(BUILD)/unit/test_model_rules $(BUILD)/unit/test_model_nat: $(MODEL_OBJ)
+$(BUILD)/unit/test_note: $(call obj,loader/note.c loader/say.c)
 
 $(BUILD)/model/diff: $(DIFF_OBJ) $(filter-out %/main.o,$(LOADER_OBJ)) $(LIB_OBJ) $(COMPILER_OBJ) \
 		$(GRAMMAR_OBJ)

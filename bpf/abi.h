@@ -21,7 +21,7 @@
 #include <stddef.h>
 #endif
 
-#define PF_ABI_VERSION 7
+#define PF_ABI_VERSION 8
 
 #if defined(__bpf__) || !defined(__cplusplus)
 #define PF_ABI_ASSERT(expr) _Static_assert(expr, #expr)
@@ -612,6 +612,47 @@ enum pf_answer {
 
 #define PF_ANSWER_BUF	    192
 
+/* What the ring of the log carries; each record begins with its kind. */
+enum pf_log_kind {
+	PF_LOG_PACKET, /* struct pf_log_rec, then the frame's first bytes */
+	PF_LOG_NOTE,   /* struct pf_note */
+};
+
+/* What a note tells: of a packet that its state refused, or nearly so. */
+enum pf_note_what {
+	PF_NOTE_NONE,
+	PF_NOTE_BAD,	    /* TCP: outside of the windows */
+	PF_NOTE_LOOSE,	    /* TCP: let through, but only nearly inside */
+	PF_NOTE_CHALLENGE,  /* TCP: SYN into a living connection */
+	PF_NOTE_REUSE,	    /* TCP: SYN over a dead one */
+	PF_NOTE_ICMP,	    /* an error that quotes what the state has not let pass */
+	PF_NOTE_ICMP_OUTER, /* an error that is not for who sent what it quotes: no state */
+	PF_NOTE_ICMP_WAY,   /* a query or an answer in the wrong direction */
+};
+
+/* The windows of a peer, as the check found them. */
+struct pf_note_peer {
+	__u32 seqlo, seqhi, max_win;
+};
+
+/* From set debug notice on; for pfd to write in pf's notation. */
+struct pf_note {
+	__u32 kind; /* PF_LOG_NOTE */
+	__u32 what; /* enum pf_note_what */
+	__u8 af;
+	__u8 dir;
+	__u8 flags; /* TCP's */
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 sws, dws; /* window scales: of the sender, of the other */
+	__u8 pad;
+	__u32 seq, orig_seq, ack, data_end, len;
+	__s32 skew;
+	struct pf_note_peer peer[2]; /* [0] made the state */
+	struct pf_addr src, dst, quoted_src, quoted_dst;
+	struct pf_state state;
+};
+
 /*
  * The packet at hand, in per-CPU scratch memory: filled by the parser, read by
  * the generated rules, finished by apply.  The compiler takes offsets from here.
@@ -695,6 +736,7 @@ struct pf_pkt {
 	struct pf_matched matched[PF_MATCH_MOST]; /* in the order of the rules */
 	struct pf_matched logged;		  /* the rule that a log record is of */
 	struct pf_match_more more;		  /* for a new state */
+	struct pf_note note;			  /* .what: what there is to tell */
 };
 
 /* Slots of the static program array. */
@@ -714,8 +756,9 @@ enum pf_gen_prog { PF_GEN_APPLY, PF_GEN_MAX };
 /* A log record; the frame's first bytes follow it. */
 #define PF_LOG_SNAPLEN 256
 struct pf_log_rec {
-	__u64 time; /* CLOCK_MONOTONIC, ns */
+	__u32 kind; /* PF_LOG_PACKET */
 	__u32 ifindex;
+	__u64 time;    /* CLOCK_MONOTONIC, ns */
 	__u32 rule_nr; /* ~0: no rule */
 	__u32 rule_id;
 	__u32 len;    /* of the IP packet */
@@ -728,6 +771,7 @@ struct pf_log_rec {
 	__be16 sport;
 	__be16 dport;
 	__u32 anchor_nr; /* of the anchor's rule that led to it; ~0: main ruleset */
+	__u32 pad;
 };
 
 PF_ABI_ASSERT(sizeof(struct pf_addr) == 16);
@@ -751,7 +795,8 @@ PF_ABI_ASSERT(sizeof(struct pf_matched) == 16);
 PF_ABI_ASSERT(sizeof(struct pf_ifmask) == 72);
 PF_ABI_ASSERT(sizeof(struct pf_tree_node) == 8);
 PF_ABI_ASSERT(sizeof(struct pf_tree_rule) == 128);
-PF_ABI_ASSERT(sizeof(struct pf_log_rec) == 40);
+PF_ABI_ASSERT(sizeof(struct pf_log_rec) == 48);
+PF_ABI_ASSERT(sizeof(struct pf_note) == 384);
 PF_ABI_ASSERT(sizeof(struct pf_walk_frame) == 68);
 PF_ABI_ASSERT(sizeof(struct pf_nat) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_pkt) % 8 == 0);

@@ -152,6 +152,8 @@ inline_always int track_state(struct __sk_buff *skb, struct pf_state *s, struct 
 {
 	enum track_result r = state_track(s, p);
 
+	if (unlikely(p->note.what))
+		log_note(skb, s);
 	if (r == TRACK_PASS) {
 		carry_tag(skb, s, p->dir);
 		if (unlikely(s->flags & PF_SF_NAT) && nat_rewrite(skb, s, p->dir, p->l3, p->l4))
@@ -175,6 +177,15 @@ inline_always void key_set_addrs(struct pf_pkt *p)
 	p->key.addr[!(si & 1)] = p->dst;
 }
 
+/* s: NULL if there is none to tell of. */
+inline_always int icmp_bad(struct __sk_buff *skb, struct pf_pkt *p, const struct pf_state *s,
+			   enum pf_note_what what)
+{
+	p->note.what = what;
+	log_note(skb, s);
+	return finish_track(skb, p, track_drop(p, PFRES_BADSTATE));
+}
+
 /* An ICMP error: judged by the state of the packet that it quotes. */
 SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 {
@@ -190,8 +201,11 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 	if (reason)
 		return finish_track(skb, p, track_drop(p, reason));
 	/* CVE-2019-5598: the error must be for who sent what it quotes */
-	if (!addr_equal(&p->dst, &q.src))
-		return finish_track(skb, p, track_drop(p, PFRES_BADSTATE));
+	if (!addr_equal(&p->dst, &q.src)) {
+		p->note.quoted_src = q.src;
+		p->note.quoted_dst = q.dst;
+		return icmp_bad(skb, p, NULL, PF_NOTE_ICMP_OUTER);
+	}
 	/* the quoted packet went the other way */
 	qi = p->dir == PF_IN;
 	key_begin(p, q.c.proto);
@@ -206,11 +220,12 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 		return finish_track(skb, p, track_drop(p, PFRES_FRAG));
 	from = s->dir == p->dir; /* who sent the quoted packet */
 	if (q.c.proto == IPPROTO_TCP) {
+		p->note.seq = q.seq;
 		if (!quote_tcp_inside(s, from, q.seq))
-			return finish_track(skb, p, track_drop(p, PFRES_BADSTATE));
+			return icmp_bad(skb, p, s, PF_NOTE_ICMP);
 	} else if (q.c.proto == IPPROTO_ICMP || q.c.proto == IPPROTO_ICMPV6) {
 		if ((s->dir != p->dir) != (q.role != ICMP_REPLY))
-			return finish_track(skb, p, track_drop(p, PFRES_BADSTATE));
+			return icmp_bad(skb, p, s, PF_NOTE_ICMP_WAY);
 	}
 	if (p->badopts && !(s->flags & PF_SF_ALLOWOPTS))
 		return finish_track(skb, p, track_drop(p, PFRES_IPOPTIONS));
@@ -265,7 +280,7 @@ SEC("tc") int pf_icmp(struct __sk_buff *skb)
 	if (!s)
 		return to_rules(skb, p);
 	if (!icmp_direction_ok(s, p->dir, role))
-		return finish_track(skb, p, track_drop(p, PFRES_BADSTATE));
+		return icmp_bad(skb, p, s, PF_NOTE_ICMP_WAY);
 	return track_state(skb, s, p);
 }
 
@@ -315,6 +330,7 @@ inline_always void pkt_reset(struct __sk_buff *skb, struct pf_pkt *p)
 	p->nat = 0;
 	p->nat_again = 0;
 	p->walks = 0;
+	p->note.what = PF_NOTE_NONE;
 	p->rcv_ifindex = skb->ingress_ifindex;
 }
 

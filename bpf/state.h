@@ -45,19 +45,26 @@ inline_always enum track_result track_tcp(struct pf_state *s, struct pf_pkt *p, 
 	switch (v) {
 	case TCP_PASS:
 		return TRACK_PASS;
+	case TCP_LOOSE:
+		p->note.what = PF_NOTE_LOOSE;
+		return TRACK_PASS;
 	case TCP_REUSE:
+		p->note.what = PF_NOTE_REUSE;
 		state_remove(s);
 		return TRACK_RULES;
 	case TCP_CHALLENGE:
 		/* RFC 5961 section 4.2 */
 		ask_tcp(p, PF_TH_ACK, p->answer_seq, p->answer_ack, 0);
+		p->note.what = PF_NOTE_CHALLENGE;
 		p->reason = PFRES_BADSTATE;
 		return TRACK_ANSWER;
 	case TCP_DROP_RST:
 		ask_tcp(p, PF_TH_RST, p->ack, 0, 0);
+		p->note.what = PF_NOTE_BAD;
 		p->reason = PFRES_BADSTATE;
 		return TRACK_ANSWER;
 	default:
+		p->note.what = PF_NOTE_BAD;
 		return track_drop(p, PFRES_BADSTATE);
 	}
 }

@@ -77,15 +77,6 @@ static uint32_t expires_in(const struct pf_datapath *dp, const struct pf_state *
 	return left <= 0 ? 0 : (uint32_t)((uint64_t)left * (1U << PF_TICK_SHIFT) / c->hz);
 }
 
-/* As its own ruleset numbers it. */
-static uint32_t rule_number(const struct pf_generation *gen, uint32_t id)
-{
-	uint32_t rule = pf_generation_rule(gen, id);
-
-	return rule == UINT32_MAX ? rule
-				  : rule - gen->policy->sets[gen->policy->set_of[rule]].first;
-}
-
 static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
 		 const struct pf_state *s, struct pf_wire_state *out)
 {
@@ -114,8 +105,8 @@ static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, 
 	}
 	out->age = (uint32_t)((now - s->creation) / dp->config->hz);
 	out->expires = expires_in(dp, s, (uint32_t)(now >> PF_TICK_SHIFT));
-	out->rule = rule_number(gen, s->rule);
-	out->anchor = s->anchor ? rule_number(gen, s->anchor) : UINT32_MAX;
+	out->rule = pf_generation_number(gen, s->rule);
+	out->anchor = s->anchor ? pf_generation_number(gen, s->anchor) : UINT32_MAX;
 	/* states are floating: they hold on every interface */
 	snprintf(out->ifname, sizeof(out->ifname), "all");
 }
