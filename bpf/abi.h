@@ -77,7 +77,7 @@ enum pf_counter {
 	PF_CNT_MAX,
 };
 
-/* Timeouts, OpenBSD's order.  The last two are marks, not timeouts. */
+/* Timeouts, OpenBSD's order, then those that FreeBSD has besides. */
 enum pf_timeout {
 	PFTM_TCP_FIRST_PACKET,
 	PFTM_TCP_OPENING,
@@ -99,10 +99,13 @@ enum pf_timeout {
 	PFTM_ADAPTIVE_END,
 	PFTM_SRC_NODE,
 	PFTM_TS_DIFF,
+	PFTM_SCTP_FIRST_PACKET,
+	PFTM_SCTP_OPENING,
+	PFTM_SCTP_ESTABLISHED,
+	PFTM_SCTP_CLOSING,
+	PFTM_SCTP_CLOSED,
 	PFTM_MAX,
 };
-/* Timeouts up to here are of states. */
-#define PFTM_STATE_MAX PFTM_FRAG
 
 /* TCP peers (sys/netinet/tcp_fsm.h of 4.4BSD). */
 enum pf_tcp_state {
@@ -118,20 +121,39 @@ enum pf_tcp_state {
 	TCPS_FIN_WAIT_2,
 	TCPS_TIME_WAIT,
 };
+/* SCTP peers: those of FreeBSD's that packets tell of, in the order that they are gone through. */
+enum pf_sctp_state {
+	SCTPS_CLOSED,	   /* it has sent no INIT, and not confirmed the other's */
+	SCTPS_COOKIE_WAIT, /* it has sent an INIT, or is met in the middle */
+	SCTPS_ESTABLISHED,
+	SCTPS_SHUTDOWN_PENDING,
+	SCTPS_ENDED, /* shown as CLOSED */
+};
 /* UDP peers and those of other protocols. */
 enum pf_peer_state { PF_NO_TRAFFIC, PF_SINGLE, PF_MULTIPLE };
 
-#define PF_WSCALE_FLAG 0x80 /* a window scale option was seen */
-#define PF_WSCALE_MASK 0x0f
+#define PF_WSCALE_FLAG		  0x80 /* a window scale option was seen */
+#define PF_WSCALE_MASK		  0x0f
 
-#define PF_TH_FIN      0x01
-#define PF_TH_SYN      0x02
-#define PF_TH_RST      0x04
-#define PF_TH_PUSH     0x08
-#define PF_TH_ACK      0x10
-#define PF_TH_URG      0x20
-#define PF_TH_ECE      0x40
-#define PF_TH_CWR      0x80
+#define PF_TH_FIN		  0x01
+#define PF_TH_SYN		  0x02
+#define PF_TH_RST		  0x04
+#define PF_TH_PUSH		  0x08
+#define PF_TH_ACK		  0x10
+#define PF_TH_URG		  0x20
+#define PF_TH_ECE		  0x40
+#define PF_TH_CWR		  0x80
+
+/* The chunks of a packet of SCTP. */
+#define PF_SCTP_DATA		  0x0001
+#define PF_SCTP_INIT		  0x0002
+#define PF_SCTP_INIT_ACK	  0x0004
+#define PF_SCTP_COOKIE		  0x0008 /* COOKIE ECHO or COOKIE ACK */
+#define PF_SCTP_HEARTBEAT_ACK	  0x0010
+#define PF_SCTP_SHUTDOWN	  0x0020 /* SHUTDOWN or SHUTDOWN ACK */
+#define PF_SCTP_SHUTDOWN_COMPLETE 0x0040
+#define PF_SCTP_ABORT		  0x0080
+#define PF_SCTP_REFLECTED	  0x0100 /* with one of the latter two: their T bit */
 
 struct pf_addr {
 	__u32 w[4];
@@ -159,7 +181,7 @@ struct pf_state_key {
 struct pf_state_peer {
 	__u64 packets;
 	__u64 bytes;
-	__u32 seqlo;	   /* highest sequence number seen to end from this peer */
+	__u32 seqlo;	   /* highest sequence number seen to end from this peer; SCTP: its tag */
 	__u32 other_seqhi; /* highest that the other may send: this peer's ack + window */
 	__u32 max_win;	   /* largest window announced, scaled down */
 	__u32 seqdiff;	   /* modulation */
@@ -273,6 +295,7 @@ struct pf_config {
 	__u32 loader_uid;  /* whose rules they are */
 	__u32 loader_pid;
 	__u32 random_seed; /* for tests: what `probability` draws from; 0: the kernel's numbers */
+	__u32 pad;
 };
 
 /* What the datapath alone writes, each on a cache line of its own. */
@@ -417,7 +440,7 @@ struct pf_tag_name {
 #define PF_RULE_BLOCK	    0x01
 #define PF_RULE_LOG	    0x02
 #define PF_RULE_KEEP	    0x04
-#define PF_RULE_RETURN	    0x08 /* RST to TCP, ICMP to the rest */
+#define PF_RULE_RETURN	    0x08 /* RST to TCP, ABORT to SCTP, ICMP to the rest */
 #define PF_RULE_RETURN_RST  0x10
 #define PF_RULE_RETURN_ICMP 0x20
 #define PF_RULE_ALLOWOPTS   0x40
@@ -593,11 +616,12 @@ struct pf_tree_rule {
 	struct pf_addr src, src_mask, dst, dst_mask; /* w[0] of src, dst: a table's slot */
 };
 
-/* TCP, ICMP: what a packet asks of the answer program. */
+/* What a packet asks of the answer program. */
 enum pf_answer {
 	PF_ANSWER_NONE,
 	PF_ANSWER_TCP,	/* answer_seq, answer_ack, answer_flags */
 	PF_ANSWER_ICMP, /* answer_icmp */
+	PF_ANSWER_SCTP, /* answer_seq: the tag, answer_flags: of the chunk */
 };
 
 #define PF_WALKS_MOST	    8 /* through the rules, for one packet, after the first */
@@ -628,6 +652,7 @@ enum pf_note_what {
 	PF_NOTE_ICMP,	    /* an error that quotes what the state has not let pass */
 	PF_NOTE_ICMP_OUTER, /* an error that is not for who sent what it quotes: no state */
 	PF_NOTE_ICMP_WAY,   /* a query or an answer in the wrong direction */
+	PF_NOTE_SCTP,	    /* a verification tag that is not the association's */
 };
 
 /* The windows of a peer, as the check found them. */
@@ -697,10 +722,12 @@ struct pf_pkt {
 	__u32 seq;
 	__u32 ack;
 	__u16 win;
-	__u8 wscale;   /* of a SYN: value | PF_WSCALE_FLAG */
-	__u8 th_off;   /* bytes */
-	__u16 icmp_id; /* network order */
-	__u16 pad3;
+	__u8 wscale;	/* of a SYN: value | PF_WSCALE_FLAG */
+	__u8 th_off;	/* bytes */
+	__u16 icmp_id;	/* network order */
+	__u16 sctp;	/* PF_SCTP_* */
+	__u32 v_tag;	/* SCTP's verification tag */
+	__u32 init_tag; /* of an INIT or INIT ACK, 0 none */
 	__u8 vlan_tags; /* in the packet */
 	__u8 reason;
 	__u8 answer; /* enum pf_answer */
@@ -780,7 +807,7 @@ PF_ABI_ASSERT(sizeof(struct pf_state_peer) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_state) == 256);
 PF_ABI_ASSERT(sizeof(struct pf_bucket) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_limbo_entry) == 8);
-PF_ABI_ASSERT(sizeof(struct pf_config) == 232);
+PF_ABI_ASSERT(sizeof(struct pf_config) == 256);
 PF_ABI_ASSERT(sizeof(struct pf_status) == 192);
 PF_ABI_ASSERT(sizeof(struct pf_rule_stats) == 48);
 PF_ABI_ASSERT(sizeof(struct pf_iface) == 40);

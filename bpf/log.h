@@ -50,7 +50,8 @@ global_sub int log_packet(struct __sk_buff *skb, struct pf_pkt *p, __u32 action,
 	if (cap > PF_LOG_SNAPLEN)
 		cap = PF_LOG_SNAPLEN;
 	r.caplen = cap;
-	if (p->frag != PF_FRAG_LATER && (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP)) {
+	if (p->frag != PF_FRAG_LATER &&
+	    (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP || p->proto == IPPROTO_SCTP)) {
 		r.sport = bpf_htons(p->sport);
 		r.dport = bpf_htons(p->dport);
 	}
@@ -80,7 +81,7 @@ global_sub int log_note(struct __sk_buff *skb, const struct pf_state *s)
 	p->note.flags = p->tcp_flags;
 	p->note.icmp_type = p->icmp_type;
 	p->note.icmp_code = p->icmp_code;
-	p->note.orig_seq = p->seq;
+	p->note.orig_seq = p->proto == IPPROTO_SCTP ? p->v_tag : p->seq;
 	p->note.len = p->payload_len;
 	p->note.src = p->src;
 	p->note.dst = p->dst;

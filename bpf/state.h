@@ -4,6 +4,7 @@
 #define PF_BPF_STATE_H
 
 #include "icmp.h"
+#include "sctp.h"
 #include "table.h"
 #include "tcp.h"
 
@@ -82,6 +83,21 @@ inline_always void track_simple(struct pf_state *s, __u32 from, __u8 single, __u
 	WRITE_ONCE(s->timeout, *src == PF_MULTIPLE && *dst == PF_MULTIPLE ? multiple : single);
 }
 
+inline_always enum track_result track_sctp(struct pf_state *s, struct pf_pkt *p, __u32 from)
+{
+	switch (sctp_track(s, p, from)) {
+	case SCTP_PASS:
+		return TRACK_PASS;
+	case SCTP_REUSE:
+		p->note.what = PF_NOTE_REUSE;
+		state_remove(s);
+		return TRACK_RULES;
+	default:
+		p->note.what = PF_NOTE_SCTP;
+		return track_drop(p, PFRES_BADSTATE);
+	}
+}
+
 /* A packet of a state, errors of ICMP apart. */
 inline_always enum track_result state_track(struct pf_state *s, struct pf_pkt *p)
 {
@@ -96,6 +112,11 @@ inline_always enum track_result state_track(struct pf_state *s, struct pf_pkt *p
 	switch (p->proto) {
 	case IPPROTO_TCP:
 		r = track_tcp(s, p, from);
+		if (r != TRACK_PASS)
+			return r;
+		break;
+	case IPPROTO_SCTP:
+		r = track_sctp(s, p, from);
 		if (r != TRACK_PASS)
 			return r;
 		break;
@@ -258,6 +279,9 @@ inline_always enum create_result state_create(struct pf_pkt *p, const int nat)
 	switch (p->proto) {
 	case IPPROTO_TCP:
 		tcp_begin(s, p);
+		break;
+	case IPPROTO_SCTP:
+		sctp_begin(s, p);
 		break;
 	case IPPROTO_UDP:
 		s->peer_state[0] = PF_SINGLE;

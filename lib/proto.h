@@ -19,7 +19,7 @@
 #define PF_PIN_DIR_DEFAULT "/sys/fs/bpf/pf"
 #define PF_LOG_DEFAULT	   "/var/log/pflog"
 
-#define PF_PROTO_MAGIC	   0x70664c33 /* "pfL3": the last digit is the version */
+#define PF_PROTO_MAGIC	   0x70664c34 /* "pfL4": the last digit is the version */
 #define PF_FRAME_MOST	   (1U << 20) /* bytes of payload */
 
 struct pf_frame {

@@ -206,6 +206,11 @@ void pf_note_format(const struct pf_note *n, uint32_t rule, struct pf_note_text 
 		add(&t, " -> ");
 		add_host(&t, n->af, &n->quoted_dst, 0);
 		break;
+	case PF_NOTE_SCTP:
+		add(&t, "pf: bad verification tag: ");
+		add_state(&t, n, rule, false);
+		add(&t, " tag=%u", n->orig_seq);
+		break;
 	case PF_NOTE_ICMP_WAY:
 		add(&t, "pf: icmp type %u in wrong direction (%u): ", n->icmp_type, n->dir);
 		add_state(&t, n, rule, false);

@@ -8,11 +8,15 @@
 #include "../grammar/names.h"
 #include "pfctl.h"
 
-enum { PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP = 1, PROTO_ICMP6 = 58 };
+enum { PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP = 1, PROTO_ICMP6 = 58, PROTO_SCTP = 132 };
 
 static const char *const tcp_states[] = {
 	"CLOSED",     "LISTEN",	 "SYN_SENT", "SYN_RCVD",   "ESTABLISHED", "CLOSE_WAIT",
 	"FIN_WAIT_1", "CLOSING", "LAST_ACK", "FIN_WAIT_2", "TIME_WAIT",
+};
+/* FreeBSD's names; the first is before, the last is after */
+static const char *const sctp_states[] = {
+	"CLOSED", "COOKIE_WAIT", "ESTABLISHED", "SHUTDOWN_PENDING", "CLOSED",
 };
 static const char *const simple_states[] = {"NO_TRAFFIC", "SINGLE", "MULTIPLE"};
 
@@ -68,6 +72,9 @@ static void print_levels(const struct pf_wire_state *s, int first, int second)
 	fputs("       ", stdout);
 	if (s->proto == PROTO_TCP && a < ARRAY_SIZE(tcp_states) && b < ARRAY_SIZE(tcp_states))
 		printf("%s:%s\n", tcp_states[a], tcp_states[b]);
+	else if (s->proto == PROTO_SCTP && a < ARRAY_SIZE(sctp_states) &&
+		 b < ARRAY_SIZE(sctp_states))
+		printf("%s:%s\n", sctp_states[a], sctp_states[b]);
 	else if (s->proto != PROTO_ICMP && s->proto != PROTO_ICMP6 &&
 		 a < ARRAY_SIZE(simple_states) && b < ARRAY_SIZE(simple_states))
 		printf("%s:%s\n", simple_states[a], simple_states[b]);

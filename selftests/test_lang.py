@@ -533,7 +533,7 @@ NOT_ENFORCED = [
     ("", "set state-policy if-bound", "set state-policy if-bound"),
     ("", "set reassemble yes", "set reassemble yes"),
     ("", "set loginterface em0", "set loginterface"), ("", "set syncookies always", "syncookies"),
-    ("", "set timeout sctp.first 5", "sctp.first"), ("", "pass on egress", "a group of interfaces"),
+    ("", "pass on egress", "a group of interfaces"),
     ("", 'nat-anchor "a"', "an anchor of the old dialect"),
     ("", "antispoof for (em0)", "an interface in parentheses"),
     ("", "nat on em0 from any to any -> 192.0.2.1", "translation of the old dialect"),
