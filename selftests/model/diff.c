@@ -369,7 +369,8 @@ static void rehearsal_open(struct rehearsal *h, const struct gen_ruleset *g)
 
 	memset(h, 0, sizeof(*h));
 	/* if it cannot be parsed the test will tell */
-	if (!g->translate || parse(text, PF_OPTIMIZE_NONE, 0, &h->first.plain, &said))
+	if ((!g->translate && !g->dialog) ||
+	    parse(text, PF_OPTIMIZE_NONE, 0, &h->first.plain, &said))
 		return;
 	if (g->late_path && parse(late_text, PF_OPTIMIZE_NONE, 0, &h->late.plain, &said_too))
 		return;
@@ -413,9 +414,10 @@ static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct pack
 	rehearsal_open(&h, g);
 	for (p->n = 0; p->n < n; p->n++) {
 		p->change[p->n] = gen_change(r, g);
-		p->v[p->n] = p->n && rnd_percent(r, g->translate ? 65 : 45)
-				     ? gen_follow(r, &p->v[p->n - 1], &left)
-				     : gen_packet(r, g);
+		if (!h.runs || !rnd_percent(r, g->dialog) || !gen_of_state(r, &h.m, &p->v[p->n]))
+			p->v[p->n] = p->n && rnd_percent(r, g->translate ? 65 : 45)
+					     ? gen_follow(r, &p->v[p->n - 1], &left)
+					     : gen_packet(r, g);
 		left = rehearse(&h, &p->change[p->n], &p->v[p->n]);
 	}
 	rehearsal_close(&h);
