@@ -91,9 +91,9 @@ static void say_next(struct rnd *r, const struct model_peer *src, const struct m
 static void say_segment(struct rnd *r, const struct model_state *s, unsigned int from,
 			struct model_packet *p)
 {
-	static const uint8_t flags[] = {TH_ACK,		 TH_ACK,	  TH_ACK, TH_ACK | TH_PUSH,
-					TH_ACK | TH_FIN, TH_ACK | TH_FIN, TH_RST, TH_SYN,
-					TH_RST | TH_ACK, TH_SYN | TH_ACK, TH_ACK, TH_ACK | TH_PUSH};
+	/* most of them data; few that end it */
+	static const uint8_t flags[] = {TH_SYN,		 TH_SYN | TH_ACK, TH_RST,
+					TH_RST | TH_ACK, TH_ACK | TH_FIN, TH_ACK | TH_PUSH | 0xc0};
 	static const uint16_t windows[] = {0, 1, 500, 8192, 65535, 65535};
 	const struct model_peer *src = &s->peer[from], *dst = &s->peer[!from];
 	uint32_t room;
@@ -103,7 +103,8 @@ static void say_segment(struct rnd *r, const struct model_state *s, unsigned int
 		say_next(r, src, dst, p);
 		return;
 	}
-	p->flags = rnd_pick(r, flags);
+	p->flags = rnd_percent(r, 70) ? TH_ACK | (rnd_percent(r, 30) ? TH_PUSH : 0)
+				      : rnd_pick(r, flags);
 	p->seq = some_seq(r, src, dst);
 	p->ack = p->flags & TH_ACK ? some_ack(r, dst) : 0;
 	p->len = rnd_percent(r, 50) ? 0 : (uint16_t)rnd_below(r, PAYLOAD_MOST);
@@ -148,16 +149,35 @@ static void say_chunks(struct rnd *r, const struct model_state *s, unsigned int 
 	p->init_tag = dst->seqlo && rnd_percent(r, 50) ? dst->seqlo : 1 + rnd_below(r, 3);
 }
 
+static bool talks(const struct model_state *s)
+{
+	const uint8_t proto = s->key[0].proto;
+
+	return !s->dead && (proto == MODEL_P_TCP || proto == MODEL_P_SCTP);
+}
+
+/* One of the newest, so that a connection gets somewhere. */
+static const struct model_state *some_state(struct rnd *r, const struct model *m)
+{
+	uint32_t skip = rnd_below(r, 3);
+	const struct model_state *found = NULL;
+
+	for (size_t i = m->nstates; i; i--) {
+		if (!talks(&m->states[i - 1]))
+			continue;
+		found = &m->states[i - 1];
+		if (!skip--)
+			break;
+	}
+	return found;
+}
+
 bool gen_of_state(struct rnd *r, const struct model *m, struct model_packet *p)
 {
-	const struct model_state *s;
+	const struct model_state *s = some_state(r, m);
 	unsigned int from;
 
-	if (!m->nstates)
-		return false;
-	/* the newest ones, so that a connection gets somewhere */
-	s = &m->states[m->nstates - 1 - rnd_below(r, m->nstates < 3 ? (uint32_t)m->nstates : 3)];
-	if (s->dead || (s->key[0].proto != MODEL_P_TCP && s->key[0].proto != MODEL_P_SCTP))
+	if (!s)
 		return false;
 	from = rnd_below(r, 2);
 	/* whom nobody has answered is answered */

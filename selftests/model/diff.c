@@ -125,6 +125,8 @@ static void add_up(struct tally *t, const struct model_answer *a)
 	t->judged++;
 	t->by_rule += a->rule != NULL;
 	t->by_state += a->use == MODEL_STATE_USED;
+	t->established += a->established;
+	t->refused += a->established && a->verdict != MODEL_PASS;
 	t->by_match += a->nmatches > 0;
 	t->by_anchor += a->anchor != NULL;
 	t->tagged += a->tag != NULL;
@@ -437,6 +439,8 @@ static void add_tally(struct tally *to, const struct tally *t)
 	to->judged += t->judged;
 	to->by_rule += t->by_rule;
 	to->by_state += t->by_state;
+	to->established += t->established;
+	to->refused += t->refused;
 	to->by_match += t->by_match;
 	to->by_anchor += t->by_anchor;
 	to->tagged += t->tagged;
@@ -538,12 +542,13 @@ static void stop(int sig)
 
 static void tell_tally(const struct tally *t, uint64_t patched, double seconds)
 {
-	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; %llu met "
-	       "match rules, %llu had tags, %llu drew numbers; %llu were translated, %llu could "
-	       "not "
-	       "be; %llu anchors replaced in place\n",
+	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; of open "
+	       "TCP connections %llu, and %llu refused; %llu met match rules, %llu had tags, %llu "
+	       "drew numbers; %llu were translated, %llu could not be; %llu anchors replaced in "
+	       "place\n",
 	       seconds, (unsigned long long)t->by_rule, (unsigned long long)t->by_anchor,
-	       (unsigned long long)t->by_state, (unsigned long long)t->by_match,
+	       (unsigned long long)t->by_state, (unsigned long long)(t->established - t->refused),
+	       (unsigned long long)t->refused, (unsigned long long)t->by_match,
 	       (unsigned long long)t->tagged, (unsigned long long)t->drew,
 	       (unsigned long long)t->translated, (unsigned long long)t->no_place,
 	       (unsigned long long)patched);

@@ -588,7 +588,7 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	g->block = 20 + rnd_below(r, 60);
 	g->log = rnd_percent(r, 30) ? 30 : 3;
 	g->state = rnd_below(r, 100);
-	g->dialog = rnd_percent(r, 40) ? 20 + rnd_below(r, 60) : 0;
+	g->dialog = rnd_percent(r, 40) ? 40 + rnd_below(r, 55) : 0;
 	g->any_flags = rnd_below(r, 100);
 	g->head = rnd_percent(r, 15) ? "set block-policy return\n" : "";
 	g->ntables = rnd_pick(r, tables);

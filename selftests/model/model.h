@@ -138,6 +138,7 @@ struct model_answer {
 	uint32_t draws;
 	uint64_t steps; /* rules that were asked */
 	enum model_use use;
+	bool established; /* it was judged by a TCP connection that is open both ways */
 	/* that passes: as it leaves */
 	struct model_packet out;
 	bool translated;
@@ -277,6 +278,7 @@ void model_carry_error(const struct model_state *s, const struct model_packet *p
 
 enum model_tcp { MODEL_TCP_PASS, MODEL_TCP_DROP, MODEL_TCP_RST, MODEL_TCP_ACK, MODEL_TCP_NEW };
 void model_tcp_begin(struct model_state *s, const struct model_packet *p);
+bool model_tcp_established(const struct model_state *s);
 enum model_tcp model_tcp(struct model_state *s, unsigned int from, const struct model_packet *p);
 
 enum { MODEL_S_CLOSED, MODEL_S_COOKIE_WAIT, MODEL_S_ESTABLISHED, MODEL_S_SHUTDOWN, MODEL_S_ENDED };

@@ -138,6 +138,7 @@ static bool track_tcp(struct model *m, struct model_state *s, const struct model
 {
 	unsigned int from = s->dir != p->dir;
 
+	a->established = model_tcp_established(s);
 	switch (model_tcp(s, from, p)) {
 	case MODEL_TCP_PASS:
 		return pass(m, s, from, a);
