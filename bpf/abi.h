@@ -95,7 +95,7 @@ enum pf_limit_counter {
 	LCNT_MAX,
 };
 
-/* Timeouts, OpenBSD's order.  The last two are marks, not timeouts. */
+/* Timeouts, OpenBSD's order, then those that FreeBSD has besides. */
 enum pf_timeout {
 	PFTM_TCP_FIRST_PACKET,
 	PFTM_TCP_OPENING,
@@ -117,10 +117,13 @@ enum pf_timeout {
 	PFTM_ADAPTIVE_END,
 	PFTM_SRC_NODE,
 	PFTM_TS_DIFF,
+	PFTM_SCTP_FIRST_PACKET,
+	PFTM_SCTP_OPENING,
+	PFTM_SCTP_ESTABLISHED,
+	PFTM_SCTP_CLOSING,
+	PFTM_SCTP_CLOSED,
 	PFTM_MAX,
 };
-/* Timeouts up to here are of states. */
-#define PFTM_STATE_MAX PFTM_FRAG
 
 /* TCP peers (sys/netinet/tcp_fsm.h of 4.4BSD). */
 enum pf_tcp_state {
@@ -136,20 +139,39 @@ enum pf_tcp_state {
 	TCPS_FIN_WAIT_2,
 	TCPS_TIME_WAIT,
 };
+/* SCTP peers: those of FreeBSD's that packets tell of, in the order that they are gone through. */
+enum pf_sctp_state {
+	SCTPS_CLOSED,	   /* it has sent no INIT, and not confirmed the other's */
+	SCTPS_COOKIE_WAIT, /* it has sent an INIT, or is met in the middle */
+	SCTPS_ESTABLISHED,
+	SCTPS_SHUTDOWN_PENDING,
+	SCTPS_ENDED, /* shown as CLOSED */
+};
 /* UDP peers and those of other protocols. */
 enum pf_peer_state { PF_NO_TRAFFIC, PF_SINGLE, PF_MULTIPLE };
 
-#define PF_WSCALE_FLAG 0x80 /* a window scale option was seen */
-#define PF_WSCALE_MASK 0x0f
+#define PF_WSCALE_FLAG		  0x80 /* a window scale option was seen */
+#define PF_WSCALE_MASK		  0x0f
 
-#define PF_TH_FIN      0x01
-#define PF_TH_SYN      0x02
-#define PF_TH_RST      0x04
-#define PF_TH_PUSH     0x08
-#define PF_TH_ACK      0x10
-#define PF_TH_URG      0x20
-#define PF_TH_ECE      0x40
-#define PF_TH_CWR      0x80
+#define PF_TH_FIN		  0x01
+#define PF_TH_SYN		  0x02
+#define PF_TH_RST		  0x04
+#define PF_TH_PUSH		  0x08
+#define PF_TH_ACK		  0x10
+#define PF_TH_URG		  0x20
+#define PF_TH_ECE		  0x40
+#define PF_TH_CWR		  0x80
+
+/* The chunks of a packet of SCTP. */
+#define PF_SCTP_DATA		  0x0001
+#define PF_SCTP_INIT		  0x0002
+#define PF_SCTP_INIT_ACK	  0x0004
+#define PF_SCTP_COOKIE		  0x0008 /* COOKIE ECHO or COOKIE ACK */
+#define PF_SCTP_HEARTBEAT_ACK	  0x0010
+#define PF_SCTP_SHUTDOWN	  0x0020 /* SHUTDOWN or SHUTDOWN ACK */
+#define PF_SCTP_SHUTDOWN_COMPLETE 0x0040
+#define PF_SCTP_ABORT		  0x0080
+#define PF_SCTP_REFLECTED	  0x0100 /* with one of the latter two: their T bit */
 
 struct pf_addr {
 	__u32 w[4];
@@ -177,7 +199,7 @@ struct pf_state_key {
 struct pf_state_peer {
 	__u64 packets;
 	__u64 bytes;
-	__u32 seqlo;	   /* highest sequence number seen to end from this peer */
+	__u32 seqlo;	   /* highest sequence number seen to end from this peer; SCTP: its tag */
 	__u32 other_seqhi; /* highest that the other may send: this peer's ack + window */
 	__u32 max_win;	   /* largest window announced, scaled down */
 	__u32 seqdiff;	   /* modulation */
@@ -244,7 +266,7 @@ struct pf_opt_set {
 	__u32 flags;
 	__u32 max;		 /* states of a rule; 0: no limit */
 	__u32 timeout[PFTM_MAX]; /* as in struct pf_config; 0: the global one */
-	__u32 spare[10];	 /* for source tracking */
+	__u32 spare[11];	 /* for source tracking */
 };
 
 /* The `match` rules of one packet, and of the state that it makes. */
@@ -490,7 +512,7 @@ struct pf_tag_name {
 #define PF_RULE_BLOCK	    0x01
 #define PF_RULE_LOG	    0x02
 #define PF_RULE_KEEP	    0x04
-#define PF_RULE_RETURN	    0x08 /* RST to TCP, ICMP to the rest */
+#define PF_RULE_RETURN	    0x08 /* RST to TCP, ABORT to SCTP, ICMP to the rest */
 #define PF_RULE_RETURN_RST  0x10
 #define PF_RULE_RETURN_ICMP 0x20
 #define PF_RULE_ALLOWOPTS   0x40
@@ -669,11 +691,12 @@ struct pf_tree_rule {
 	struct pf_addr src, src_mask, dst, dst_mask; /* w[0] of src, dst: a table's slot */
 };
 
-/* TCP, ICMP: what a packet asks of the answer program. */
+/* What a packet asks of the answer program. */
 enum pf_answer {
 	PF_ANSWER_NONE,
 	PF_ANSWER_TCP,	/* answer_seq, answer_ack, answer_flags */
 	PF_ANSWER_ICMP, /* answer_icmp */
+	PF_ANSWER_SCTP, /* answer_seq: the tag, answer_flags: of the chunk */
 };
 
 #define PF_WALKS_MOST	    8 /* through the rules, for one packet, after the first */
@@ -687,6 +710,48 @@ enum pf_answer {
 #define PF_OPT_JUMBO	    0x04
 
 #define PF_ANSWER_BUF	    192
+
+/* What the ring of the log carries; each record begins with its kind. */
+enum pf_log_kind {
+	PF_LOG_PACKET, /* struct pf_log_rec, then the frame's first bytes */
+	PF_LOG_NOTE,   /* struct pf_note */
+};
+
+/* What a note tells: of a packet that its state refused, or nearly so. */
+enum pf_note_what {
+	PF_NOTE_NONE,
+	PF_NOTE_BAD,	    /* TCP: outside of the windows */
+	PF_NOTE_LOOSE,	    /* TCP: let through, but only nearly inside */
+	PF_NOTE_CHALLENGE,  /* TCP: SYN into a living connection */
+	PF_NOTE_REUSE,	    /* TCP: SYN over a dead one */
+	PF_NOTE_ICMP,	    /* an error that quotes what the state has not let pass */
+	PF_NOTE_ICMP_OUTER, /* an error that is not for who sent what it quotes: no state */
+	PF_NOTE_ICMP_WAY,   /* a query or an answer in the wrong direction */
+	PF_NOTE_SCTP,	    /* a verification tag that is not the association's */
+};
+
+/* The windows of a peer, as the check found them. */
+struct pf_note_peer {
+	__u32 seqlo, seqhi, max_win;
+};
+
+/* From set debug notice on; for pfd to write in pf's notation. */
+struct pf_note {
+	__u32 kind; /* PF_LOG_NOTE */
+	__u32 what; /* enum pf_note_what */
+	__u8 af;
+	__u8 dir;
+	__u8 flags; /* TCP's */
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 sws, dws; /* window scales: of the sender, of the other */
+	__u8 pad;
+	__u32 seq, orig_seq, ack, data_end, len;
+	__s32 skew;
+	struct pf_note_peer peer[2]; /* [0] made the state */
+	struct pf_addr src, dst, quoted_src, quoted_dst;
+	struct pf_state state;
+};
 
 /*
  * The packet at hand, in per-CPU scratch memory: filled by the parser, read by
@@ -732,10 +797,12 @@ struct pf_pkt {
 	__u32 seq;
 	__u32 ack;
 	__u16 win;
-	__u8 wscale;   /* of a SYN: value | PF_WSCALE_FLAG */
-	__u8 th_off;   /* bytes */
-	__u16 icmp_id; /* network order */
-	__u16 pad3;
+	__u8 wscale;	/* of a SYN: value | PF_WSCALE_FLAG */
+	__u8 th_off;	/* bytes */
+	__u16 icmp_id;	/* network order */
+	__u16 sctp;	/* PF_SCTP_* */
+	__u32 v_tag;	/* SCTP's verification tag */
+	__u32 init_tag; /* of an INIT or INIT ACK, 0 none */
 	__u8 vlan_tags; /* in the packet */
 	__u8 reason;
 	__u8 answer; /* enum pf_answer */
@@ -771,6 +838,7 @@ struct pf_pkt {
 	struct pf_matched matched[PF_MATCH_MOST]; /* in the order of the rules */
 	struct pf_matched logged;		  /* the rule that a log record is of */
 	struct pf_match_more more;		  /* for a new state */
+	struct pf_note note;			  /* .what: what there is to tell */
 };
 
 /* Slots of the static program array. */
@@ -799,8 +867,9 @@ struct pf_event {
 /* A log record; the frame's first bytes follow it. */
 #define PF_LOG_SNAPLEN 256
 struct pf_log_rec {
-	__u64 time; /* CLOCK_MONOTONIC, ns */
+	__u32 kind; /* PF_LOG_PACKET */
 	__u32 ifindex;
+	__u64 time;    /* CLOCK_MONOTONIC, ns */
 	__u32 rule_nr; /* ~0: no rule */
 	__u32 rule_id;
 	__u32 len;    /* of the IP packet */
@@ -813,6 +882,7 @@ struct pf_log_rec {
 	__be16 sport;
 	__be16 dport;
 	__u32 anchor_nr; /* of the anchor's rule that led to it; ~0: main ruleset */
+	__u32 pad;
 };
 
 PF_ABI_ASSERT(sizeof(struct pf_addr) == 16);
@@ -820,10 +890,10 @@ PF_ABI_ASSERT(sizeof(struct pf_state_key) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_state_peer) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_state) == 256);
 PF_ABI_ASSERT(sizeof(struct pf_bucket) == 64);
-PF_ABI_ASSERT(sizeof(struct pf_opt_set) == 128);
+PF_ABI_ASSERT(sizeof(struct pf_opt_set) == 152);
 PF_ABI_ASSERT(PF_CNT_LIMIT + LCNT_MAX == PF_CNT_MAX);
 PF_ABI_ASSERT(sizeof(struct pf_limbo_entry) == 8);
-PF_ABI_ASSERT(sizeof(struct pf_config) == 232);
+PF_ABI_ASSERT(sizeof(struct pf_config) == 256);
 PF_ABI_ASSERT(sizeof(struct pf_status) == 192);
 PF_ABI_ASSERT(sizeof(struct pf_rule_stats) == 48);
 PF_ABI_ASSERT(sizeof(struct pf_iface) == 40);
@@ -840,7 +910,8 @@ PF_ABI_ASSERT(sizeof(struct pf_matched) == 16);
 PF_ABI_ASSERT(sizeof(struct pf_ifmask) == 72);
 PF_ABI_ASSERT(sizeof(struct pf_tree_node) == 8);
 PF_ABI_ASSERT(sizeof(struct pf_tree_rule) == 128);
-PF_ABI_ASSERT(sizeof(struct pf_log_rec) == 40);
+PF_ABI_ASSERT(sizeof(struct pf_log_rec) == 48);
+PF_ABI_ASSERT(sizeof(struct pf_note) == 384);
 PF_ABI_ASSERT(sizeof(struct pf_event) == 272);
 PF_ABI_ASSERT(sizeof(struct pf_walk_frame) == 68);
 PF_ABI_ASSERT(sizeof(struct pf_nat) == 40);

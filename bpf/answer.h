@@ -260,6 +260,78 @@ inline_always int answer_tcp(struct __sk_buff *skb, struct pf_pkt *p)
 	return err ? no_answer() : send_back(skb, p, 0);
 }
 
+/* --- SCTP --- */
+
+/* RFC 9260 appendix A. */
+inline_always __u32 crc32c(const __u8 *b, __u32 n)
+{
+	__u32 crc = ~0U;
+
+	for (__u32 i = 0; i < n; i++) {
+		crc ^= b[i];
+		for (int bit = 0; bit < 8; bit++) {
+			__u32 odd = crc & 1;
+
+			/* no branch, no mask of 0 or -1: the verifier would go 2^128 ways */
+			opaque(odd);
+			crc = crc >> 1 ^ odd * 0x82f63b78;
+		}
+	}
+	return ~crc;
+}
+
+#define ABORT_LEN (sizeof(struct sctp_hdr) + sizeof(struct sctp_chunk))
+
+/* A packet of one ABORT without a cause. */
+noinline_sub int put_abort(struct pf_pkt *p, __u32 at, int partial)
+{
+	struct sctp_hdr *sh;
+	struct sctp_chunk *c;
+	__u32 crc;
+
+	if (at > sizeof(struct ipv6_hdr))
+		return -1;
+	sh = (struct sctp_hdr *)(p->buf + at);
+	c = (struct sctp_chunk *)(sh + 1);
+	sh->sport = bpf_htons(p->dport);
+	sh->dport = bpf_htons(p->sport);
+	sh->v_tag = bpf_htonl(p->answer_seq);
+	sh->checksum = 0;
+	c->type = SCTP_ABORT;
+	c->flags = p->answer_flags;
+	c->len = bpf_htons(sizeof(*c));
+	if (partial) /* the device counts it in */
+		return 0;
+	crc = crc32c((const __u8 *)sh, ABORT_LEN);
+	/* its bytes from the lowest on */
+	sh->checksum = bpf_htonl(__builtin_bswap32(crc));
+	return 0;
+}
+
+inline_always int answer_sctp(struct __sk_buff *skb, struct pf_pkt *p)
+{
+	__u32 hlen = p->af == PF_AF_INET ? sizeof(struct ipv4_hdr) : sizeof(struct ipv6_hdr);
+	int partial = skb_ip_summed(skb) == CHECKSUM_PARTIAL;
+	long err;
+
+	/* as in answer_tcp() */
+	if (partial && p->l4 != p->l3 + hlen)
+		return no_answer();
+	if (bpf_skb_change_tail(skb, p->l3 + hlen + ABORT_LEN, 0) || put_abort(p, hlen, partial))
+		return no_answer();
+	if (p->af == PF_AF_INET) {
+		put_ipv4(p, sizeof(struct ipv4_hdr) + ABORT_LEN, IPPROTO_SCTP, p->dst.w[0],
+			 ANSWER_TTL);
+		err = bpf_skb_store_bytes(skb, p->l3, p->buf, sizeof(struct ipv4_hdr) + ABORT_LEN,
+					  BPF_F_RECOMPUTE_CSUM);
+	} else {
+		put_ipv6(p, sizeof(struct ipv6_hdr) + ABORT_LEN, IPPROTO_SCTP, &p->dst, ANSWER_TTL);
+		err = bpf_skb_store_bytes(skb, p->l3, p->buf, sizeof(struct ipv6_hdr) + ABORT_LEN,
+					  BPF_F_RECOMPUTE_CSUM);
+	}
+	return err ? no_answer() : send_back(skb, p, 0);
+}
+
 /* --- ICMP --- */
 
 #define QUOTE_L4   8  /* RFC 792 */

@@ -57,6 +57,7 @@ enum {
 	IPPROTO_AH = 51,
 	IPPROTO_ICMPV6 = 58,
 	IPPROTO_DSTOPTS = 60,
+	IPPROTO_SCTP = 132,
 };
 
 inline_always int addr_equal(const struct pf_addr *a, const struct pf_addr *b)

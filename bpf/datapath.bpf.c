@@ -9,7 +9,7 @@
  *   -> the generated rules of the generation in force (pf_top)
  *   -> pf_apply: log, answer, state, verdict; or pf_nat, if the packet is translated.
  *   pf_nat_error: ICMP errors about what is translated.
- *   pf_answer: RST, ACK or ICMP instead of the packet.
+ *   pf_answer: RST, ACK, ABORT or ICMP instead of the packet.
  *
  * Each step is a program of its own, for the verifier multiplies the paths
  * through one program and only adds those of several.
@@ -152,6 +152,8 @@ inline_always int track_state(struct __sk_buff *skb, struct pf_state *s, struct 
 {
 	enum track_result r = state_track(s, p);
 
+	if (unlikely(p->note.what))
+		log_note(skb, s);
 	if (r == TRACK_PASS) {
 		carry_tag(skb, s, p->dir);
 		if (unlikely(s->flags & PF_SF_NAT) && nat_rewrite(skb, s, p->dir, p->l3, p->l4))
@@ -175,6 +177,15 @@ inline_always void key_set_addrs(struct pf_pkt *p)
 	p->key.addr[!(si & 1)] = p->dst;
 }
 
+/* s: NULL if there is none to tell of. */
+inline_always int icmp_bad(struct __sk_buff *skb, struct pf_pkt *p, const struct pf_state *s,
+			   enum pf_note_what what)
+{
+	p->note.what = what;
+	log_note(skb, s);
+	return finish_track(skb, p, track_drop(p, PFRES_BADSTATE));
+}
+
 /* An ICMP error: judged by the state of the packet that it quotes. */
 SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 {
@@ -190,8 +201,11 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 	if (reason)
 		return finish_track(skb, p, track_drop(p, reason));
 	/* CVE-2019-5598: the error must be for who sent what it quotes */
-	if (!addr_equal(&p->dst, &q.src))
-		return finish_track(skb, p, track_drop(p, PFRES_BADSTATE));
+	if (!addr_equal(&p->dst, &q.src)) {
+		p->note.quoted_src = q.src;
+		p->note.quoted_dst = q.dst;
+		return icmp_bad(skb, p, NULL, PF_NOTE_ICMP_OUTER);
+	}
 	/* the quoted packet went the other way */
 	qi = p->dir == PF_IN;
 	key_begin(p, q.c.proto);
@@ -206,11 +220,16 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 		return finish_track(skb, p, track_drop(p, PFRES_FRAG));
 	from = s->dir == p->dir; /* who sent the quoted packet */
 	if (q.c.proto == IPPROTO_TCP) {
+		p->note.seq = q.seq;
 		if (!quote_tcp_inside(s, from, q.seq))
-			return finish_track(skb, p, track_drop(p, PFRES_BADSTATE));
+			return icmp_bad(skb, p, s, PF_NOTE_ICMP);
+	} else if (q.c.proto == IPPROTO_SCTP) {
+		p->note.seq = q.seq;
+		if (!sctp_quote_ok(s, from, q.seq))
+			return icmp_bad(skb, p, s, PF_NOTE_ICMP);
 	} else if (q.c.proto == IPPROTO_ICMP || q.c.proto == IPPROTO_ICMPV6) {
 		if ((s->dir != p->dir) != (q.role != ICMP_REPLY))
-			return finish_track(skb, p, track_drop(p, PFRES_BADSTATE));
+			return icmp_bad(skb, p, s, PF_NOTE_ICMP_WAY);
 	}
 	if (p->badopts && !(s->flags & PF_SF_ALLOWOPTS))
 		return finish_track(skb, p, track_drop(p, PFRES_IPOPTIONS));
@@ -265,11 +284,11 @@ SEC("tc") int pf_icmp(struct __sk_buff *skb)
 	if (!s)
 		return to_rules(skb, p);
 	if (!icmp_direction_ok(s, p->dir, role))
-		return finish_track(skb, p, track_drop(p, PFRES_BADSTATE));
+		return icmp_bad(skb, p, s, PF_NOTE_ICMP_WAY);
 	return track_state(skb, s, p);
 }
 
-/* TCP, UDP and what has no ports. */
+/* All but ICMP. */
 SEC("tc") int pf_track(struct __sk_buff *skb)
 {
 	struct pf_pkt *p = scratch();
@@ -304,6 +323,8 @@ inline_always void pkt_reset(struct __sk_buff *skb, struct pf_pkt *p)
 	p->frag = 0;
 	p->badopts = 0;
 	p->wscale = 0;
+	p->sctp = 0;
+	p->init_tag = 0;
 	p->payload_len = 0;
 	p->tot_len = 0;
 	p->reason = 0;
@@ -315,6 +336,7 @@ inline_always void pkt_reset(struct __sk_buff *skb, struct pf_pkt *p)
 	p->nat = 0;
 	p->nat_again = 0;
 	p->walks = 0;
+	p->note.what = PF_NOTE_NONE;
 	p->rcv_ifindex = skb->ingress_ifindex;
 }
 
@@ -420,6 +442,17 @@ inline_always int icmp_info_type(__u32 type)
 	return type < 32 && (known >> type & 1);
 }
 
+/* RFC 9260 section 8.4: no answer to what ends an association already. */
+inline_always int ask_abort(struct pf_pkt *p)
+{
+	if (p->sctp & (PF_SCTP_ABORT | PF_SCTP_SHUTDOWN_COMPLETE))
+		return 0;
+	p->answer = PF_ANSWER_SCTP;
+	p->answer_flags = p->sctp & PF_SCTP_INIT ? 0 : SCTP_T_BIT;
+	p->answer_seq = p->sctp & PF_SCTP_INIT ? p->init_tag : p->v_tag;
+	return 1;
+}
+
 inline_always int ask_answer(struct __sk_buff *skb, struct pf_pkt *p)
 {
 	__u32 flags = p->rule.flags, icmp;
@@ -439,6 +472,8 @@ inline_always int ask_answer(struct __sk_buff *skb, struct pf_pkt *p)
 		ask_tcp(p, PF_TH_RST | PF_TH_ACK, p->ack, ack, p->rule.return_ttl);
 		return 1;
 	}
+	if (p->proto == IPPROTO_SCTP && (flags & PF_RULE_RETURN))
+		return ask_abort(p);
 	if (p->af == PF_AF_INET) {
 		if (p->proto == IPPROTO_ICMP && !icmp_info_type(p->icmp_type))
 			return 0;
@@ -647,6 +682,8 @@ SEC("tc") int pf_answer(struct __sk_buff *skb)
 		return VERDICT_DROP;
 	if (p->answer == PF_ANSWER_ICMP)
 		return answer_icmp(skb, p);
+	if (p->answer == PF_ANSWER_SCTP)
+		return answer_sctp(skb, p);
 	/* pf answers no segment whose checksum is wrong: it may be a forged one */
 	if ((p->answer_flags & PF_TH_RST) && skb_ip_summed(skb) != CHECKSUM_PARTIAL &&
 	    skb_ip_summed(skb) != CHECKSUM_UNNECESSARY && tcp_cksum_bad(skb, p))

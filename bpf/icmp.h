@@ -181,7 +181,7 @@ struct icmp_quote {
 	struct chain c;
 	struct pf_addr src;
 	struct pf_addr dst;
-	__u32 seq; /* TCP */
+	__u32 seq; /* TCP; SCTP: the verification tag */
 	__be16 sport;
 	__be16 dport;
 	__u8 role;
@@ -196,6 +196,7 @@ inline_always int quote_ports(struct __sk_buff *skb, struct pf_pkt *p, struct ic
 	switch (q->c.proto) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		break;
@@ -205,7 +206,7 @@ inline_always int quote_ports(struct __sk_buff *skb, struct pf_pkt *p, struct ic
 	}
 	if (bpf_skb_load_bytes(skb, q->c.off, w, 8))
 		return PFRES_SHORT;
-	if (q->c.proto == IPPROTO_TCP || q->c.proto == IPPROTO_UDP) {
+	if (q->c.proto != IPPROTO_ICMP && q->c.proto != IPPROTO_ICMPV6) {
 		q->sport = ((__be16 *)w)[0];
 		q->dport = ((__be16 *)w)[1];
 		q->seq = bpf_ntohl(w[1]);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Log records: a header and the frame's first bytes, over the perf ring of this CPU. */
+/*
+ * Log records: a header and the frame's first bytes, over the perf ring of this CPU;
+ * and notes about packets that states refuse, for whoever debugs.
+ */
 #ifndef PF_BPF_LOG_H
 #define PF_BPF_LOG_H
 
@@ -31,8 +34,9 @@ global_sub int log_packet(struct __sk_buff *skb, struct pf_pkt *p, __u32 action,
 	if (!p)
 		return 0;
 	r = (struct pf_log_rec){
-		.time = bpf_ktime_get_ns(),
+		.kind = PF_LOG_PACKET,
 		.ifindex = skb->ifindex,
+		.time = bpf_ktime_get_ns(),
 		.rule_nr = p->logged.nr,
 		.rule_id = p->logged.id,
 		.anchor_nr = p->logged.anchor_nr,
@@ -46,7 +50,8 @@ global_sub int log_packet(struct __sk_buff *skb, struct pf_pkt *p, __u32 action,
 	if (cap > PF_LOG_SNAPLEN)
 		cap = PF_LOG_SNAPLEN;
 	r.caplen = cap;
-	if (p->frag != PF_FRAG_LATER && (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP)) {
+	if (p->frag != PF_FRAG_LATER &&
+	    (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP || p->proto == IPPROTO_SCTP)) {
 		r.sport = bpf_htons(p->sport);
 		r.dport = bpf_htons(p->dport);
 	}
@@ -54,6 +59,35 @@ global_sub int log_packet(struct __sk_buff *skb, struct pf_pkt *p, __u32 action,
 	/* the kernel appends the frame (BPF_F_CTXLEN_MASK) */
 	if (bpf_perf_event_output(skb, &pf_log, BPF_F_CURRENT_CPU | (cap << 32), &r, sizeof(r)))
 		count(PF_CNT_LOG_LOST);
+	return 0;
+}
+
+#define DEBUG_NOTICE 5 /* LOG_NOTICE: pf's level for these */
+
+/*
+ * p->note, of which the check has filled in what it was about.  Not counted, and lost
+ * without a word when the ring is full: who debugs under a flood sees some of it.
+ */
+global_sub int log_note(struct __sk_buff *skb, const struct pf_state *s)
+{
+	struct pf_config *cfg = config();
+	struct pf_pkt *p = scratch();
+
+	if (!p || !cfg || READ_ONCE(cfg->debug) < DEBUG_NOTICE)
+		return 0;
+	p->note.kind = PF_LOG_NOTE;
+	p->note.af = p->af;
+	p->note.dir = p->dir;
+	p->note.flags = p->tcp_flags;
+	p->note.icmp_type = p->icmp_type;
+	p->note.icmp_code = p->icmp_code;
+	p->note.orig_seq = p->proto == IPPROTO_SCTP ? p->v_tag : p->seq;
+	p->note.len = p->payload_len;
+	p->note.src = p->src;
+	p->note.dst = p->dst;
+	if (s)
+		p->note.state = *s;
+	bpf_perf_event_output(skb, &pf_log, BPF_F_CURRENT_CPU, &p->note, sizeof(p->note));
 	return 0;
 }
 

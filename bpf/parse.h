@@ -9,6 +9,7 @@
 #define PF_BPF_PARSE_H
 
 #include "pf.h"
+#include "sctp.h"
 
 /* What the parser makes of a frame; PARSE_DROP leaves the reason in the packet. */
 enum parse_result { PARSE_IP, PARSE_NOT_IP, PARSE_DROP, PARSE_VLAN_DEEP };
@@ -636,6 +637,19 @@ inline_always enum parse_result parse_udp(struct __sk_buff *skb, struct pf_pkt *
 	return PARSE_IP;
 }
 
+inline_always enum parse_result parse_sctp(struct __sk_buff *skb, struct pf_pkt *p)
+{
+	struct sctp_hdr sh;
+
+	if (p->l4 + sizeof(sh) > p->l3 + p->tot_len ||
+	    bpf_skb_load_bytes(skb, p->l4, &sh, sizeof(sh)) || !sh.sport || !sh.dport)
+		return parse_drop(p, PFRES_SHORT);
+	p->sport = bpf_ntohs(sh.sport);
+	p->dport = bpf_ntohs(sh.dport);
+	p->v_tag = bpf_ntohl(sh.v_tag);
+	return sctp_scan(skb, p) ? parse_drop(p, PFRES_SHORT) : PARSE_IP;
+}
+
 inline_always int icmp_needs_nd(const struct pf_pkt *p)
 {
 	return p->proto == IPPROTO_ICMPV6 &&
@@ -695,6 +709,8 @@ inline_always enum parse_result parse_packet(struct __sk_buff *skb, struct pf_pk
 		return parse_tcp(skb, p);
 	case IPPROTO_UDP:
 		return parse_udp(skb, p);
+	case IPPROTO_SCTP:
+		return parse_sctp(skb, p);
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		return parse_icmp(skb, p);

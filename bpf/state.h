@@ -4,6 +4,7 @@
 #define PF_BPF_STATE_H
 
 #include "icmp.h"
+#include "sctp.h"
 #include "table.h"
 #include "tcp.h"
 
@@ -49,19 +50,26 @@ inline_always enum track_result track_tcp(struct pf_state *s, struct pf_pkt *p, 
 	switch (v) {
 	case TCP_PASS:
 		return TRACK_PASS;
+	case TCP_LOOSE:
+		p->note.what = PF_NOTE_LOOSE;
+		return TRACK_PASS;
 	case TCP_REUSE:
+		p->note.what = PF_NOTE_REUSE;
 		state_remove(s);
 		return TRACK_RULES;
 	case TCP_CHALLENGE:
 		/* RFC 5961 section 4.2 */
 		ask_tcp(p, PF_TH_ACK, p->answer_seq, p->answer_ack, 0);
+		p->note.what = PF_NOTE_CHALLENGE;
 		p->reason = PFRES_BADSTATE;
 		return TRACK_ANSWER;
 	case TCP_DROP_RST:
 		ask_tcp(p, PF_TH_RST, p->ack, 0, 0);
+		p->note.what = PF_NOTE_BAD;
 		p->reason = PFRES_BADSTATE;
 		return TRACK_ANSWER;
 	default:
+		p->note.what = PF_NOTE_BAD;
 		return track_drop(p, PFRES_BADSTATE);
 	}
 }
@@ -79,6 +87,21 @@ inline_always void track_simple(struct pf_state *s, __u32 from, __u8 single, __u
 	WRITE_ONCE(s->timeout, *src == PF_MULTIPLE && *dst == PF_MULTIPLE ? multiple : single);
 }
 
+inline_always enum track_result track_sctp(struct pf_state *s, struct pf_pkt *p, __u32 from)
+{
+	switch (sctp_track(s, p, from)) {
+	case SCTP_PASS:
+		return TRACK_PASS;
+	case SCTP_REUSE:
+		p->note.what = PF_NOTE_REUSE;
+		state_remove(s);
+		return TRACK_RULES;
+	default:
+		p->note.what = PF_NOTE_SCTP;
+		return track_drop(p, PFRES_BADSTATE);
+	}
+}
+
 /* A packet of a state, errors of ICMP apart. */
 inline_always enum track_result state_track(struct pf_state *s, struct pf_pkt *p)
 {
@@ -93,6 +116,11 @@ inline_always enum track_result state_track(struct pf_state *s, struct pf_pkt *p
 	switch (p->proto) {
 	case IPPROTO_TCP:
 		r = track_tcp(s, p, from);
+		if (r != TRACK_PASS)
+			return r;
+		break;
+	case IPPROTO_SCTP:
+		r = track_sctp(s, p, from);
 		if (r != TRACK_PASS)
 			return r;
 		break;
@@ -267,6 +295,9 @@ inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 	switch (p->proto) {
 	case IPPROTO_TCP:
 		tcp_begin(s, p);
+		break;
+	case IPPROTO_SCTP:
+		sctp_begin(s, p);
 		break;
 	case IPPROTO_UDP:
 		s->peer_state[0] = PF_SINGLE;

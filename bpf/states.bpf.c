@@ -37,6 +37,9 @@ static inline void say_proto(struct seq_file *seq, __u8 proto)
 	case 58:
 		SAY(seq, "ipv6-icmp ");
 		break;
+	case 132:
+		SAY(seq, "sctp ");
+		break;
 	default:
 		BPF_SEQ_PRINTF(seq, "%u ", proto);
 		break;
@@ -70,6 +73,18 @@ static inline void say_tcp(struct seq_file *seq, __u8 state)
 	}
 }
 
+static inline void say_sctp(struct seq_file *seq, __u8 state)
+{
+	if (state == SCTPS_COOKIE_WAIT)
+		SAY(seq, "COOKIE_WAIT");
+	else if (state == SCTPS_ESTABLISHED)
+		SAY(seq, "ESTABLISHED");
+	else if (state == SCTPS_SHUTDOWN_PENDING)
+		SAY(seq, "SHUTDOWN_PENDING");
+	else
+		SAY(seq, "CLOSED");
+}
+
 static inline void say_simple(struct seq_file *seq, __u8 state)
 {
 	if (state == PF_NO_TRAFFIC)
@@ -84,6 +99,8 @@ static inline void say_peer(struct seq_file *seq, __u8 proto, __u8 state)
 {
 	if (proto == 6)
 		say_tcp(seq, state);
+	else if (proto == 132)
+		say_sctp(seq, state);
 	else if (proto == 1 || proto == 58)
 		BPF_SEQ_PRINTF(seq, "%u", state);
 	else

@@ -111,6 +111,7 @@ inline_always int tcp_fast(struct pf_state *s, __u32 from, __u32 seq, __u32 ack,
 
 enum tcp_verdict {
 	TCP_PASS,
+	TCP_LOOSE, /* let through, but not for long: see tcp_full() */
 	TCP_DROP,
 	TCP_DROP_RST,  /* both sides still say SYN: the sender is told */
 	TCP_CHALLENGE, /* SYN into a living connection */
@@ -274,6 +275,22 @@ inline_always enum tcp_verdict tcp_sloppy(struct pf_state *s, __u32 from, __u8 f
 	return TCP_PASS;
 }
 
+/* What the check was about, for a note; before anything changes. */
+inline_always void tcp_note(struct pf_note *n, const struct pf_state *s, const struct tcp_seg *x)
+{
+	n->seq = x->seq;
+	n->ack = x->ack;
+	n->data_end = x->data_end;
+	n->skew = x->skew;
+	n->sws = x->sws;
+	n->dws = x->dws;
+	for (int i = 0; i < 2; i++) {
+		n->peer[i].seqlo = s->peer[i].seqlo;
+		n->peer[i].seqhi = s->peer[!i].other_seqhi;
+		n->peer[i].max_win = s->peer[i].max_win;
+	}
+}
+
 /* The whole check.  Under the state's lock: no calls. */
 inline_always enum tcp_verdict tcp_full(struct pf_state *s, __u32 from, struct pf_pkt *p, __u32 now)
 {
@@ -337,6 +354,8 @@ inline_always enum tcp_verdict tcp_full(struct pf_state *s, __u32 from, struct p
 		 * late after a close.  Expiry is not renewed, so that a flood of
 		 * them cannot keep a state alive.
 		 */
+		v = TCP_LOOSE;
+		tcp_note(&p->note, s, &x);
 		tcp_slide(src, dst, &x);
 		if ((x.flags & PF_TH_FIN) && x.src_state < TCPS_CLOSING)
 			x.src_state = TCPS_CLOSING;
@@ -344,6 +363,7 @@ inline_always enum tcp_verdict tcp_full(struct pf_state *s, __u32 from, struct p
 			x.src_state = x.dst_state = TCPS_TIME_WAIT;
 	} else {
 		v = TCP_DROP;
+		tcp_note(&p->note, s, &x);
 		if (x.dst_state == TCPS_SYN_SENT && x.src_state == TCPS_SYN_SENT) {
 			src->seqlo = 0;
 			dst->other_seqhi = 1;

@@ -20,6 +20,7 @@ static_assert((int)PF_FAMILY_INET == (int)PF_AF_INET && (int)PF_FAMILY_INET6 == 
 static_assert((int)PF_TIMEOUT_TCP_FIRST == (int)PFTM_TCP_FIRST_PACKET &&
 		      (int)PF_TIMEOUT_OTHER_MULTIPLE == (int)PFTM_OTHER_MULTIPLE &&
 		      (int)PF_TIMEOUT_ADAPTIVE_END == (int)PFTM_ADAPTIVE_END &&
+		      (int)PF_TIMEOUT_SCTP_CLOSED == (int)PFTM_SCTP_CLOSED &&
 		      (int)PF_TIMEOUT_MAX == (int)PFTM_MAX,
 	      "timeouts are numbered alike");
 
@@ -81,8 +82,6 @@ static bool host_built(const struct pf_rule_host *h)
 
 static bool rule_built(const struct pf_rule *r)
 {
-	if (r->proto == PF_PROTO_SCTP && (r->sport.op || r->dport.op))
-		return false; /* its ports are not looked at */
 	return r->action <= PF_RULE_ACTION_MATCH && r->keep_state <= PF_STATE_KEEP &&
 	       pf_rule_ext_enforced(r) && host_built(&r->src) && host_built(&r->dst);
 }

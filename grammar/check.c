@@ -288,9 +288,6 @@ const char *pf_rule_translation_unenforced(const struct pf_rule *r, enum pf_rule
 /* As above, of state options. */
 static bool state_enforced(const struct pf_state_opts *o)
 {
-	for (int i = PF_TIMEOUT_MAX; i < PF_TIMEOUT_ALL; i++)
-		if (o->timeout[i])
-			return false;
 	return !o->max_src_nodes && !o->max_src_states && !o->max_src_conn &&
 	       !o->max_src_conn_rate.limit && !o->max_src_conn_rate.seconds && !o->overload &&
 	       !o->flush && !o->flush_global && !o->pflow && !o->allow_related && !o->source_track;

@@ -262,9 +262,6 @@ void pf_filter_statement(struct pf_parser *p, const struct pf_loc *loc, enum pf_
 	pf_rule_options(p);
 	if (p->recover)
 		return;
-	for (const struct pf_node_proto *n = p->stmt.protos.first; n; n = n->next)
-		if (n->proto == PF_PROTO_SCTP && (p->stmt.sport.first || p->stmt.dport.first))
-			pf_unenforced(p, &n->loc, "a port of sctp");
 	p->stmt.loc.end_col = pf_loc_span(loc, &p->tok.loc).end_col;
 	if (p->tok.loc.line == loc->line && p->tok.loc.col > 1 && p->tok.loc.file == loc->file)
 		p->stmt.loc.end_col = p->tok.loc.col;

@@ -8,7 +8,7 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-const char *const pf_timeout_names[PF_TIMEOUT_ALL + 1] = {
+const char *const pf_timeout_names[PF_TIMEOUT_MAX + 1] = {
 	[PF_TIMEOUT_TCP_FIRST] = "tcp.first",
 	[PF_TIMEOUT_TCP_OPENING] = "tcp.opening",
 	[PF_TIMEOUT_TCP_ESTABLISHED] = "tcp.established",
@@ -78,7 +78,7 @@ static int by_index(const char *const *names, int n, const char *name)
 
 int pf_timeout_by_name(const char *name)
 {
-	return by_index(pf_timeout_names, PF_TIMEOUT_ALL, name);
+	return by_index(pf_timeout_names, PF_TIMEOUT_MAX, name);
 }
 
 int pf_limit_by_name(const char *name)

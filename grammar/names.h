@@ -19,7 +19,7 @@ enum {
 };
 
 /* Ended by NULL. */
-extern const char *const pf_timeout_names[PF_TIMEOUT_ALL + 1];
+extern const char *const pf_timeout_names[PF_TIMEOUT_MAX + 1];
 extern const char *const pf_limit_names[PF_LIMIT_ALL + 1];
 
 /* Index into the array above it, or -1. */

@@ -336,7 +336,7 @@ static void add_state_options(struct pf_printed_list *l, const struct pf_state_o
 		pf_printed_list_add(l, "pflow");
 	if (o->allow_related)
 		pf_printed_list_add(l, "allow-related");
-	for (int i = 0; i < PF_TIMEOUT_ALL; i++)
+	for (int i = 0; i < PF_TIMEOUT_MAX; i++)
 		if (o->timeout[i])
 			pf_printed_list_add(l, "%s %u", pf_timeout_names[i], o->timeout[i]);
 }

@@ -21,7 +21,7 @@ static void *grow(void *array, size_t n, size_t *capacity, size_t size)
 }
 
 /* OpenBSD's defaults; see pf.conf(5), "set timeout" and "set limit". */
-static const uint32_t default_timeouts[PF_TIMEOUT_ALL] = {
+static const uint32_t default_timeouts[PF_TIMEOUT_MAX] = {
 	[PF_TIMEOUT_TCP_FIRST] = 120,
 	[PF_TIMEOUT_TCP_OPENING] = 30,
 	[PF_TIMEOUT_TCP_ESTABLISHED] = 86400,

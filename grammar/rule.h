@@ -36,8 +36,8 @@
 #define PF_LABELS_MOST	     5 /* of one rule, as in FreeBSD */
 
 /*
- * The order of set timeout's names; pf_timeout_names[] follows it.  The first 20 are
- * the datapath's (bpf/abi.h).
+ * The order of set timeout's names and the datapath's (bpf/abi.h); pf_timeout_names[]
+ * follows it.
  */
 enum pf_timeout_id {
 	PF_TIMEOUT_TCP_FIRST,
@@ -60,14 +60,12 @@ enum pf_timeout_id {
 	PF_TIMEOUT_ADAPTIVE_END,
 	PF_TIMEOUT_SRC_TRACK,
 	PF_TIMEOUT_TCP_TSDIFF,
-	PF_TIMEOUT_MAX,
-	/* known, but of no effect until states of SCTP are built: a set of their own */
-	PF_TIMEOUT_SCTP_FIRST = PF_TIMEOUT_MAX,
+	PF_TIMEOUT_SCTP_FIRST,
 	PF_TIMEOUT_SCTP_OPENING,
 	PF_TIMEOUT_SCTP_ESTABLISHED,
 	PF_TIMEOUT_SCTP_CLOSING,
 	PF_TIMEOUT_SCTP_CLOSED,
-	PF_TIMEOUT_ALL,
+	PF_TIMEOUT_MAX,
 };
 
 /* The clock of states has 32 bits at up to 62.5 ticks a second. */
@@ -237,7 +235,7 @@ struct pf_state_opts {
 	bool allow_related;		  /* FreeBSD: further associations of SCTP */
 	bool floating;			  /* written, against set state-policy if-bound */
 	uint8_t source_track;		  /* enum pf_source_track */
-	uint32_t timeout[PF_TIMEOUT_ALL]; /* seconds; 0 the global one */
+	uint32_t timeout[PF_TIMEOUT_MAX]; /* seconds; 0 the global one */
 };
 
 /* --- the rarer parts of a rule --- */
@@ -459,7 +457,7 @@ struct pf_ether_rule {
 /* --- options --- */
 
 struct pf_options {
-	uint32_t timeout[PF_TIMEOUT_ALL]; /* seconds; adaptive ones count states */
+	uint32_t timeout[PF_TIMEOUT_MAX]; /* seconds; adaptive ones count states */
 	uint32_t limit[PF_LIMIT_ALL];
 	uint32_t timeout_set; /* bits: written in the file */
 	uint32_t limit_set;

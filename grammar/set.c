@@ -35,7 +35,6 @@ static const char *word_of(struct pf_parser *p, const char *what, const char *co
 
 static void timeout(struct pf_parser *p)
 {
-	struct pf_loc loc = p->tok.loc;
 	const char *name = word_of(p, "timeout", pf_timeout_names);
 	bool count;
 	long long n;
@@ -48,8 +47,6 @@ static void timeout(struct pf_parser *p)
 	if (!pf_number(p, name, id == PF_TIMEOUT_INTERVAL ? 1 : 0,
 		       count ? INT32_MAX : (long long)PF_TIMEOUT_LARGEST, &n))
 		return;
-	if (id >= PF_TIMEOUT_MAX)
-		pf_unenforced(p, &loc, name);
 	p->rs->options.timeout[id] = (uint32_t)n;
 	p->rs->options.timeout_set |= 1U << id;
 	pf_echo(p, pf_stmt_printf(p, "set timeout %s %lld", name, n));

@@ -176,8 +176,6 @@ static void timeout(struct pf_parser *p, struct pf_stmt_state *s)
 		pf_error(p, &loc, "'%s' is no timeout of a state", name);
 		return;
 	}
-	if (id >= PF_TIMEOUT_MAX)
-		pf_unenforced(p, &loc, name);
 	if (!pf_number(p, name, 0, PF_TIMEOUT_LARGEST, &n))
 		return;
 	if (s->timeouts_given & 1U << id)
@@ -202,12 +200,12 @@ static void one(struct pf_parser *p, struct pf_stmt_state *s)
 		timeout(p, s);
 		return;
 	}
-	words = pf_stmt_alloc(p, (n + PF_TIMEOUT_ALL + 1) * sizeof(*words));
+	words = pf_stmt_alloc(p, (n + PF_TIMEOUT_MAX + 1) * sizeof(*words));
 	if (!words)
 		return;
 	for (size_t i = 0; i < n; i++)
 		words[i] = options[i].word;
-	memcpy(words + n, pf_timeout_names, PF_TIMEOUT_ALL * sizeof(*words));
+	memcpy(words + n, pf_timeout_names, PF_TIMEOUT_MAX * sizeof(*words));
 	pf_syntax(p, "a state option", words);
 }
 

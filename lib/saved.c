@@ -16,6 +16,7 @@ enum part { PART_BLOCK = 1, PART_END = 2 };
 #define BLOCK_FULL  ((size_t)128 * 1024)
 
 #define TCP	    6
+#define SCTP	    132
 #define WSCALE_MOST 14 /* RFC 7323 section 2.3 */
 #define WIN_MOST    65535
 
@@ -173,8 +174,18 @@ static bool wscale_ok(uint8_t wscale)
 
 static bool peer_ok(const struct pf_state *s, int i)
 {
-	return s->peer_state[i] <= (s->key.proto == TCP ? TCPS_TIME_WAIT : PF_MULTIPLE) &&
-	       wscale_ok(s->wscale[i]) && s->peer[i].max_win <= WIN_MOST;
+	int most = s->key.proto == TCP	  ? TCPS_TIME_WAIT
+		   : s->key.proto == SCTP ? SCTPS_ENDED
+					  : PF_MULTIPLE;
+
+	return s->peer_state[i] <= most && wscale_ok(s->wscale[i]) &&
+	       s->peer[i].max_win <= WIN_MOST;
+}
+
+static bool timeout_ok(uint8_t timeout)
+{
+	return timeout < PFTM_FRAG ||
+	       (timeout >= PFTM_SCTP_FIRST_PACKET && timeout <= PFTM_SCTP_CLOSED);
 }
 
 bool pf_saved_state_ok(const struct pf_saved_state *v)
@@ -187,7 +198,7 @@ bool pf_saved_state_ok(const struct pf_saved_state *v)
 	       nat == (memcmp(&s->key, &s->stack, sizeof(s->key)) != 0) &&
 	       tagged == (v->tag != 0) && !(s->flags & ~PF_SF_ALL) &&
 	       (s->dir == PF_IN || s->dir == PF_OUT) && peer_ok(s, 0) && peer_ok(s, 1) &&
-	       s->timeout < PFTM_STATE_MAX && s->nmatch <= PF_MATCH_MOST;
+	       timeout_ok(s->timeout) && s->nmatch <= PF_MATCH_MOST;
 }
 
 /* --- reading --- */

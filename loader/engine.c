@@ -181,6 +181,17 @@ static const char *path_of_rule(void *ctx, uint32_t id)
 	return "";
 }
 
+static uint32_t number_of_rule(void *ctx, uint32_t id)
+{
+	const struct pf_engine *g = ctx;
+	const struct pf_generation *gens[] = {g->active, g->retiring, g->fallback};
+	uint32_t number = UINT32_MAX;
+
+	for (size_t i = 0; i < sizeof(gens) / sizeof(gens[0]) && number == UINT32_MAX; i++)
+		number = pf_generation_number(gens[i], id);
+	return number;
+}
+
 static void write_last_logs(struct pf_engine *g, struct pf_generation *of)
 {
 	g->retiring = of;
@@ -732,6 +743,7 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 		return err;
 	err = pf_pflog_open(&g->log, &g->dp, &g->ifs, loop, o->log_path, e);
 	g->log.path_of = path_of_rule;
+	g->log.number_of = number_of_rule;
 	g->log.ctx = g;
 	return err;
 }

@@ -78,6 +78,14 @@ uint32_t pf_generation_rule(const struct pf_generation *gen, uint32_t id)
 	return gen->index.rules[id - gen->index.first];
 }
 
+uint32_t pf_generation_number(const struct pf_generation *gen, uint32_t id)
+{
+	uint32_t rule = pf_generation_rule(gen, id);
+
+	return rule == UINT32_MAX ? rule
+				  : rule - gen->policy->sets[gen->policy->set_of[rule]].first;
+}
+
 /* Rulesets that were not loaded anew are the same: so are all their rules. */
 static void keep_sets(struct pf_generation *gen, const struct pf_generation *old)
 {

@@ -138,6 +138,8 @@ struct pf_compile_env pf_generation_env(struct pf_compile_ctx *ctx, const uint32
 
 /* Index, in the policy, of the rule that has this id; ~0 if none of them does. */
 uint32_t pf_generation_rule(const struct pf_generation *gen, uint32_t id);
+/* Its number as its own ruleset numbers it; ~0 likewise. */
+uint32_t pf_generation_number(const struct pf_generation *gen, uint32_t id);
 
 /*
  * The ids of all rules that have this label: of these generations, NULL allowed, and of

@@ -141,6 +141,20 @@ static void record(struct pf_pflog *l, const void *data, uint32_t size)
 	l->dirty = true;
 }
 
+/* What debugging brings: not for the file. */
+static void note(struct pf_pflog *l, const void *data, uint32_t size)
+{
+	struct timespec now;
+	struct pf_note n;
+
+	if (size < sizeof(n))
+		return;
+	memcpy(&n, data, sizeof(n));
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pf_note_say(&l->notes, &n, l->number_of ? l->number_of(l->ctx, n.state.rule) : UINT32_MAX,
+		    (uint64_t)now.tv_sec);
+}
+
 static enum bpf_perf_event_ret event(void *ctx, int cpu, struct perf_event_header *hdr)
 {
 	struct pf_pflog *l = ctx;
@@ -152,8 +166,15 @@ static enum bpf_perf_event_ret event(void *ctx, int cpu, struct perf_event_heade
 			uint32_t size;
 			uint8_t data[];
 		} *s = (const void *)hdr;
+		uint32_t kind;
 
-		record(l, s->data, s->size);
+		if (s->size < sizeof(kind))
+			return LIBBPF_PERF_EVENT_CONT;
+		memcpy(&kind, s->data, sizeof(kind));
+		if (kind == PF_LOG_NOTE)
+			note(l, s->data, s->size);
+		else
+			record(l, s->data, s->size);
 	}
 	/* the datapath counts those that find no room: what the ring says of them adds nothing */
 	return LIBBPF_PERF_EVENT_CONT;

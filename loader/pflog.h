@@ -9,6 +9,7 @@
 #include "datapath.h"
 #include "loop.h"
 #include "netif.h"
+#include "note.h"
 #include "say.h"
 
 struct perf_buffer;
@@ -25,8 +26,11 @@ struct pf_pflog {
 	uint64_t written;
 	int error; /* of the last write */
 	bool dirty;
+	struct pf_notes notes;
 	/* The path of the anchor that a rule is in, by its id: "" none.  NULL: nobody knows. */
 	const char *(*path_of)(void *ctx, uint32_t rule);
+	/* Its number in its own ruleset, ~0 if it is gone. */
+	uint32_t (*number_of)(void *ctx, uint32_t rule);
 	void *ctx;
 };
 

@@ -50,15 +50,6 @@ static uint32_t expires_in(const struct pf_datapath *dp, const struct pf_state *
 	return left <= 0 ? 0 : (uint32_t)((uint64_t)left * (1U << PF_TICK_SHIFT) / c->hz);
 }
 
-/* As its own ruleset numbers it. */
-static uint32_t rule_number(const struct pf_generation *gen, uint32_t id)
-{
-	uint32_t rule = pf_generation_rule(gen, id);
-
-	return rule == UINT32_MAX ? rule
-				  : rule - gen->policy->sets[gen->policy->set_of[rule]].first;
-}
-
 /* "" if it is gone, or was never known. */
 static const char *interface_name(struct pf_states_query *q, uint32_t ifindex)
 {
@@ -101,8 +92,8 @@ void pf_states_fill(struct pf_states_query *q, const struct pf_state *s, struct 
 	}
 	out->age = (uint32_t)((q->now - s->creation) / dp->config->hz);
 	out->expires = expires_in(dp, s, (uint32_t)(q->now >> PF_TICK_SHIFT));
-	out->rule = rule_number(q->gen, s->rule);
-	out->anchor = s->anchor ? rule_number(q->gen, s->anchor) : UINT32_MAX;
+	out->rule = pf_generation_number(q->gen, s->rule);
+	out->anchor = s->anchor ? pf_generation_number(q->gen, s->anchor) : UINT32_MAX;
 	snprintf(out->origin, sizeof(out->origin), "%s", interface_name(q, s->ifindex));
 	if (s->flags & PF_SF_IFBOUND)
 		snprintf(out->ifname, sizeof(out->ifname), "%s", *out->origin ? out->origin : "-");

@@ -9,11 +9,15 @@
 #include "../grammar/names.h"
 #include "json.h"
 
-enum { PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP = 1, PROTO_ICMP6 = 58 };
+enum { PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP = 1, PROTO_ICMP6 = 58, PROTO_SCTP = 132 };
 
 static const char *const tcp_states[] = {
 	"CLOSED",     "LISTEN",	 "SYN_SENT", "SYN_RCVD",   "ESTABLISHED", "CLOSE_WAIT",
 	"FIN_WAIT_1", "CLOSING", "LAST_ACK", "FIN_WAIT_2", "TIME_WAIT",
+};
+/* FreeBSD's names; the first is before, the last is after */
+static const char *const sctp_states[] = {
+	"CLOSED", "COOKIE_WAIT", "ESTABLISHED", "SHUTDOWN_PENDING", "CLOSED",
 };
 static const char *const simple_states[] = {"NO_TRAFFIC", "SINGLE", "MULTIPLE"};
 
@@ -69,6 +73,8 @@ static const char *level(const struct pf_wire_state *s, int peer, char buf[8])
 
 	if (s->proto == PROTO_TCP && n < ARRAY_SIZE(tcp_states))
 		return tcp_states[n];
+	if (s->proto == PROTO_SCTP && n < ARRAY_SIZE(sctp_states))
+		return sctp_states[n];
 	if (s->proto != PROTO_TCP && s->proto != PROTO_ICMP && s->proto != PROTO_ICMP6 &&
 	    n < ARRAY_SIZE(simple_states))
 		return simple_states[n];

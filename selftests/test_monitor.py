@@ -15,8 +15,8 @@ from pft.lab import DST, GHOST, GHOST_DST, PFCTL, Lab
 from pft.netns import wait_for
 from scapy.layers.inet import IP, UDP
 
-EVENTS_AT = 228  # in struct pf_config
-WIRE_EVENT = 200
+EVENTS_AT = 252  # in struct pf_config
+WIRE_EVENT = 216
 LINE = re.compile(r"^\d\d:\d\d:\d\d\.\d{6} (insert|update|delete) all (.*?)\s{2,}(\S+)$")
 
 

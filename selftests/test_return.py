@@ -251,14 +251,14 @@ def test_unreachables(_name, a, b):
             packets += [base / ICMPv6EchoRequest(id=5, seq=6) / b"ping",
                         base / ICMPv6EchoReply(id=5, seq=6) / b"pong",
                         IPv6(src=a, dst=b, nh=47) / Raw(b"a tunnel"),
-                        IPv6(src=a, dst=b, nh=132) / Raw(b"an association"),
+                        IPv6(src=a, dst=b, nh=50) / Raw(b"sealed data"),
                         IPv6(src=a, dst=b, nh=253) / Raw(b"odd"),
                         base / IPv6ExtHdrDestOpt() / UDP(sport=1, dport=2) / b"behind options"]
         else:
             packets += [base / ICMP(type=8, id=5) / b"ping", base / ICMP(type=13, id=5),
                         base / ICMP(type=0, id=5) / b"pong",
                         IP(src=a, dst=b, proto=47) / Raw(b"a tunnel"),
-                        IP(src=a, dst=b, proto=132) / Raw(b"an association"),
+                        IP(src=a, dst=b, proto=50) / Raw(b"sealed data"),
                         IP(src=a, dst=b, proto=253) / Raw(b"odd"), IP(src=a, dst=b, proto=253),
                         IP(src=a, dst=b, options=[IPOption_Timestamp()]) / UDP(sport=1, dport=2) /
                         b"behind options"]

@@ -12,7 +12,7 @@ from pft.state import Slots
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest,
                                 ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6PacketTooBig, ICMPv6TimeExceeded,
-                                IPv6)
+                                IPv6, IPv6ExtHdrFragment)
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw, raw
 
@@ -320,6 +320,24 @@ def test_neighbour_discovery_through_the_multicast_group():
         eq(g.into(other), False, "for another group")
 
 
+def test_answers_to_all_nodes():
+    """An echo request to ff02::1 is answered by each host from its own address; only with its id."""
+    rules = "block\npass out on ext inet6 proto icmp6 icmp6-type echoreq\n"
+    with Lab(hosts=2, rules=rules) as lab:
+        g = Gate(lab)
+
+        def reply(src, number):
+            return g.into(IPv6(src=src, dst=FW6_SRC) / ICMPv6EchoReply(id=number))
+
+        eq(reply(GHOST6, 7), False, "before it was asked for")
+        eq(g.out(IPv6(src=FW6_SRC, dst="ff02::1") / ICMPv6EchoRequest(id=7)), True)
+        for src in (GHOST6, SRC6, "fe80::1"):
+            eq(reply(src, 7), True, src)
+            eq(reply(src, 8), False, "another id")
+        eq(g.into(IPv6(src=GHOST6, dst=FW6_SRC) / ICMPv6EchoRequest(id=7)), False, "a question")
+        eq(len(lab.pf.states()), 1)
+
+
 def test_real_neighbour_discovery_under_block():
     """Neighbour discovery is judged by rules, as pf does."""
     with Lab(hosts=2) as lab:
@@ -424,6 +442,25 @@ def test_icmp_error_quotes_rubbish():
         after = lab.pf.info()
         eq(after["short"] - before["short"], 28)
         eq(after["fragment"] - before["fragment"], 1)
+
+
+@BOTH
+def test_icmp_error_quotes_a_first_fragment(_name, a, b):
+    """It has the ports that the state is found by; a later one has not."""
+    with Lab(hosts=2, rules="block\npass in on ext proto udp\n") as lab:
+        g = Gate(lab)
+        v6 = ":" in a
+        eq(g.into(ip(a, b) / UDP(sport=1000, dport=53) / b"question"), True)
+        for offset, want in ((0, True), (1, False)):
+            datagram = raw(UDP(sport=1000, dport=53, len=2000, chksum=1) / (b"x" * 40))
+            if v6:
+                quote = IPv6(src=a, dst=b) / IPv6ExtHdrFragment(offset=offset, m=1, nh=17)
+                err = IPv6(src=b, dst=a) / ICMPv6DestUnreach(code=4)
+            else:
+                quote = IP(src=a, dst=b, flags="MF", frag=offset, proto=17)
+                err = IP(src=b, dst=a) / ICMP(type=3, code=3)
+            eq(g.out(err / quote / Raw(datagram)), want, f"offset {offset}")
+        eq(lab.pf.info()["fragment"], 1)
 
 
 def test_port_unreachable_of_real_stacks():

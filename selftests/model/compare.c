@@ -245,6 +245,17 @@ static bool same_tcp(const struct model_state *want, const struct pf_state *got)
 	return true;
 }
 
+static bool same_sctp(const struct model_state *want, const struct pf_state *got)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct model_peer *w = &want->peer[i];
+
+		if (got->peer_state[i] != w->state || got->peer[i].seqlo != w->seqlo)
+			return false;
+	}
+	return got->timeout == PFTM_SCTP_FIRST_PACKET + want->sctp_time;
+}
+
 /* Whose the state is. */
 static bool same_credit(const struct real *real, const struct model *m,
 			const struct model_state *want, const struct pf_state *got)
@@ -303,6 +314,8 @@ static bool same_state(const struct test *t, const struct real *real, const stru
 		return false;
 	if (!same_options(real, want, got))
 		return false;
+	if (wire.proto == MODEL_P_SCTP && !same_sctp(want, got))
+		return false;
 	return got->dir == want->dir && (is_optimized(t) || same_credit(real, m, want, got));
 }
 
@@ -357,6 +370,7 @@ bool compare_reasons(const struct real_reasons *before, const struct real_reason
 		const char *name;
 	} reasons[] = {
 		{MODEL_R_FRAG, PFRES_FRAG, "fragment"},
+		{MODEL_R_SHORT, PFRES_SHORT, "short"},
 		{MODEL_R_NORM, PFRES_NORM, "normalize"},
 		{MODEL_R_IPOPTION, PFRES_IPOPTIONS, "ip-option"},
 		{MODEL_R_BADSTATE, PFRES_BADSTATE, "state-mismatch"},

@@ -125,6 +125,8 @@ static void add_up(struct tally *t, const struct model_answer *a)
 	t->judged++;
 	t->by_rule += a->rule != NULL;
 	t->by_state += a->use == MODEL_STATE_USED;
+	t->established += a->established;
+	t->refused += a->established && a->verdict != MODEL_PASS;
 	t->by_match += a->nmatches > 0;
 	t->by_anchor += a->anchor != NULL;
 	t->tagged += a->tag != NULL;
@@ -370,7 +372,8 @@ static void rehearsal_open(struct rehearsal *h, const struct gen_ruleset *g)
 
 	memset(h, 0, sizeof(*h));
 	/* if it cannot be parsed the test will tell */
-	if (!g->translate || parse(text, PF_OPTIMIZE_NONE, 0, &h->first.plain, &said))
+	if ((!g->translate && !g->dialog) ||
+	    parse(text, PF_OPTIMIZE_NONE, 0, &h->first.plain, &said))
 		return;
 	if (g->late_path && parse(late_text, PF_OPTIMIZE_NONE, 0, &h->late.plain, &said_too))
 		return;
@@ -414,9 +417,10 @@ static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct pack
 	rehearsal_open(&h, g);
 	for (p->n = 0; p->n < n; p->n++) {
 		p->change[p->n] = gen_change(r, g);
-		p->v[p->n] = p->n && rnd_percent(r, g->translate ? 65 : 45)
-				     ? gen_follow(r, &p->v[p->n - 1], &left)
-				     : gen_packet(r, g);
+		if (!h.runs || !rnd_percent(r, g->dialog) || !gen_of_state(r, &h.m, &p->v[p->n]))
+			p->v[p->n] = p->n && rnd_percent(r, g->translate ? 65 : 45)
+					     ? gen_follow(r, &p->v[p->n - 1], &left)
+					     : gen_packet(r, g);
 		left = rehearse(&h, &p->change[p->n], &p->v[p->n]);
 	}
 	rehearsal_close(&h);
@@ -436,6 +440,8 @@ static void add_tally(struct tally *to, const struct tally *t)
 	to->judged += t->judged;
 	to->by_rule += t->by_rule;
 	to->by_state += t->by_state;
+	to->established += t->established;
+	to->refused += t->refused;
 	to->by_match += t->by_match;
 	to->by_anchor += t->by_anchor;
 	to->tagged += t->tagged;
@@ -541,12 +547,13 @@ static void stop(int sig)
 
 static void tell_tally(const struct tally *t, const struct real *real, double seconds)
 {
-	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; %llu met "
-	       "match rules, %llu had tags, %llu drew numbers; %llu were translated, %llu could "
-	       "not "
-	       "be, %llu met a limit; %llu anchors replaced in place, %llu of them translate\n",
+	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; of open "
+	       "TCP connections %llu, and %llu refused; %llu met match rules, %llu had tags, %llu "
+	       "drew numbers; %llu were translated, %llu could not be, %llu met a limit; %llu "
+	       "anchors replaced in place, %llu of them translate\n",
 	       seconds, (unsigned long long)t->by_rule, (unsigned long long)t->by_anchor,
-	       (unsigned long long)t->by_state, (unsigned long long)t->by_match,
+	       (unsigned long long)t->by_state, (unsigned long long)(t->established - t->refused),
+	       (unsigned long long)t->refused, (unsigned long long)t->by_match,
 	       (unsigned long long)t->tagged, (unsigned long long)t->drew,
 	       (unsigned long long)t->translated, (unsigned long long)t->no_place,
 	       (unsigned long long)t->limited, (unsigned long long)real->patched,

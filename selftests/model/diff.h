@@ -33,6 +33,7 @@ enum outcome { SAME, DIFFERENT, NOT_LOADED };
 struct tally {
 	uint64_t judged, by_rule, by_state, by_match, by_anchor, tagged, drew, translated, no_place,
 		limited;
+	uint64_t established, refused; /* of TCP connections that are open both ways */
 };
 
 struct result {

@@ -121,6 +121,33 @@ static void put_udp(struct frame *f, const struct model_packet *p)
 	patch16(f, l4 + 6, sum ? sum : 0xffff); /* RFC 768: 0 is none */
 }
 
+/* Nobody looks at the checksum on the way. */
+static void put_sctp(struct frame *f, const struct model_packet *p)
+{
+	put16(f, p->sport);
+	put16(f, p->dport);
+	put32(f, p->v_tag);
+	put32(f, 0);
+	for (unsigned int i = 0; i < p->nchunks; i++) {
+		const uint8_t chunk = p->chunk[i];
+
+		put8(f, chunk);
+		put8(f, p->t_bit);
+		if (chunk == MODEL_C_INIT || chunk == MODEL_C_INIT_ACK) {
+			put16(f, 20);
+			put32(f, p->init_tag);
+			put32(f, 1500);
+			put32(f, 0x00010001);
+			put32(f, 7);
+		} else if (chunk == MODEL_C_DATA) {
+			put16(f, 18); /* and two of padding */
+			put_fill(f, 16);
+		} else {
+			put16(f, 4);
+		}
+	}
+}
+
 static void put_quoted_ip(struct frame *f, const struct model_packet *p)
 {
 	const struct model_quote *q = &p->quote;
@@ -188,6 +215,8 @@ static void put_payload(struct frame *f, const struct model_packet *p)
 		put_tcp(f, p);
 	else if (p->proto == MODEL_P_UDP)
 		put_udp(f, p);
+	else if (p->proto == MODEL_P_SCTP)
+		put_sctp(f, p);
 	else if (model_is_icmp(p))
 		put_icmp(f, p);
 	else
@@ -311,6 +340,20 @@ static void say_icmp(struct text *t, const struct model_packet *p)
 	    q->icmp_id);
 }
 
+static bool has_ports(const struct model_packet *p)
+{
+	return p->frag != MODEL_FRAG_LATER &&
+	       (p->proto == MODEL_P_TCP || p->proto == MODEL_P_UDP || p->proto == MODEL_P_SCTP);
+}
+
+static void say_sctp(struct text *t, const struct model_packet *p)
+{
+	say(t, " tag %u chunks", p->v_tag);
+	for (unsigned int i = 0; i < p->nchunks; i++)
+		say(t, " %u", p->chunk[i]);
+	say(t, " init tag %u%s", p->init_tag, p->t_bit ? " with T bit" : "");
+}
+
 void frame_describe(const struct model_packet *p, char *buf, size_t size)
 {
 	static const char *const frags[] = {"", " first fragment", " later fragment"};
@@ -321,13 +364,15 @@ void frame_describe(const struct model_packet *p, char *buf, size_t size)
 		say(&t, " received-on %s", p->received ? p->received : "none");
 	say(&t, " proto %u", p->proto);
 	say_ip(&t, "from", p->af, &p->src);
-	if (p->frag != MODEL_FRAG_LATER && (p->proto == MODEL_P_TCP || p->proto == MODEL_P_UDP))
+	if (has_ports(p))
 		say(&t, " port %u", p->sport);
 	say_ip(&t, "to", p->af, &p->dst);
-	if (p->frag != MODEL_FRAG_LATER && (p->proto == MODEL_P_TCP || p->proto == MODEL_P_UDP))
+	if (has_ports(p))
 		say(&t, " port %u", p->dport);
 	if (p->frag != MODEL_FRAG_LATER && p->proto == MODEL_P_TCP)
 		say(&t, " flags 0x%02x seq %u ack %u win %u", p->flags, p->seq, p->ack, p->win);
+	if (p->frag != MODEL_FRAG_LATER && p->proto == MODEL_P_SCTP)
+		say_sctp(&t, p);
 	if (p->frag != MODEL_FRAG_LATER && model_is_icmp(p))
 		say_icmp(&t, p);
 	say(&t, " len %u tos 0x%02x ttl %u%s%s%s", p->len, p->tos, p->ttl, frags[p->frag],

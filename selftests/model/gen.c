@@ -126,7 +126,7 @@ static void gen_flags(struct rnd *r, struct gen_rule *x)
 
 static void gen_proto(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 {
-	static const uint8_t protos[] = {0, 0, 6, 6, 6, 17, 17, 1, 58, 47};
+	static const uint8_t protos[] = {0, 0, 6, 6, 6, 17, 17, 1, 58, 47, 132};
 	struct gen_hint *h = &x->hint;
 
 	h->proto = rnd_pick(r, protos);
@@ -141,7 +141,7 @@ static void gen_proto(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 				     : h->proto == MODEL_P_ICMP6
 					     ? "proto icmp6"
 					     : gen_keep(g, "proto %u", h->proto);
-	if (h->proto == MODEL_P_TCP || h->proto == MODEL_P_UDP) {
+	if (h->proto == MODEL_P_TCP || h->proto == MODEL_P_UDP || h->proto == MODEL_P_SCTP) {
 		if (rnd_percent(r, 25)) {
 			h->has_sport = true;
 			x->part[GEN_FROM_PORT] = gen_port(r, g, h->sport);
@@ -622,6 +622,7 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	g->block = 20 + rnd_below(r, 60);
 	g->log = rnd_percent(r, 30) ? 30 : 3;
 	g->state = rnd_below(r, 100);
+	g->dialog = rnd_percent(r, 40) ? 40 + rnd_below(r, 55) : 0;
 	g->any_flags = rnd_below(r, 100);
 	g->head = rnd_percent(r, 15) ? "set block-policy return\n" : "";
 	g->ntables = rnd_pick(r, tables);

@@ -197,7 +197,7 @@ static enum model_miss ask_transport(const struct pf_rule *r, const struct model
 		return ask_later_fragment(r, p);
 	if (p->proto == MODEL_P_TCP && (p->flags & r->flagset) != r->flags)
 		return MODEL_MISS;
-	if (p->proto == MODEL_P_TCP || p->proto == MODEL_P_UDP)
+	if (p->proto == MODEL_P_TCP || p->proto == MODEL_P_UDP || p->proto == MODEL_P_SCTP)
 		return ask_ports(r, p);
 	return model_is_icmp(p) ? ask_icmp(r, p) : MODEL_HIT;
 }

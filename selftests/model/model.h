@@ -25,11 +25,25 @@ enum model_frag { MODEL_WHOLE, MODEL_FRAG_FIRST, MODEL_FRAG_LATER };
 struct model_quote {
 	uint8_t proto;
 	struct pf_ip src, dst;
-	uint16_t sport, dport; /* TCP, UDP */
-	uint32_t seq;
+	uint16_t sport, dport; /* TCP, UDP, SCTP */
+	uint32_t seq;	       /* or the verification tag */
 	uint8_t icmp_type;
 	uint16_t icmp_id;
 	uint16_t sum; /* ICMP's, as quoted; UDP's is the lower half of seq */
+};
+
+/* Chunks of SCTP. */
+enum model_chunk {
+	MODEL_C_DATA = 0,
+	MODEL_C_INIT = 1,
+	MODEL_C_INIT_ACK = 2,
+	MODEL_C_HEARTBEAT_ACK = 5,
+	MODEL_C_ABORT = 6,
+	MODEL_C_SHUTDOWN = 7,
+	MODEL_C_SHUTDOWN_ACK = 8,
+	MODEL_C_COOKIE_ECHO = 10,
+	MODEL_C_COOKIE_ACK = 11,
+	MODEL_C_SHUTDOWN_COMPLETE = 14,
 };
 
 /* Numbers are in host order. */
@@ -46,9 +60,12 @@ struct model_packet {
 	const char *received; /* where it came in; NULL: it was made on this host */
 	struct pf_ip src, dst;
 	uint16_t len;	       /* of the payload behind the transport header */
-	uint16_t sport, dport; /* TCP, UDP */
-	bool no_sum;	       /* UDP over IPv4: it has no checksum */
-	uint8_t flags;	       /* TCP */
+	uint16_t sport, dport; /* TCP, UDP, SCTP */
+	uint8_t chunk[2], nchunks;
+	bool t_bit; /* of an ABORT or SHUTDOWN COMPLETE */
+	uint32_t v_tag, init_tag;
+	bool no_sum;   /* UDP over IPv4: it has no checksum */
+	uint8_t flags; /* TCP */
 	uint32_t seq, ack;
 	uint16_t win;
 	uint8_t icmp_type, icmp_code;
@@ -58,12 +75,13 @@ struct model_packet {
 	uint32_t seed; /* of its random numbers */
 };
 
-enum model_verdict { MODEL_PASS, MODEL_DROP, MODEL_RST, MODEL_ACK, MODEL_ICMP };
+enum model_verdict { MODEL_PASS, MODEL_DROP, MODEL_RST, MODEL_ACK, MODEL_ICMP, MODEL_ABORT };
 extern const char *const model_verdict_names[];
 
 enum model_reason {
 	MODEL_R_MATCH,
 	MODEL_R_FRAG,
+	MODEL_R_SHORT,
 	MODEL_R_NORM,
 	MODEL_R_IPOPTION,
 	MODEL_R_BADSTATE,
@@ -85,8 +103,8 @@ struct model_key {
 };
 
 struct model_peer {
-	uint32_t seqlo, seqhi, max_win;
-	int state; /* TCP's */
+	uint32_t seqlo, seqhi, max_win; /* SCTP: seqlo is the tag, 0 if it is not known */
+	int state;			/* TCP's, SCTP's */
 	uint64_t packets;
 };
 
@@ -98,6 +116,7 @@ struct model_state {
 	uint8_t dir;
 	bool allow_opts, sloppy, dead;
 	const char *ifname; /* it holds there alone; NULL: everywhere */
+	uint8_t sctp_time;  /* which of its timeouts runs */
 	const struct pf_rule *rule, *anchor;
 	const struct pf_rule **matches; /* it counts for them, too */
 	size_t nmatches;
@@ -121,6 +140,7 @@ struct model_answer {
 	uint32_t draws;
 	uint64_t steps; /* rules that were asked */
 	enum model_use use;
+	bool established; /* it was judged by a TCP connection that is open both ways */
 	/* that passes: as it leaves */
 	struct model_packet out;
 	bool translated;
@@ -262,7 +282,18 @@ void model_carry_error(const struct model_state *s, const struct model_packet *p
 
 enum model_tcp { MODEL_TCP_PASS, MODEL_TCP_DROP, MODEL_TCP_RST, MODEL_TCP_ACK, MODEL_TCP_NEW };
 void model_tcp_begin(struct model_state *s, const struct model_packet *p);
+bool model_tcp_established(const struct model_state *s);
 enum model_tcp model_tcp(struct model_state *s, unsigned int from, const struct model_packet *p);
+
+enum { MODEL_S_CLOSED, MODEL_S_COOKIE_WAIT, MODEL_S_ESTABLISHED, MODEL_S_SHUTDOWN, MODEL_S_ENDED };
+enum { MODEL_T_FIRST, MODEL_T_OPENING, MODEL_T_ESTABLISHED, MODEL_T_CLOSING, MODEL_T_CLOSED };
+enum model_sctp { MODEL_SCTP_PASS, MODEL_SCTP_DROP, MODEL_SCTP_NEW };
+bool model_sctp_well_formed(const struct model_packet *p);
+bool model_sctp_answerable(const struct model_packet *p);
+void model_sctp_begin(struct model_state *s, const struct model_packet *p);
+enum model_sctp model_sctp(struct model_state *s, unsigned int from, const struct model_packet *p);
+/* May an error quote this tag, of a packet from that side? */
+bool model_sctp_quoted(const struct model_state *s, unsigned int from, uint32_t v_tag);
 
 /* An array that can hold one more than n. */
 void *model_grow(void *v, size_t n, size_t *capacity, size_t size);
@@ -281,6 +312,7 @@ enum {
 	MODEL_P_TCP = 6,
 	MODEL_P_UDP = 17,
 	MODEL_P_ICMP6 = 58,
+	MODEL_P_SCTP = 132,
 };
 
 enum { MODEL_NS = 135, MODEL_NA = 136, MODEL_REDIRECT6 = 137 };

@@ -56,7 +56,7 @@ static const struct gen_rule *wanted_rule(struct rnd *r, const struct gen_rulese
 
 static void gen_quote(struct rnd *r, const struct gen_ruleset *g, struct model_packet *p)
 {
-	static const uint8_t protos[] = {6, 17, 1, 47};
+	static const uint8_t protos[] = {6, 17, 1, 47, 132};
 	struct model_quote *q = &p->quote;
 
 	q->proto = rnd_pick(r, protos);
@@ -64,7 +64,7 @@ static void gen_quote(struct rnd *r, const struct gen_ruleset *g, struct model_p
 		q->proto = MODEL_P_ICMP6;
 	q->src = rnd_percent(r, 90) ? p->dst : gen_pool_ip(r, g, p->af);
 	q->dst = rnd_percent(r, 70) ? p->src : gen_pool_ip(r, g, p->af);
-	if (q->proto == MODEL_P_TCP || q->proto == MODEL_P_UDP) {
+	if (q->proto == MODEL_P_TCP || q->proto == MODEL_P_UDP || q->proto == MODEL_P_SCTP) {
 		q->sport = any_port(r);
 		q->dport = any_port(r);
 		q->seq = (uint32_t)rnd_next(r);
@@ -111,6 +111,26 @@ static void gen_tcp_packet(struct rnd *r, const struct gen_hint *h, struct model
 	p->win = (uint16_t)rnd_next(r);
 }
 
+static void gen_sctp_packet(struct rnd *r, struct model_packet *p)
+{
+	static const uint8_t chunks[] = {
+		MODEL_C_INIT,	  MODEL_C_INIT,	       MODEL_C_INIT,  MODEL_C_DATA,
+		MODEL_C_INIT_ACK, MODEL_C_COOKIE_ECHO, MODEL_C_ABORT, MODEL_C_SHUTDOWN_COMPLETE};
+
+	if (!p->sport)
+		p->sport = rnd_percent(r, 90) ? 1 : 0;
+	p->nchunks = 1;
+	p->chunk[0] = rnd_pick(r, chunks);
+	/* a fragment's length is a multiple of eight, and no chunk is padded in it */
+	if (p->frag == MODEL_WHOLE && rnd_percent(r, 10)) {
+		p->chunk[1] = rnd_pick(r, chunks);
+		p->nchunks = 2;
+	}
+	p->v_tag = p->chunk[0] == MODEL_C_INIT && rnd_percent(r, 95) ? 0 : 1 + rnd_below(r, 3);
+	p->init_tag = rnd_below(r, 20);
+	p->t_bit = rnd_percent(r, 10);
+}
+
 static void gen_addresses(struct rnd *r, const struct gen_ruleset *g, const struct gen_hint *h,
 			  struct model_packet *p)
 {
@@ -131,7 +151,7 @@ static void gen_transport(struct rnd *r, const struct gen_ruleset *g, const stru
 		gen_icmp_packet(r, g, h, p);
 		return;
 	}
-	if (p->proto != MODEL_P_TCP && p->proto != MODEL_P_UDP)
+	if (p->proto != MODEL_P_TCP && p->proto != MODEL_P_UDP && p->proto != MODEL_P_SCTP)
 		return;
 	p->sport = h && h->has_sport && rnd_percent(r, 85) ? near_port(r, h->sport) : any_port(r);
 	p->dport = h && h->has_dport && rnd_percent(r, 85) ? near_port(r, h->dport) : any_port(r);
@@ -140,6 +160,8 @@ static void gen_transport(struct rnd *r, const struct gen_ruleset *g, const stru
 	p->no_sum = p->proto == MODEL_P_UDP && p->af == PF_FAMILY_INET && rnd_percent(r, 15);
 	if (p->proto == MODEL_P_TCP)
 		gen_tcp_packet(r, h, p);
+	if (p->proto == MODEL_P_SCTP)
+		gen_sctp_packet(r, p);
 	/* more fragments: its length is a multiple of eight */
 	if (p->proto == MODEL_P_TCP && p->frag == MODEL_FRAG_FIRST)
 		p->len = 4 + p->len / 8 * 8;
@@ -147,7 +169,7 @@ static void gen_transport(struct rnd *r, const struct gen_ruleset *g, const stru
 
 struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g)
 {
-	static const uint8_t protos[] = {6, 6, 17, 17, 1, 47, 50};
+	static const uint8_t protos[] = {6, 6, 17, 17, 1, 47, 50, 132};
 	const struct gen_rule *x = wanted_rule(r, g);
 	const struct gen_hint *h = x ? &x->hint : NULL;
 	struct model_packet p = {.ttl = 64, .seed = (uint32_t)rnd_next(r) | 1};
@@ -228,6 +250,19 @@ static void follow_tcp(struct rnd *r, struct model_packet *p, bool back)
 		p->flags = rnd_pick(r, flags);
 }
 
+static void follow_sctp(struct rnd *r, struct model_packet *p, bool back)
+{
+	const bool was_init = p->chunk[0] == MODEL_C_INIT;
+
+	gen_sctp_packet(r, p);
+	if (back && was_init && rnd_percent(r, 80)) {
+		p->chunk[0] = MODEL_C_INIT_ACK;
+		p->nchunks = 1;
+		p->v_tag = p->init_tag;
+		p->init_tag = 1 + rnd_below(r, 3);
+	}
+}
+
 static void follow_icmp(struct rnd *r, struct model_packet *p, bool back)
 {
 	static const uint8_t pairs[][2] = {{8, 0},  {13, 14},	{15, 16},   {17, 18},
@@ -251,7 +286,9 @@ static void quote_it(struct rnd *r, struct model_packet *p, const struct model_p
 					.dst = last->dst,
 					.sport = last->sport,
 					.dport = last->dport,
-					.seq = last->seq + some_offset(r),
+					.seq = last->proto == MODEL_P_SCTP
+						       ? last->v_tag + rnd_below(r, 2)
+						       : last->seq + some_offset(r),
 					.icmp_type = last->icmp_type,
 					.icmp_id = last->icmp_id,
 					.sum = (uint16_t)rnd_next(r)};
@@ -282,7 +319,7 @@ static void vary(struct rnd *r, struct model_packet *p)
 
 	if (model_is_icmp(p))
 		p->icmp_id = (uint16_t)rnd_below(r, 8);
-	else if (p->proto == MODEL_P_TCP || p->proto == MODEL_P_UDP)
+	else if (p->proto == MODEL_P_TCP || p->proto == MODEL_P_UDP || p->proto == MODEL_P_SCTP)
 		p->sport = (uint16_t)(p->sport + 1 + rnd_below(r, 4));
 	if (rnd_percent(r, 50))
 		return;
@@ -341,9 +378,11 @@ struct model_packet gen_follow(struct rnd *r, const struct model_packet *last,
 	}
 	if (p.proto == MODEL_P_TCP)
 		follow_tcp(r, &p, back);
+	if (p.proto == MODEL_P_SCTP)
+		follow_sctp(r, &p, back);
 	if (model_is_icmp(&p))
 		follow_icmp(r, &p, back);
-	if (rnd_percent(r, 3))
+	if (rnd_percent(r, 3) && p.nchunks < 2)
 		make_fragment(&p);
 	return p;
 }

@@ -384,6 +384,8 @@ static enum model_verdict verdict_of(int retval, const struct pf_pkt *p, bool lo
 		return MODEL_PASS;
 	if (p->answer == PF_ANSWER_ICMP)
 		return MODEL_ICMP;
+	if (p->answer == PF_ANSWER_SCTP)
+		return MODEL_ABORT;
 	return p->answer_flags & TH_RST ? MODEL_RST : MODEL_ACK;
 }
 

@@ -33,6 +33,11 @@ void model_tcp_begin(struct model_state *s, const struct model_packet *p)
 	dst->state = CLOSED;
 }
 
+bool model_tcp_established(const struct model_state *s)
+{
+	return s->peer[0].state == ESTABLISHED && s->peer[1].state == ESTABLISHED;
+}
+
 struct segment {
 	uint32_t seq, orig_seq, ack, end, data_end, win;
 	int32_t skew;

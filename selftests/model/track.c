@@ -57,7 +57,7 @@ struct model_key model_key_of(const struct model_packet *p)
 	struct pf_ip src = p->src, dst = p->dst;
 	uint16_t sport = 0, dport = 0;
 
-	if (p->proto == MODEL_P_TCP || p->proto == MODEL_P_UDP) {
+	if (p->proto == MODEL_P_TCP || p->proto == MODEL_P_UDP || p->proto == MODEL_P_SCTP) {
 		sport = p->sport;
 		dport = p->dport;
 	} else if (model_is_icmp(p)) {
@@ -148,6 +148,7 @@ static bool track_tcp(struct model *m, struct model_state *s, const struct model
 {
 	unsigned int from = s->dir != p->dir;
 
+	a->established = model_tcp_established(s);
 	switch (model_tcp(s, from, p)) {
 	case MODEL_TCP_PASS:
 		return pass(m, s, from, a);
@@ -162,6 +163,22 @@ static bool track_tcp(struct model *m, struct model_state *s, const struct model
 		drop(a, MODEL_R_BADSTATE);
 		a->verdict = MODEL_ACK;
 		return true;
+	default:
+		return drop(a, MODEL_R_BADSTATE);
+	}
+}
+
+static bool track_sctp(struct model *m, struct model_state *s, const struct model_packet *p,
+		       struct model_answer *a)
+{
+	unsigned int from = s->dir != p->dir;
+
+	switch (model_sctp(s, from, p)) {
+	case MODEL_SCTP_PASS:
+		return pass(m, s, from, a);
+	case MODEL_SCTP_NEW:
+		s->dead = true;
+		return false;
 	default:
 		return drop(a, MODEL_R_BADSTATE);
 	}
@@ -183,7 +200,7 @@ static struct model_key quoted_key(const struct model_packet *p)
 	uint8_t dir = other_way(p->dir);
 	uint16_t sport = 0, dport = 0;
 
-	if (q->proto == MODEL_P_TCP || q->proto == MODEL_P_UDP) {
+	if (q->proto == MODEL_P_TCP || q->proto == MODEL_P_UDP || q->proto == MODEL_P_SCTP) {
 		sport = q->sport;
 		dport = q->dport;
 	} else if (q->proto == MODEL_P_ICMP || q->proto == MODEL_P_ICMP6) {
@@ -201,6 +218,8 @@ static bool judge_error(struct model *m, struct model_state *s, const struct mod
 	if (translates(s) && p->frag == MODEL_FRAG_FIRST)
 		return drop(a, MODEL_R_FRAG);
 	if (q->proto == MODEL_P_TCP && !s->sloppy && !quoted_tcp_inside(s, from, q->seq))
+		return drop(a, MODEL_R_BADSTATE);
+	if (q->proto == MODEL_P_SCTP && !model_sctp_quoted(s, from, q->seq))
 		return drop(a, MODEL_R_BADSTATE);
 	if ((q->proto == MODEL_P_ICMP || q->proto == MODEL_P_ICMP6) &&
 	    (from == 0) != (model_icmp_role(p->af, q->icmp_type) != MODEL_REPLY))
@@ -241,7 +260,9 @@ static bool judge_known(struct model *m, struct model_state *s, const struct mod
 		return drop(a, MODEL_R_FRAG);
 	if (refuses_options(m, s, p, a))
 		return drop(a, MODEL_R_IPOPTION);
-	return p->proto == MODEL_P_TCP ? track_tcp(m, s, p, a) : pass(m, s, from, a);
+	if (p->proto == MODEL_P_TCP)
+		return track_tcp(m, s, p, a);
+	return p->proto == MODEL_P_SCTP ? track_sctp(m, s, p, a) : pass(m, s, from, a);
 }
 
 bool model_track(struct model *m, const struct model_packet *p, struct model_answer *a)
@@ -296,6 +317,8 @@ void model_make_state(struct model *m, const struct model_packet *p, const struc
 	s->peer[0].packets = 1;
 	if (p->proto == MODEL_P_TCP)
 		model_tcp_begin(s, p);
+	if (p->proto == MODEL_P_SCTP)
+		model_sctp_begin(s, p);
 	a->use = MODEL_STATE_MADE;
 	m->nstates++;
 }

@@ -6,7 +6,7 @@
 
 #include "model.h"
 
-const char *const model_verdict_names[] = {"pass", "drop", "RST", "ACK", "ICMP"};
+const char *const model_verdict_names[] = {"pass", "drop", "RST", "ACK", "ICMP", "ABORT"};
 
 void *model_grow(void *v, size_t n, size_t *capacity, size_t size)
 {
@@ -335,6 +335,11 @@ static void block(const struct model_packet *p, struct model_answer *a)
 			a->verdict = MODEL_RST;
 		return;
 	}
+	if (p->proto == MODEL_P_SCTP && r->block_kind == PF_BLOCK_RETURN) {
+		if (model_sctp_answerable(p))
+			a->verdict = MODEL_ABORT;
+		return;
+	}
 	if (r->block_kind == PF_BLOCK_RETURN_RST || !icmp)
 		return;
 	if (model_is_icmp(p) && !icmp_may_be_answered(p))
@@ -484,6 +489,12 @@ void model_packet(struct model *m, const struct model_packet *given, struct mode
 	struct model_packet p = *given;
 
 	memset(a, 0, sizeof(*a));
+	if (p.proto == MODEL_P_SCTP && p.frag != MODEL_FRAG_LATER && !model_sctp_well_formed(&p)) {
+		a->verdict = MODEL_DROP;
+		a->reason = MODEL_R_SHORT;
+		model_log(m, a, NULL);
+		return;
+	}
 	if (!normalise(&p)) {
 		a->verdict = MODEL_DROP;
 		a->reason = MODEL_R_NORM;

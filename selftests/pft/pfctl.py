@@ -142,6 +142,8 @@ def accepted(files, want, *args):
 
 TIMEOUTS = [("tcp.first", 120), ("tcp.opening", 30), ("tcp.established", 86400),
             ("tcp.closing", 900), ("tcp.finwait", 45), ("tcp.closed", 90), ("tcp.tsdiff", 30),
+            ("sctp.first", 120), ("sctp.opening", 30), ("sctp.established", 86400),
+            ("sctp.closing", 900), ("sctp.closed", 90),
             ("udp.first", 60), ("udp.single", 30), ("udp.multiple", 60), ("icmp.first", 20),
             ("icmp.error", 10), ("other.first", 60), ("other.single", 30), ("other.multiple", 60),
             ("frag", 60), ("interval", 10), ("adaptive.start", 60000), ("adaptive.end", 120000),

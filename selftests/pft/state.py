@@ -10,7 +10,9 @@ TCPS = ["CLOSED", "LISTEN", "SYN_SENT", "SYN_RCVD", "ESTABLISHED", "CLOSE_WAIT",
         "CLOSING", "LAST_ACK", "FIN_WAIT_2", "TIME_WAIT"]
 TIMEOUTS = ["tcp.first", "tcp.opening", "tcp.established", "tcp.closing", "tcp.finwait",
             "tcp.closed", "udp.first", "udp.single", "udp.multiple", "icmp.first", "icmp.error",
-            "other.first", "other.single", "other.multiple"]
+            "other.first", "other.single", "other.multiple", "frag", "interval",
+            "adaptive.start", "adaptive.end", "src.track", "tcp.tsdiff", "sctp.first",
+            "sctp.opening", "sctp.established", "sctp.closing", "sctp.closed"]
 
 
 class Slots:

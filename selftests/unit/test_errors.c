@@ -333,7 +333,6 @@ static void what_is_not_enforced(void **state)
 		 1},
 		{"pass keep state (udp.first 3, pflow)\n", "1:31: pflow", 1},
 		{"pass proto sctp keep state (allow-related)\n", "1:29: allow-related", 1},
-		{"pass keep state (sctp.first 3)\n", "1:18: sctp.first", 1},
 		{"set state-defaults max 3, pflow\n", "1:27: pflow", 1},
 		{"pass in log (all) on e\n", "1:9: log with options", 1},
 		{"block from (eth0)\n", "1:12: an interface in parentheses as an address", 1},

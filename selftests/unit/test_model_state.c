@@ -100,7 +100,6 @@ static void options_that_are_not_enforced_have_no_encoding(void **state)
 		"table <t> persist\npass keep state (max-src-conn 3, overload <t>)\n",
 		"pass keep state (pflow)\n",
 		"pass proto sctp keep state (allow-related)\n",
-		"pass keep state (sctp.first 3)\n",
 		"set state-defaults max 3, pflow\npass\n",
 	};
 

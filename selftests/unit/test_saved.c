@@ -48,7 +48,7 @@ static struct pf_saved_state random_state(struct rnd *r, uint32_t nrules, uint32
 		v.s.peer_state[p] = rnd_next(r) % (proto == 6 ? 11 : 3);
 		v.s.wscale[p] = rnd_next(r) & 1 ? (uint8_t)(PF_WSCALE_FLAG | rnd_next(r) % 15) : 0;
 	}
-	v.s.timeout = rnd_next(r) % PFTM_STATE_MAX;
+	v.s.timeout = rnd_next(r) % PFTM_FRAG;
 	v.s.dir = rnd_next(r) & 1 ? PF_IN : PF_OUT;
 	v.rule = (uint32_t)(rnd_next(r) % (nrules + 1));
 	v.anchor = (uint32_t)(rnd_next(r) % (nrules + 1));
