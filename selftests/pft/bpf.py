@@ -10,6 +10,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_GET_NEXT_KEY = 1, 2, 4
 PROG_LOAD, OBJ_GET, PROG_TEST_RUN, PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD = 5, 7, 10, 13, 15
+MAP_LOOKUP_AND_DELETE_ELEM = 21
 LINK_CREATE = 28
 SCHED_CLS = 3
 TCX_INGRESS, TCX_EGRESS = 46, 47
@@ -119,6 +120,18 @@ class Map:
         k = ctypes.create_string_buffer(bytes(key), self.key_size)
         v = ctypes.create_string_buffer(bytes(value), self.value_size)
         bpf(MAP_UPDATE_ELEM, bytearray(struct.pack("=IIQQQ", self.fd, 0, _ptr(k), _ptr(v), 0)))
+
+    def pop(self):
+        """Takes the first value out of a queue; ENOENT when there is none."""
+        v = ctypes.create_string_buffer(self.value_size)
+        bpf(MAP_LOOKUP_AND_DELETE_ELEM,
+            bytearray(struct.pack("=IIQQQ", self.fd, 0, 0, _ptr(v), 0)))
+        return v.raw
+
+    def push(self, value):
+        """Into a queue."""
+        v = ctypes.create_string_buffer(bytes(value), self.value_size)
+        bpf(MAP_UPDATE_ELEM, bytearray(struct.pack("=IIQQQ", self.fd, 0, 0, _ptr(v), 0)))
 
     def u64_sum(self, index):
         """A counter of a per-CPU array of u64."""

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * churn PINDIR IN OUT EXT INT SECONDS GRACE SEED: packets of a few connections at random,
+ * on every CPU at once, through the programs whose descriptors are IN and OUT, at the
+ * interfaces of index EXT and INT of this namespace.
+ *
+ * The keys of all connections begin in the same two buckets of the firewall pinned at
+ * PINDIR, which cannot hold them all: they overflow, and find no room.  Some come in at
+ * EXT as they are; others go out at INT, from two hosts each, as one address and port.
+ * Those of TCP are refused, and begun anew: so the programs end states themselves.
+ * Dead slots rest for GRACE ticks only, so that they are soon used again.
+ *
+ * Prints what became of the packets; one that leaves as another than it should is
+ * written to stderr, and the exit status is 1.
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../bpf/abi.h"
+
+#define PLAIN	     14
+#define TRANSLATED   8 /* each from two hosts */
+#define FLOWS	     (PLAIN + 2 * TRANSLATED)
+#define HOSTS	     250
+#define FRAME	     (ETH_HLEN + 20 + 20)
+#define VERDICT_NEXT (-1)
+#define WRONG_SHOWN  5
+
+enum kind { FIRST, ANSWER, REFUSAL, KINDS };
+
+struct flow {
+	uint32_t src, dst, public; /* public: what src becomes; 0: it stays */
+	uint16_t sport, dport;
+	uint8_t proto;
+};
+
+struct table {
+	uint64_t hash_key[6];
+	uint32_t mask;
+	uint32_t pair[2];
+};
+
+struct counts {
+	uint64_t passed, dropped, wrong;
+};
+
+static struct flow flows[FLOWS];
+static int progs[2];	/* by enum pf_dir: comes in, goes out */
+static uint32_t ext, inner;
+static atomic_bool stop;
+static uint32_t public_addr;
+
+struct worker {
+	pthread_t thread;
+	int cpu;
+	uint64_t random;
+	struct counts counts;
+};
+
+static uint64_t draw(uint64_t *s)
+{
+	*s ^= *s << 13;
+	*s ^= *s >> 7;
+	*s ^= *s << 17;
+	return *s;
+}
+
+/* --- where a key stands, as bpf/table.h has it --- */
+
+static uint64_t key_hash(const struct table *t, const struct pf_state_key *key)
+{
+	uint64_t w[5], a, b;
+
+	memcpy(w, key, sizeof(w));
+	a = (w[0] + t->hash_key[0]) * (w[1] + t->hash_key[1]);
+	b = (w[2] + t->hash_key[2]) * (w[3] + t->hash_key[3]);
+	a ^= a >> 32;
+	b ^= b >> 32;
+	a = (a + b + w[4] + t->hash_key[4]) * 0x9e3779b97f4a7c15ULL;
+	a ^= a >> 29;
+	a *= 0xbf58476d1ce4e5b9ULL;
+	return a ^ (a >> 32);
+}
+
+static uint32_t first_bucket(const struct table *t, uint64_t hash)
+{
+	return (uint32_t)hash & t->mask;
+}
+
+static uint32_t second_bucket(const struct table *t, uint64_t hash)
+{
+	return ((uint32_t)hash ^ ((uint32_t)(hash >> 48 | 1) * 0x5bd1e995U)) & t->mask;
+}
+
+/* outside: the address on the other side of the interface. */
+static uint64_t hash_of(const struct table *t, const struct flow *f, bool out, uint32_t src)
+{
+	struct pf_state_key key = {.proto = f->proto, .af = PF_AF_INET};
+
+	key.addr[out].w[0] = src;
+	key.addr[!out].w[0] = f->dst;
+	key.port[out] = f->sport;
+	key.port[!out] = f->dport;
+	return key_hash(t, &key);
+}
+
+static bool in_pair(const struct table *t, uint64_t hash)
+{
+	uint32_t b = first_bucket(t, hash);
+
+	return b == t->pair[0] || b == t->pair[1];
+}
+
+/* --- connections --- */
+
+static void draw_ports(struct flow *f, uint64_t *random)
+{
+	uint64_t r = draw(random);
+
+	f->dst = htonl(0xc6336464U); /* 198.51.100.100 */
+	f->sport = htons((uint16_t)(1024 + r % 60000));
+	f->dport = htons((uint16_t)(1024 + (r >> 20) % 60000));
+	f->proto = (r >> 40) & 1 ? IPPROTO_TCP : IPPROTO_UDP;
+}
+
+static uint32_t host(uint32_t n)
+{
+	return htonl(0xc0000200U + 3 + n % HOSTS); /* 192.0.2.0/24 */
+}
+
+/* Both of its buckets are the pair. */
+static void choose_plain(const struct table *t, struct flow *f, uint64_t *random)
+{
+	uint64_t hash;
+
+	do {
+		draw_ports(f, random);
+		f->src = host((uint32_t)draw(random));
+		hash = hash_of(t, f, false, f->src);
+	} while (!in_pair(t, hash) ||
+		 (second_bucket(t, hash) != t->pair[0] && second_bucket(t, hash) != t->pair[1]));
+}
+
+/* Two connections that want one public port; each of the three keys begins in the pair. */
+static void choose_translated(const struct table *t, struct flow *f, uint64_t *random)
+{
+	int found;
+
+	do {
+		found = 0;
+		draw_ports(f, random);
+		f->public = public_addr;
+		f[1] = f[0];
+		if (!in_pair(t, hash_of(t, f, true, f->public)))
+			continue;
+		for (uint32_t n = 0; n < HOSTS && found < 2; n++)
+			if (in_pair(t, hash_of(t, f, true, host(n))))
+				f[found++].src = host(n);
+	} while (found < 2);
+}
+
+static void choose_flows(struct table *t, uint64_t *random)
+{
+	uint64_t hash;
+
+	draw_ports(&flows[0], random);
+	flows[0].src = host(0);
+	hash = hash_of(t, &flows[0], false, flows[0].src);
+	t->pair[0] = first_bucket(t, hash);
+	t->pair[1] = second_bucket(t, hash);
+	for (int i = 1; i < PLAIN; i++)
+		choose_plain(t, &flows[i], random);
+	for (int i = PLAIN; i < FLOWS; i += 2)
+		choose_translated(t, &flows[i], random);
+}
+
+/* --- packets --- */
+
+static uint16_t ip_sum(const struct iphdr *ip)
+{
+	uint16_t w[10];
+	uint32_t sum = 0;
+
+	memcpy(w, ip, sizeof(w));
+	for (int i = 0; i < 10; i++)
+		sum += w[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum += sum >> 16;
+	return (uint16_t)~sum;
+}
+
+/* As it comes to the programs; answers are for the public address. */
+static size_t make_frame(const struct flow *f, enum kind kind, uint8_t *frame)
+{
+	struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = f->proto};
+	struct tcphdr th = {.doff = 5, .window = htons(8192)};
+	struct udphdr uh = {.len = htons(sizeof(uh))};
+	size_t l4 = f->proto == IPPROTO_TCP ? sizeof(th) : sizeof(uh);
+	uint32_t near = f->public ? f->public : f->src;
+
+	memset(frame, 0, FRAME);
+	frame[0] = frame[6] = 2; /* locally administered */
+	frame[12] = ETH_P_IP >> 8;
+	ip.tot_len = htons((uint16_t)(sizeof(ip) + l4));
+	ip.saddr = kind == FIRST ? f->src : f->dst;
+	ip.daddr = kind == FIRST ? f->dst : near;
+	ip.check = ip_sum(&ip);
+	memcpy(frame + ETH_HLEN, &ip, sizeof(ip));
+	th.source = uh.source = kind == FIRST ? f->sport : f->dport;
+	th.dest = uh.dest = kind == FIRST ? f->dport : f->sport;
+	th.seq = htonl(kind == FIRST ? 100 : 500);
+	th.ack_seq = htonl(kind == FIRST ? 0 : 101);
+	th.syn = kind != REFUSAL;
+	th.ack = kind != FIRST;
+	th.rst = kind == REFUSAL;
+	if (kind == REFUSAL)
+		th.seq = 0;
+	if (f->proto == IPPROTO_TCP)
+		memcpy(frame + ETH_HLEN + sizeof(ip), &th, sizeof(th));
+	else
+		memcpy(frame + ETH_HLEN + sizeof(ip), &uh, sizeof(uh));
+	return ETH_HLEN + sizeof(ip) + l4;
+}
+
+/* Has it left as it should?  Which of the two hosts an answer is for, is not ours to know. */
+static bool left_right(int nr, enum kind kind, const uint8_t *sent, const uint8_t *got)
+{
+	const struct flow *f = &flows[nr];
+	uint32_t saddr, daddr, was;
+
+	memcpy(&saddr, got + ETH_HLEN + 12, 4);
+	memcpy(&daddr, got + ETH_HLEN + 16, 4);
+	/* the ports stay */
+	if (memcmp(sent + ETH_HLEN + 20, got + ETH_HLEN + 20, 4) != 0)
+		return false;
+	if (kind == FIRST)
+		return saddr == (f->public ? f->public : f->src) && daddr == f->dst;
+	memcpy(&was, sent + ETH_HLEN + 12, 4);
+	if (saddr != was)
+		return false;
+	if (!f->public)
+		return daddr == f->src;
+	nr = PLAIN + (nr - PLAIN) / 2 * 2;
+	return daddr == flows[nr].src || daddr == flows[nr + 1].src;
+}
+
+static void show(const char *what, const uint8_t *frame)
+{
+	char src[INET_ADDRSTRLEN], dst[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, frame + ETH_HLEN + 12, src, sizeof(src));
+	inet_ntop(AF_INET, frame + ETH_HLEN + 16, dst, sizeof(dst));
+	fprintf(stderr, "%s proto %d %s:%d > %s:%d\n", what, frame[ETH_HLEN + 9], src,
+		frame[ETH_HLEN + 20] << 8 | frame[ETH_HLEN + 21], dst,
+		frame[ETH_HLEN + 22] << 8 | frame[ETH_HLEN + 23]);
+}
+
+/* 0, or a negative errno. */
+static int send_one(struct worker *w)
+{
+	uint64_t r = draw(&w->random);
+	int nr = (int)(r % FLOWS);
+	enum kind kind = (enum kind)((r >> 32) % KINDS);
+	bool out = (kind == FIRST) == (flows[nr].public != 0);
+	struct __sk_buff ctx = {.ifindex = flows[nr].public ? inner : ext};
+	uint8_t sent[FRAME], got[256];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = sent, .data_out = got,
+		    .data_size_out = sizeof(got), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
+		    .repeat = 1);
+	int err;
+
+	opts.data_size_in = (uint32_t)make_frame(&flows[nr], kind, sent);
+	err = bpf_prog_test_run_opts(progs[out], &opts);
+	if (err)
+		return err;
+	if ((int)opts.retval != VERDICT_NEXT) {
+		w->counts.dropped++;
+		return 0;
+	}
+	w->counts.passed++;
+	if (!left_right(nr, kind, sent, got) && w->counts.wrong++ < WRONG_SHOWN) {
+		show("sent", sent);
+		show("left", got);
+	}
+	return 0;
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	cpu_set_t set;
+	int err = 0;
+
+	CPU_ZERO(&set);
+	CPU_SET(w->cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		err = -errno;
+	while (!err && !stop)
+		err = send_one(w);
+	if (err) {
+		fprintf(stderr, "churn: CPU %d: %s\n", w->cpu, strerror(-err));
+		w->counts.wrong++;
+	}
+	return NULL;
+}
+
+/* --- the firewall --- */
+
+static int read_config(const char *pin_dir, uint32_t grace, struct table *t)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	struct pf_config *c;
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/maps/pf_config", pin_dir);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return fd;
+	c = mmap(NULL, (sizeof(*c) + (size_t)page - 1) / (size_t)page * (size_t)page,
+		 PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (c == MAP_FAILED)
+		return -errno;
+	memcpy(t->hash_key, c->hash_key, sizeof(t->hash_key));
+	t->mask = c->bucket_mask;
+	__atomic_store_n(&c->grace, grace, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int churn(unsigned int seconds, uint64_t seed)
+{
+	int ncpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
+	struct worker *w = calloc((size_t)ncpus, sizeof(*w));
+	struct counts sum = {0};
+
+	if (!w)
+		return 1;
+	for (int i = 0; i < ncpus; i++) {
+		w[i].cpu = i;
+		w[i].random = (seed + 1) * 0x9e3779b97f4a7c15ULL + (uint64_t)i + 1;
+		if (pthread_create(&w[i].thread, NULL, work, &w[i])) {
+			fprintf(stderr, "churn: no thread\n");
+			exit(1);
+		}
+	}
+	sleep(seconds);
+	stop = true;
+	for (int i = 0; i < ncpus; i++) {
+		pthread_join(w[i].thread, NULL);
+		sum.passed += w[i].counts.passed;
+		sum.dropped += w[i].counts.dropped;
+		sum.wrong += w[i].counts.wrong;
+	}
+	free(w);
+	printf("%llu passed, %llu dropped, %llu wrong\n", (unsigned long long)sum.passed,
+	       (unsigned long long)sum.dropped, (unsigned long long)sum.wrong);
+	return sum.wrong || !sum.passed;
+}
+
+int main(int argc, char **argv)
+{
+	struct table t = {.mask = 0};
+	uint64_t seed, random;
+	int err;
+
+	if (argc != 9) {
+		fprintf(stderr, "usage: churn PINDIR IN OUT EXT INT SECONDS GRACE SEED\n");
+		return 2;
+	}
+	progs[0] = atoi(argv[2]);
+	progs[1] = atoi(argv[3]);
+	ext = (uint32_t)atoi(argv[4]);
+	inner = (uint32_t)atoi(argv[5]);
+	seed = strtoull(argv[8], NULL, 0);
+	public_addr = htonl(0xcb007107U); /* 203.0.113.7 */
+	err = read_config(argv[1], (uint32_t)atoi(argv[7]), &t);
+	if (err) {
+		fprintf(stderr, "churn: %s: %s\n", argv[1], strerror(-err));
+		return 1;
+	}
+	random = seed * 2 + 1;
+	choose_flows(&t, &random);
+	return churn((unsigned int)atoi(argv[6]), seed);
+}
