@@ -321,9 +321,6 @@ inline place_overflow()
 	if
 	:: r == R_OK ->
 		d_step { ENTRY_END(B2(k)); lock[B2(k)] = 0; i = 0; }
-#ifdef M_COUNT_LATE
-		overflow[B1(k)]++;
-#endif
 #ifndef M_NO_CONSENT
 		d_step {
 			!lock[B1(k)];
@@ -335,6 +332,9 @@ inline place_overflow()
 #endif
 			fi
 		}
+#endif
+#ifdef M_COUNT_LATE
+		overflow[B1(k)]++;
 #endif
 		if
 		:: r == R_MOVED -> unplace(B2(k), own); t = 0; overflow[B1(k)]--

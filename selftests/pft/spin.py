@@ -23,7 +23,7 @@ STEPS = 5_000_000
 # Sets of connections, as bits: 2 is number 1.
 A, B, NAT_C, NAT_D, RDR, TAG = 2, 4, 8, 16, 32, 64
 
-SAME = {"FLOWS0": A, "NS": 2, "REMOVERS": 2, "OTHERS": 1}
+SAME = {"FLOWS0": A, "NS": 2, "REMOVERS": 2, "OTHERS": 1, "PL1": 1}
 NAT = {"FLOWS0": NAT_C, "FLOWS1": NAT_D, "NS": 2, "REMOVERS": 2}
 CLOCK = {"FLOWS0": A, "NS": 2, "CLOCK": 1, "PL0": 1, "PL1": 1, "REMOVERS": 2}
 LIMIT = {"FLOWS0": A, "FLOWS1": B, "NS": 2, "LIMIT": 1}
@@ -39,7 +39,7 @@ SEARCHES = {
     "equal_tags": {"FLOWS0": TAG, "NS": 2, "ONETAG": 1, "REMOVERS": 2},
     "clock": CLOCK,
     "purge": dict(CLOCK, PURGE=1),
-    "lost": dict(SAME, LOSE=1),
+    "lost": {"FLOWS0": A, "NS": 2, "REMOVERS": 2, "PL1": 1, "LOSE": 1},
     "weak": dict(SAME, WEAK=1),
     "limit": LIMIT,
 }
@@ -49,6 +49,8 @@ DEEP = {
     "two_flows": {"FLOWS0": A, "FLOWS1": A | B, "NS": 3, "LIMIT": 3, "REMOVERS": 2},
     "three_cpus": {"FLOWS0": A, "NS": 3, "LIMIT": 3, "CPUS": 3, "REMOVERS": 4},
     "reuse": dict(SAME, REUSE=1, TRIES=4),
+    "same_wide": dict(SAME, PL1=2, REMOVERS=255),
+    "lost_wide": dict(SAME, PL1=2, LOSE=1),
 }
 
 # What is broken, and the search that must find it.

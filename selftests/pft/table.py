@@ -2,9 +2,12 @@
 """The state table as it stands in its maps: is it whole?  See bpf/table.h and bpf/abi.h."""
 import errno
 import struct
+from collections import Counter
 
+from .check import eq
 from .state import LIVE, SLOT, Slots
 
+BUCKET = 64
 NAT = 0x10
 IN, OUT = "in", "out"
 M64 = (1 << 64) - 1
@@ -13,10 +16,10 @@ M64 = (1 << 64) - 1
 class Bucket:
     """struct pf_bucket"""
 
-    def __init__(self, data):
-        self.ver, self.overflow = struct.unpack_from("=II", data, 4)
-        tags = struct.unpack_from("=8H", data, 16)
-        slots = struct.unpack_from("=8I", data, 32)
+    def __init__(self, data, at):
+        *_, self.overflow, _ = struct.unpack_from("=IIII", data, at)
+        tags = struct.unpack_from("=8H", data, at + 16)
+        slots = struct.unpack_from("=8I", data, at + 32)
         self.entries = [(t, s) for t, s in zip(tags, slots) if t]
 
 
@@ -40,12 +43,13 @@ class Table:
         self.limit, self.slots, self.mask = struct.unpack_from("=III", c, 76)
         self.count, = struct.unpack_from("=I", pf.map("status").get(struct.pack("=I", 0)))
         self.mem = Slots(pf).mem
-        self.status = [struct.unpack_from("=I", self.mem, i * SLOT + 40)[0]
-                       for i in range(self.slots)]
+        self.status = memoryview(self.mem)[:self.slots * SLOT].cast("I")[10::SLOT // 4].tolist()
         self.live = {i: State(self.mem[i * SLOT:(i + 1) * SLOT])
                      for i, s in enumerate(self.status) if s == LIVE}
         buckets = pf.map("buckets")
-        self.buckets = [Bucket(buckets.get(struct.pack("=I", i))) for i in range(self.mask + 1)]
+        data = buckets.all()
+        eq(len(data), (self.mask + 1) * BUCKET)
+        self.buckets = [Bucket(data, at) for at in range(0, len(data), BUCKET)]
         buckets.close()
 
     def place(self, key):
@@ -59,10 +63,6 @@ class Table:
         a ^= a >> 32
         tag = a >> 48 | 1
         return tag, a & self.mask, (a ^ tag * 0x5bd1e995) & self.mask
-
-    def overflown(self):
-        """How many keys stand in their second bucket, by the buckets' own counts."""
-        return sum(b.overflow for b in self.buckets)
 
     def faults(self):
         """What is wrong, in words."""
@@ -103,15 +103,18 @@ class Table:
         # in this order: the sweep takes from the first and puts into the second
         limbo = [struct.unpack("=II", v)[0] for v in drain(pf.map("limbo"))]
         free = [struct.unpack("=I", v)[0] for v in drain(pf.map("free"))]
-        places = limbo + free + list(self.live)
-        for i in sorted({i for i in places if places.count(i) > 1} if
-                        len(set(places)) != len(places) else ()):
-            out.append(f"slot {i} is in two places")
+        places = Counter(limbo + free + list(self.live))
+        out += [f"slot {i} is in {n} places" for i, n in places.items() if n > 1]
         missing = set(range(self.slots)) - set(places)
         if missing:
             out.append(f"slots {sorted(missing)[:5]}... ({len(missing)}) are in no place, "
                        f"status {sorted({self.status[i] for i in missing})}")
         return out
+
+
+def overflown(buckets):
+    """How many keys stand in their second bucket, by the buckets' own counts."""
+    return sum(memoryview(buckets.all()).cast("I")[2::BUCKET // 4].tolist())
 
 
 def drain(queue):

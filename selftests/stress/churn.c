@@ -2,11 +2,12 @@
 /*
  * churn PINDIR IN OUT EXT INT SECONDS GRACE SEED: packets of a few connections at random,
  * on every CPU at once, through the programs whose descriptors are IN and OUT, at the
- * interfaces of index EXT and INT of this namespace.
+ * interfaces EXT and INT of this namespace.
  *
- * The keys of all connections begin in the same two buckets of the firewall pinned at
- * PINDIR, which cannot hold them all: they overflow, and find no room.  Some come in at
- * EXT as they are; others go out at INT, from two hosts each, as one address and port.
+ * The keys begin in one bucket of the firewall pinned at PINDIR, which cannot hold them
+ * all: they overflow.  Some connections come in at EXT as they are; others go out at INT,
+ * from two hosts each that become one address and port, so that they clash; there it is
+ * the key on the wire that begins in the bucket, or that of the first host.
  * Those of TCP are refused, and begun anew: so the programs end states themselves.
  * Dead slots rest for GRACE ticks only, so that they are soon used again.
  *
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
@@ -29,7 +31,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,7 +58,7 @@ struct flow {
 struct table {
 	uint64_t hash_key[6];
 	uint32_t mask;
-	uint32_t pair[2];
+	uint32_t bucket; /* that all begin in */
 };
 
 struct counts {
@@ -63,7 +67,10 @@ struct counts {
 
 static struct flow flows[FLOWS];
 static int progs[2];	/* by enum pf_dir: comes in, goes out */
-static uint32_t ext, inner;
+static struct device {
+	uint32_t index;
+	uint8_t mac[ETH_ALEN];
+} ext, inner;
 static atomic_bool stop;
 static uint32_t public_addr;
 
@@ -104,11 +111,6 @@ static uint32_t first_bucket(const struct table *t, uint64_t hash)
 	return (uint32_t)hash & t->mask;
 }
 
-static uint32_t second_bucket(const struct table *t, uint64_t hash)
-{
-	return ((uint32_t)hash ^ ((uint32_t)(hash >> 48 | 1) * 0x5bd1e995U)) & t->mask;
-}
-
 /* outside: the address on the other side of the interface. */
 static uint64_t hash_of(const struct table *t, const struct flow *f, bool out, uint32_t src)
 {
@@ -119,13 +121,6 @@ static uint64_t hash_of(const struct table *t, const struct flow *f, bool out, u
 	key.port[out] = f->sport;
 	key.port[!out] = f->dport;
 	return key_hash(t, &key);
-}
-
-static bool in_pair(const struct table *t, uint64_t hash)
-{
-	uint32_t b = first_bucket(t, hash);
-
-	return b == t->pair[0] || b == t->pair[1];
 }
 
 /* --- connections --- */
@@ -145,50 +140,33 @@ static uint32_t host(uint32_t n)
 	return htonl(0xc0000200U + 3 + n % HOSTS); /* 192.0.2.0/24 */
 }
 
-/* Both of its buckets are the pair. */
 static void choose_plain(const struct table *t, struct flow *f, uint64_t *random)
 {
-	uint64_t hash;
-
 	do {
 		draw_ports(f, random);
 		f->src = host((uint32_t)draw(random));
-		hash = hash_of(t, f, false, f->src);
-	} while (!in_pair(t, hash) ||
-		 (second_bucket(t, hash) != t->pair[0] && second_bucket(t, hash) != t->pair[1]));
+	} while (first_bucket(t, hash_of(t, f, false, f->src)) != t->bucket);
 }
 
-/* Two connections that want one public port; each of the three keys begins in the pair. */
-static void choose_translated(const struct table *t, struct flow *f, uint64_t *random)
+/* Two connections that want one public port. */
+static void choose_translated(const struct table *t, struct flow *f, bool wire, uint64_t *random)
 {
-	int found;
-
 	do {
-		found = 0;
 		draw_ports(f, random);
 		f->public = public_addr;
-		f[1] = f[0];
-		if (!in_pair(t, hash_of(t, f, true, f->public)))
-			continue;
-		for (uint32_t n = 0; n < HOSTS && found < 2; n++)
-			if (in_pair(t, hash_of(t, f, true, host(n))))
-				f[found++].src = host(n);
-	} while (found < 2);
+		f->src = host((uint32_t)draw(random));
+	} while (first_bucket(t, hash_of(t, f, true, wire ? f->public : f->src)) != t->bucket);
+	f[1] = f[0];
+	f[1].src = host(ntohl(f->src) + 1);
 }
 
 static void choose_flows(struct table *t, uint64_t *random)
 {
-	uint64_t hash;
-
-	draw_ports(&flows[0], random);
-	flows[0].src = host(0);
-	hash = hash_of(t, &flows[0], false, flows[0].src);
-	t->pair[0] = first_bucket(t, hash);
-	t->pair[1] = second_bucket(t, hash);
-	for (int i = 1; i < PLAIN; i++)
+	t->bucket = (uint32_t)draw(random) & t->mask;
+	for (int i = 0; i < PLAIN; i++)
 		choose_plain(t, &flows[i], random);
 	for (int i = PLAIN; i < FLOWS; i += 2)
-		choose_translated(t, &flows[i], random);
+		choose_translated(t, &flows[i], i & 2, random);
 }
 
 /* --- packets --- */
@@ -216,7 +194,9 @@ static size_t make_frame(const struct flow *f, enum kind kind, uint8_t *frame)
 	uint32_t near = f->public ? f->public : f->src;
 
 	memset(frame, 0, FRAME);
-	frame[0] = frame[6] = 2; /* locally administered */
+	/* for others' stations it would not be judged */
+	memcpy(frame, f->public ? inner.mac : ext.mac, ETH_ALEN);
+	frame[6] = 2; /* locally administered */
 	frame[12] = ETH_P_IP >> 8;
 	ip.tot_len = htons((uint16_t)(sizeof(ip) + l4));
 	ip.saddr = kind == FIRST ? f->src : f->dst;
@@ -279,7 +259,7 @@ static int send_one(struct worker *w)
 	int nr = (int)(r % FLOWS);
 	enum kind kind = (enum kind)((r >> 32) % KINDS);
 	bool out = (kind == FIRST) == (flows[nr].public != 0);
-	struct __sk_buff ctx = {.ifindex = flows[nr].public ? inner : ext};
+	struct __sk_buff ctx = {.ifindex = flows[nr].public ? inner.index : ext.index};
 	uint8_t sent[FRAME], got[256];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = sent, .data_out = got,
 		    .data_size_out = sizeof(got), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
@@ -322,6 +302,24 @@ static void *work(void *arg)
 }
 
 /* --- the firewall --- */
+
+static int find_device(const char *name, struct device *d)
+{
+	struct ifreq r = {.ifr_ifindex = 0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	if (ioctl(fd, SIOCGIFHWADDR, &r))
+		err = -errno;
+	close(fd);
+	if (err)
+		return err;
+	memcpy(d->mac, r.ifr_hwaddr.sa_data, ETH_ALEN);
+	d->index = if_nametoindex(name);
+	return d->index ? 0 : -errno;
+}
 
 static int read_config(const char *pin_dir, uint32_t grace, struct table *t)
 {
@@ -387,10 +385,15 @@ int main(int argc, char **argv)
 	}
 	progs[0] = atoi(argv[2]);
 	progs[1] = atoi(argv[3]);
-	ext = (uint32_t)atoi(argv[4]);
-	inner = (uint32_t)atoi(argv[5]);
 	seed = strtoull(argv[8], NULL, 0);
 	public_addr = htonl(0xcb007107U); /* 203.0.113.7 */
+	err = find_device(argv[4], &ext);
+	if (!err)
+		err = find_device(argv[5], &inner);
+	if (err) {
+		fprintf(stderr, "churn: %s, %s: %s\n", argv[4], argv[5], strerror(-err));
+		return 1;
+	}
 	err = read_config(argv[1], (uint32_t)atoi(argv[7]), &t);
 	if (err) {
 		fprintf(stderr, "churn: %s: %s\n", argv[1], strerror(-err));
