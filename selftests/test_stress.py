@@ -98,7 +98,7 @@ def test_churn(_name, limit):
         buckets, most = lab.pf.map("buckets"), 0
         while p.poll() is None:
             most = max(most, overflown(buckets))
-            if time.monotonic() > end - 2 and not flusher.stop:
+            if time.monotonic() > end - seconds / 2 and not flusher.stop:
                 # some are left to be looked at
                 flusher.end()
                 settle(lab, limit)

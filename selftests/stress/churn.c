@@ -9,6 +9,8 @@
  * from two hosts each that become one address and port, so that they clash; there it is
  * the key on the wire that begins in the bucket, or that of the first host.
  * Those of TCP are refused, and begun anew: so the programs end states themselves.
+ * Now and then all CPUs wait for each other, and begin one connection at one moment;
+ * then two states of it must not be found.
  * Dead slots rest for GRACE ticks only, so that they are soon used again.
  *
  * Prints what became of the packets; one that leaves as another than it should is
@@ -46,6 +48,8 @@
 #define FRAME	     (ETH_HLEN + 20 + 20)
 #define VERDICT_NEXT (-1)
 #define WRONG_SHOWN  5
+#define BETWEEN	     6	   /* packets between two duels */
+#define PATIENCE     20000 /* looks at the others: a while longer than those take */
 
 enum kind { FIRST, ANSWER, REFUSAL, KINDS };
 
@@ -59,19 +63,24 @@ struct table {
 	uint64_t hash_key[6];
 	uint32_t mask;
 	uint32_t bucket; /* that all begin in */
+	int buckets;	 /* the map */
+	const struct pf_state *states;
 };
 
 struct counts {
-	uint64_t passed, dropped, wrong;
+	uint64_t passed, dropped, wrong, duels;
 };
 
+static struct table table;
 static struct flow flows[FLOWS];
-static int progs[2];	/* by enum pf_dir: comes in, goes out */
+static int progs[2]; /* by enum pf_dir: comes in, goes out */
 static struct device {
 	uint32_t index;
 	uint8_t mac[ETH_ALEN];
 } ext, inner;
 static atomic_bool stop;
+static atomic_uint round_nr, *here;
+static unsigned int ncpus;
 static uint32_t public_addr;
 
 struct worker {
@@ -111,8 +120,13 @@ static uint32_t first_bucket(const struct table *t, uint64_t hash)
 	return (uint32_t)hash & t->mask;
 }
 
-/* outside: the address on the other side of the interface. */
-static uint64_t hash_of(const struct table *t, const struct flow *f, bool out, uint32_t src)
+static uint32_t second_bucket(const struct table *t, uint64_t hash)
+{
+	return ((uint32_t)hash ^ ((uint32_t)(hash >> 48 | 1) * 0x5bd1e995U)) & t->mask;
+}
+
+/* Side 0 is outside of the interface. */
+static struct pf_state_key key_of(const struct flow *f, bool out, uint32_t src)
 {
 	struct pf_state_key key = {.proto = f->proto, .af = PF_AF_INET};
 
@@ -120,6 +134,13 @@ static uint64_t hash_of(const struct table *t, const struct flow *f, bool out, u
 	key.addr[!out].w[0] = f->dst;
 	key.port[out] = f->sport;
 	key.port[!out] = f->dport;
+	return key;
+}
+
+static uint64_t hash_of(const struct table *t, const struct flow *f, bool out, uint32_t src)
+{
+	struct pf_state_key key = key_of(f, out, src);
+
 	return key_hash(t, &key);
 }
 
@@ -132,7 +153,7 @@ static void draw_ports(struct flow *f, uint64_t *random)
 	f->dst = htonl(0xc6336464U); /* 198.51.100.100 */
 	f->sport = htons((uint16_t)(1024 + r % 60000));
 	f->dport = htons((uint16_t)(1024 + (r >> 20) % 60000));
-	f->proto = (r >> 40) & 1 ? IPPROTO_TCP : IPPROTO_UDP;
+	f->proto = (r >> 40) % 4 ? IPPROTO_TCP : IPPROTO_UDP;
 }
 
 static uint32_t host(uint32_t n)
@@ -253,11 +274,8 @@ static void show(const char *what, const uint8_t *frame)
 }
 
 /* 0, or a negative errno. */
-static int send_one(struct worker *w)
+static int send_one(struct worker *w, int nr, enum kind kind)
 {
-	uint64_t r = draw(&w->random);
-	int nr = (int)(r % FLOWS);
-	enum kind kind = (enum kind)((r >> 32) % KINDS);
 	bool out = (kind == FIRST) == (flows[nr].public != 0);
 	struct __sk_buff ctx = {.ifindex = flows[nr].public ? inner.index : ext.index};
 	uint8_t sent[FRAME], got[256];
@@ -282,6 +300,109 @@ static int send_one(struct worker *w)
 	return 0;
 }
 
+static int send_some(struct worker *w)
+{
+	int err = 0;
+
+	for (int i = 0; i < BETWEEN && !err; i++) {
+		uint64_t r = draw(&w->random);
+
+		err = send_one(w, (int)(r % FLOWS), (enum kind)((r >> 32) % KINDS));
+	}
+	return err;
+}
+
+/* --- is it one? --- */
+
+/* The id of the state in that slot, if it is live and has the key on the wire; or 0. */
+static uint64_t live_id(uint32_t slot, const struct pf_state_key *key)
+{
+	const struct pf_state *s = &table.states[slot];
+
+	if (__atomic_load_n(&s->status, __ATOMIC_ACQUIRE) != PF_SLOT_LIVE ||
+	    memcmp(&s->key, key, sizeof(*key)) != 0)
+		return 0;
+	/* from 1 on */
+	return __atomic_load_n(&s->id, __ATOMIC_ACQUIRE) + 1;
+}
+
+/* Where the bucket leads to by that tag, added to `slots'. */
+static int add_slots(uint32_t nr, uint16_t tag, uint32_t *slots, int n)
+{
+	struct pf_bucket b;
+
+	if (bpf_map_lookup_elem(table.buckets, &nr, &b))
+		return n;
+	for (int i = 0; i < PF_BUCKET_SLOTS; i++)
+		if (b.tag[i] == tag)
+			slots[n++] = b.index[i];
+	return n;
+}
+
+/* Live at the same time: the first one before and after the second one was seen. */
+static bool are_two(const struct pf_state_key *key, uint32_t a, uint32_t b)
+{
+	uint64_t id = live_id(a, key);
+
+	return id && a != b && live_id(b, key) && live_id(a, key) == id;
+}
+
+static bool is_double(const struct flow *f)
+{
+	struct pf_state_key key = key_of(f, f->public, f->public ? f->public : f->src);
+	uint64_t hash = key_hash(&table, &key);
+	uint32_t slots[2 * PF_BUCKET_SLOTS];
+	int n = add_slots(first_bucket(&table, hash), (uint16_t)(hash >> 48 | 1), slots, 0);
+
+	n = add_slots(second_bucket(&table, hash), (uint16_t)(hash >> 48 | 1), slots, n);
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < i; j++)
+			if (are_two(&key, slots[i], slots[j]))
+				return true;
+	return false;
+}
+
+/* Have all CPUs come to this round, soon enough?  They go on at once then. */
+static bool meet(const struct worker *w, unsigned int nr)
+{
+	atomic_store(&here[w->cpu], nr + 1);
+	for (int tries = 0; tries < PATIENCE; tries++) {
+		unsigned int n = 0;
+
+		while (n < ncpus && atomic_load(&here[n]) == nr + 1)
+			n++;
+		if (n == ncpus)
+			/* one of them begins the next round */
+			atomic_compare_exchange_strong(&round_nr, &(unsigned int){nr}, nr + 1);
+		if (atomic_load(&round_nr) != nr)
+			return true;
+	}
+	atomic_store(&here[w->cpu], 0);
+	return false;
+}
+
+/* The same connection on all CPUs, or of two hosts that want the same port. */
+static int duel(struct worker *w)
+{
+	unsigned int round = atomic_load(&round_nr);
+	uint64_t random = (round + 1) * 0x9e3779b97f4a7c15ULL;
+	uint64_t r = draw(&random);
+	int nr = (int)(r % FLOWS), err = 0;
+
+	if (round % ncpus == (unsigned int)w->cpu)
+		err = send_one(w, nr, REFUSAL);
+	if (nr >= PLAIN && (r >> 32) & 1 && w->cpu & 1)
+		nr = PLAIN + ((nr - PLAIN) ^ 1);
+	if (err || !meet(w, round))
+		return err;
+	w->counts.duels++;
+	err = send_one(w, nr, FIRST);
+	if (!err && is_double(&flows[nr]) && w->counts.wrong++ < WRONG_SHOWN)
+		fprintf(stderr, "two states: proto %d, port %d\n", flows[nr].proto,
+			ntohs(flows[nr].sport));
+	return err;
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -292,8 +413,11 @@ static void *work(void *arg)
 	CPU_SET(w->cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		err = -errno;
-	while (!err && !stop)
-		err = send_one(w);
+	while (!err && !stop) {
+		err = send_some(w);
+		if (!err)
+			err = duel(w);
+	}
 	if (err) {
 		fprintf(stderr, "churn: CPU %d: %s\n", w->cpu, strerror(-err));
 		w->counts.wrong++;
@@ -340,20 +464,35 @@ static int read_config(const char *pin_dir, uint32_t grace, struct table *t)
 	memcpy(t->hash_key, c->hash_key, sizeof(t->hash_key));
 	t->mask = c->bucket_mask;
 	__atomic_store_n(&c->grace, grace, __ATOMIC_RELAXED);
-	return 0;
+	snprintf(path, sizeof(path), "%s/maps/pf_buckets", pin_dir);
+	t->buckets = bpf_obj_get(path);
+	if (t->buckets < 0)
+		return t->buckets;
+	snprintf(path, sizeof(path), "%s/maps/pf_states", pin_dir);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return fd;
+	t->states = mmap(NULL,
+			 (c->slots * sizeof(*t->states) + (size_t)page - 1) / (size_t)page *
+				 (size_t)page,
+			 PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	return t->states == MAP_FAILED ? -errno : 0;
 }
 
 static int churn(unsigned int seconds, uint64_t seed)
 {
-	int ncpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
-	struct worker *w = calloc((size_t)ncpus, sizeof(*w));
 	struct counts sum = {0};
+	struct worker *w;
 
-	if (!w)
+	ncpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
+	w = calloc(ncpus, sizeof(*w));
+	here = calloc(ncpus, sizeof(*here));
+	if (!w || !here)
 		return 1;
-	for (int i = 0; i < ncpus; i++) {
-		w[i].cpu = i;
-		w[i].random = (seed + 1) * 0x9e3779b97f4a7c15ULL + (uint64_t)i + 1;
+	for (unsigned int i = 0; i < ncpus; i++) {
+		w[i].cpu = (int)i;
+		w[i].random = (seed + 1) * 0x9e3779b97f4a7c15ULL + i + 1;
 		if (pthread_create(&w[i].thread, NULL, work, &w[i])) {
 			fprintf(stderr, "churn: no thread\n");
 			exit(1);
@@ -361,21 +500,23 @@ static int churn(unsigned int seconds, uint64_t seed)
 	}
 	sleep(seconds);
 	stop = true;
-	for (int i = 0; i < ncpus; i++) {
+	for (unsigned int i = 0; i < ncpus; i++) {
 		pthread_join(w[i].thread, NULL);
 		sum.passed += w[i].counts.passed;
 		sum.dropped += w[i].counts.dropped;
 		sum.wrong += w[i].counts.wrong;
+		sum.duels += w[i].counts.duels;
 	}
 	free(w);
-	printf("%llu passed, %llu dropped, %llu wrong\n", (unsigned long long)sum.passed,
-	       (unsigned long long)sum.dropped, (unsigned long long)sum.wrong);
+	free(here);
+	printf("%llu passed, %llu dropped, %llu wrong, %llu at one moment\n",
+	       (unsigned long long)sum.passed, (unsigned long long)sum.dropped,
+	       (unsigned long long)sum.wrong, (unsigned long long)sum.duels);
 	return sum.wrong || !sum.passed;
 }
 
 int main(int argc, char **argv)
 {
-	struct table t = {.mask = 0};
 	uint64_t seed, random;
 	int err;
 
@@ -394,12 +535,12 @@ int main(int argc, char **argv)
 		fprintf(stderr, "churn: %s, %s: %s\n", argv[4], argv[5], strerror(-err));
 		return 1;
 	}
-	err = read_config(argv[1], (uint32_t)atoi(argv[7]), &t);
+	err = read_config(argv[1], (uint32_t)atoi(argv[7]), &table);
 	if (err) {
 		fprintf(stderr, "churn: %s: %s\n", argv[1], strerror(-err));
 		return 1;
 	}
 	random = seed * 2 + 1;
-	choose_flows(&t, &random);
+	choose_flows(&table, &random);
 	return churn((unsigned int)atoi(argv[6]), seed);
 }
