@@ -19,6 +19,7 @@
  *   Ages beyond GRACE + 1 are all the same.
  * - Who knows a slot for LIVE (or EMBRYO, as a maker) `holds' it to the end of its
  *   run.  No use after reuse: a slot that is held is never taken for another state.
+ * - With -DPURGE the first CPU is pfd's alone, in user memory.
  * - The sweep takes any slot at any time, whatever its timeout; a packet may find
  *   its connection ended and make it anew (TCP_REUSE).
  *
@@ -58,6 +59,9 @@
 #ifndef FLOWS2
 #define FLOWS2 FLOWS1
 #endif
+#ifndef READERS
+#define READERS 0 /* which make none */
+#endif
 #ifndef REMOVERS
 #define REMOVERS 255 /* which CPUs end states */
 #endif
@@ -68,7 +72,11 @@
 #else
 #define GRACE 2
 #endif
+#ifdef NO_RELEASE
+#define OLDEST 2 /* nobody subtracts a lag */
+#else
 #define OLDEST 3
+#endif
 
 /* enum pf_insert_result, enum place_result */
 #define R_OK 0
@@ -118,7 +126,7 @@
 
 #define BIT(y) (1 << (y))
 #ifdef M_NOT_OWN
-#define NOT_OWN && x != own
+#define NOT_OWN && (min == LIVE || x != own)
 #else
 #define NOT_OWN
 #endif
@@ -376,7 +384,9 @@ inline unplace_key(from)
 #define PUSH(queue, y) queue = queue | BIT(y)
 #endif
 
-#if !defined(CLOCK)
+#if defined(NO_RELEASE)
+#define RESTED(y) 0 /* only pfd gives slots back */
+#elif !defined(CLOCK)
 #define RESTED(y) (known[y] == 0)
 #elif defined(M_CLOCK_UNSIGNED)
 #define RESTED(y) (age[y] < lag[me] || age[y] >= lag[me] + GRACE)
@@ -609,6 +619,8 @@ inline go_live(y)
 	}
 }
 
+#define FLOWS_OF(cpu) ((cpu) == 0 -> FLOWS0 : ((cpu) == 1 -> FLOWS1 : FLOWS2))
+
 inline choose_flow(set)
 {
 	if
@@ -633,6 +645,7 @@ end_idle:
 	if
 	/* a packet: the first of a connection, or an answer */
 	:: atomic {
+		FLOWS_OF(me) != 0;
 		if
 		:: me == 0 -> choose_flow(FLOWS0)
 		:: me == 1 -> choose_flow(FLOWS1)
@@ -648,14 +661,12 @@ end_idle:
 		look_out()
 	   }
 	   goto packet
-#ifndef PURGE
 	/* the sweep: a state, or those that have rested */
 	:: atomic { (REMOVERS >> me) & 1 -> busy[me] = 1; }
 	   goto sweep
-#ifdef CLOCK
+#if defined(CLOCK) && !defined(NO_RELEASE)
 	:: atomic { (REMOVERS >> me) & 1 -> busy[me] = 1; }
 	   goto release
-#endif
 #endif
 #ifdef PURGE
 	:: atomic { me == 0 -> skip }
@@ -704,37 +715,34 @@ sweep:
 	fi;
 	goto idle;
 
-#ifdef CLOCK
+#if defined(CLOCK) && !defined(NO_RELEASE)
 release:
 	limbo_release(0, 2);
 	goto idle;
 #endif
 
 #ifdef PURGE
-	/* pf_states_flush(), pf_datapath_purge(): pfd ends states, and wants their slots back */
+	/*
+	 * pf_datapath_purge(): pfd has ended states as the sweep does, and wants their slots
+	 * back.  What it has ended rests like what others have ended until now.
+	 */
 purge:
-	busy[me] = 1;
-	own = 0;
-	do
-	:: own < NS ->
-		t = status[own] == LIVE;
-		if
-		:: t -> state_remove(own)
-		:: else
-		fi;
-		own++
-	:: else -> break
-	od;
 #ifndef M_DRAIN_ALL
 	before = 0;
 #endif
-	d_step { busy[me] = 0; ticked[me] = 0; own = 0; t = 0; }
 #ifndef M_DRAIN_ALL
 	/* the clock has moved on: what has died by then is not found any more */
 	before > 0;
 #endif
-	d_step { waited_for[1] = busy[1]; }
-	!waited_for[1];
+	atomic {
+		q = 0;
+		do
+		:: q < CPUS -> waited_for[q] = busy[q]; q++
+		:: else -> break
+		od;
+		q = 0
+	}
+	!waited_for[1] && !waited_for[CPUS - 1];
 	busy[me] = 1;
 	limbo_release(1, 8);
 	goto idle;
@@ -756,7 +764,7 @@ packet:
 	:: else ->
 		assert(must_find[me] == NONE);
 		if
-		:: answer -> goto idle
+		:: answer || ((READERS >> me) & 1) -> goto idle
 		:: else
 		fi
 	fi;
@@ -865,6 +873,11 @@ next_key:
 #ifdef CLOCK
 /* The clock: a run sees it move once. */
 #define MAY_TICK(p) (!busy[p] || !ticked[p])
+#if CPUS > 2
+#define ALL_MAY_TICK (MAY_TICK(0) && MAY_TICK(1) && MAY_TICK(2))
+#else
+#define ALL_MAY_TICK (MAY_TICK(0) && MAY_TICK(1))
+#endif
 proctype clock()
 {
 	byte q;
@@ -872,11 +885,7 @@ proctype clock()
 end_clock:
 	do
 	:: d_step {
-		MAY_TICK(0) && MAY_TICK(1)
-#if CPUS > 2
-		&& MAY_TICK(2)
-#endif
-		->
+		ALL_MAY_TICK ->
 		q = 0;
 		do
 		:: q < CPUS -> ticked[q] = busy[q]; lag[q] = busy[q]; q++

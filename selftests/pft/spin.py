@@ -26,21 +26,25 @@ A, B, NAT_C, NAT_D, RDR, TAG = 2, 4, 8, 16, 32, 64
 SAME = {"FLOWS0": A, "NS": 2, "REMOVERS": 2, "OTHERS": 1, "PL1": 1}
 NAT = {"FLOWS0": NAT_C, "FLOWS1": NAT_D, "NS": 2, "REMOVERS": 2}
 CLOCK = {"FLOWS0": A, "NS": 2, "CLOCK": 1, "PL0": 1, "PL1": 1, "REMOVERS": 2}
+FULL = {"FLOWS0": A, "FLOWS1": B, "NS": 2, "REMOVERS": 2, "PL0": 0, "PL1": 1}
+# the first CPU is pfd's, one reads, one makes and ends
+PURGE = dict(CLOCK, PURGE=1, CPUS=3, FLOWS0=0, FLOWS1=A, LIMIT=1, READERS=2, REMOVERS=4, PL1=0)
 LIMIT = {"FLOWS0": A, "FLOWS1": B, "NS": 2, "LIMIT": 1}
 
 # What the gate takes; some seconds each.
 SEARCHES = {
     "same": SAME,
     "overflow": {"FLOWS0": A, "NS": 2, "PL0": 0},
+    "full": FULL,
     "nat": NAT,
     "nat_same": {"FLOWS0": NAT_C, "NS": 2, "REMOVERS": 2},
     "plain_and_nat": {"FLOWS0": A, "FLOWS1": NAT_C, "NS": 2, "REMOVERS": 2},
     "rdr_and_nat": {"FLOWS0": RDR, "FLOWS1": NAT_C, "NS": 2, "REMOVERS": 2},
     "equal_tags": {"FLOWS0": TAG, "NS": 2, "ONETAG": 1, "REMOVERS": 2},
     "clock": CLOCK,
-    "purge": dict(CLOCK, PURGE=1),
+    "purge": dict(PURGE, NO_RELEASE=1),
     "lost": {"FLOWS0": A, "NS": 2, "REMOVERS": 2, "PL1": 1, "LOSE": 1},
-    "weak": dict(SAME, WEAK=1),
+    "weak": {"FLOWS0": A, "NS": 2, "REMOVERS": 2, "WEAK": 1},
     "limit": LIMIT,
 }
 
@@ -48,6 +52,7 @@ SEARCHES = {
 DEEP = {
     "two_flows": {"FLOWS0": A, "FLOWS1": A | B, "NS": 3, "LIMIT": 3, "REMOVERS": 2},
     "three_cpus": {"FLOWS0": A, "NS": 3, "LIMIT": 3, "CPUS": 3, "REMOVERS": 4},
+    "purge_and_release": PURGE,
     "reuse": dict(SAME, REUSE=1, TRIES=4),
     "same_wide": dict(SAME, PL1=2, REMOVERS=255),
     "lost_wide": dict(SAME, PL1=2, LOSE=1),
@@ -60,7 +65,7 @@ MUTATIONS = {
     "M_CONSENT_STILL": SAME,
     "M_TAG_FIRST": SAME,
     "M_COUNT_LATE": SAME,
-    "M_FULL_COUNTS": SAME,
+    "M_FULL_COUNTS": FULL,
     "M_REMOVE_COUNTS": SAME,
     "M_MAKERS_BLIND": SAME,
     "M_REMOVE_PLAIN": dict(SAME, REMOVERS=255),
