@@ -8,7 +8,10 @@
  * or a call on a queue (the kernel's own lock makes that one step).  What is read
  * under a bucket's lock is written under this lock only, so it is read with taking
  * it; what is written under it is seen by readers at once, store by store.  Tests
- * of one's own variables go with the step before them.
+ * of one's own variables go with the step before them.  Steps are one where it makes no
+ * difference to others: taking a lock and the first store under it, the last store and
+ * giving the lock back (so unplace() is one), what is done to a slot from popping it to
+ * pushing it elsewhere, and the status and key of a slot that is held.
  *
  * What is smaller here than there, and stays as strict:
  * - A bucket has PL0 or PL1 places: the rest of it holds others, that do not move.
@@ -17,8 +20,10 @@
  * - A run of a program sees the clock move once at most, and a slot rests for
  *   GRACE = 2 ticks.  There: a run takes less than pf_config.grace - 1 ticks (2 s).
  *   Ages beyond GRACE + 1 are all the same.
- * - Who knows a slot for LIVE (or EMBRYO, as a maker) `holds' it to the end of its
- *   run.  No use after reuse: a slot that is held is never taken for another state.
+ * - Without -DCLOCK a slot rests until all runs have ended that it may be known to,
+ *   which is more than any clock would let happen.
+ * - Who has a slot's index `holds' it until he has seen that it is not his, or to the end
+ *   of his run.  No use after reuse: a slot that is held is never taken for another state.
  * - With -DPURGE the first CPU is pfd's alone, in user memory.
  * - The sweep takes any slot at any time, whatever its timeout; a packet may find
  *   its connection ended and make it anew (TCP_REUSE).
@@ -29,7 +34,8 @@
  * lock may be seen in any order: -DWEAK does this.  That they are all seen before
  * the bucket's version is (an exchange, which is a full barrier), is assumed unless
  * -DM_VER_PLAIN.  That loads are not reordered is assumed: tag, index, status and key
- * of a slot that is reused could only be mixed across its whole rest.
+ * of a slot that is reused could only be mixed across its whole rest.  There a stale
+ * index may come with a new tag, so that with -DWEAK one holds what has one's key.
  *
  * -DM_... breaks the protocol in one place, for selftests/pft/spin.py: each must
  * make an assertion fail.
