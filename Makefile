@@ -9,6 +9,8 @@
 #   make lint       clang-format and clang-tidy; make format mends the former
 #   make fuzz       fuzzes the parser and the control protocol, FUZZ_SECONDS each
 #   make diff-test  random rules and packets against the reference model, for DIFF_SECONDS
+#   make spin       searches the model of the state table; make spin-deep for some minutes
+#   make stress     the state table under load on every CPU, for STRESS_SECONDS (as root)
 #   make clean
 #
 # SANITIZE=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer.
@@ -21,6 +23,7 @@ BPFTOOL ?= $(firstword $(shell command -v bpftool /usr/sbin/bpftool 2>/dev/null)
 OBJCOPY_BPF ?= llvm-objcopy
 SANITIZE ?=
 FUZZ_SECONDS ?= 60
+STRESS_SECONDS ?= 180
 
 VERSION := 0.1.0
 ARCH := $(shell $(CC) -dumpmachine 2>/dev/null)
@@ -153,6 +156,23 @@ $(BUILD)/selftests/written: $(call obj,selftests/tables/written.c) \
 diff-test: $(BUILD)/model/diff
 	$< $(if $(DIFF_SECONDS),-t $(DIFF_SECONDS))
 
+# Packets of a few connections on every CPU at once, see its head.
+$(BUILD)/stress/churn: $(BUILD)/obj/selftests/stress/churn.o
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lbpf -lpthread
+
+stress: all $(BUILD)/stress/churn
+	PF_BUILD=$(BUILD) PF_STRESS_SECONDS=$(STRESS_SECONDS) selftests/run -v \
+		-k test_churn selftests/test_stress.py
+
+# The model of the state table, see bpf/table.pml: what `make check' searches, and more.
+spin:
+	selftests/pft/spin.py
+
+spin-deep:
+	selftests/pft/spin.py --deep
+
 # Fuzzers: libFuzzer's, so all that they reach is compiled once more, by clang.
 FUZZ := $(patsubst selftests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard selftests/fuzz/fuzz_*.c))
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -181,7 +201,7 @@ fuzz: fuzzers
 check:
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 WERROR=1 BUILD=$(BUILD)/check all unit fuzzers \
-		$(BUILD)/check/model/diff
+		$(BUILD)/check/model/diff $(BUILD)/check/stress/churn
 	PF_BUILD=$(BUILD)/check PF_RELEASE=$(BUILD) selftests/run \
 		$(patsubst selftests/unit/%.c,-u $(BUILD)/check/unit/%,$(wildcard selftests/unit/test_*.c))
 
@@ -205,7 +225,7 @@ bench: all $(BUILD)/bench/flood $(BUILD)/bench/replay.bpf.o
 DEBIAN_BUILD := make gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev \
 	zlib1g-dev libmnl-dev libmd-dev libpcap-dev libcap-ng-dev libjansson-dev linux-libc-dev
 DEBIAN_TEST := libcmocka-dev libclang-rt-dev python3 python3-scapy iproute2 iputils-ping procps tcpdump mandoc \
-	ethtool netbase nftables iptables util-linux bsdextrautils
+	ethtool netbase nftables iptables util-linux bsdextrautils spin
 DEBIAN_LINT := clang-format clang-tidy
 
 # Asks the network only for what is not there.
@@ -242,4 +262,4 @@ lint: all
 
 -include $(shell find $(BUILD) -name "*.d" 2>/dev/null)
 
-.PHONY: all unit fuzzers diff-test check deps install demo bench lint format fuzz clean FORCE
+.PHONY: all unit fuzzers diff-test stress spin spin-deep check deps install demo bench lint format fuzz clean FORCE

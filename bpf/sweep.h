@@ -88,7 +88,7 @@ noinline_sub int sweep_slice(void)
 		st->sweep_rounds++;
 	st->sweep_at = c.at;
 	st->sweeps++;
-	limbo_release(cfg->grace, 1024);
+	limbo_release(tick_now(), cfg->grace, 1024);
 	return 1;
 }
 

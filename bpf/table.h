@@ -25,7 +25,16 @@
  * meant, as in pf.  The floating one must be the later one then, since a packet that
  * finds a state makes none, and knows of it: PF_SF_SHADOWED.
  *
+ * `ver` moves by an exchange, a full barrier: who sees it moved sees what moved it.
+ *
+ * A translating state whose two keys share tag and a bucket finds itself there, and
+ * is refused as if its port were taken.  So the entries of a state in one bucket are
+ * never mixed up, and each is taken out with the count that it went in with.
+ *
  * Locks: one bucket's at a time, never with a TCP lock; no helper under them.
+ *
+ * table.pml is this protocol for a model checker: what is changed here is to be
+ * changed there, and `make spin' to be run.
  */
 #ifndef PF_BPF_TABLE_H
 #define PF_BPF_TABLE_H
@@ -308,7 +317,7 @@ inline_always enum place_result place_first(struct pf_bucket *b, __u16 tag, __u3
 			}
 		}
 		if (r == PLACE_OK)
-			b->ver++;
+			__sync_lock_test_and_set(&b->ver, ver + 1);
 	}
 	bpf_spin_unlock(&b->lock);
 	return r;
@@ -371,7 +380,7 @@ inline_always enum place_result place_overflow(struct pf_bucket *b1, __u64 hash,
 	if (b1->ver != ver)
 		moved = 1;
 	else
-		b1->ver++;
+		__sync_lock_test_and_set(&b1->ver, ver + 1);
 	bpf_spin_unlock(&b1->lock);
 	if (!moved)
 		return PLACE_OK;
@@ -498,20 +507,26 @@ inline_always void slot_rest(struct pf_state *s)
 		WRITE_ONCE(s->status, PF_SLOT_LOST);
 }
 
+/* Signed: another CPU may have read the clock after we did. */
+inline_always int has_rested(const struct pf_limbo_entry *e, __u32 now, __u32 grace)
+{
+	return (__s32)(now - e->since) >= (__s32)grace;
+}
+
 /* Gives back one slot whose rest is over; 0 when there is none. */
 inline_always int limbo_release_one(__u32 now, __u32 grace)
 {
 	struct pf_limbo_entry e;
 	struct pf_state *s;
 
-	if (bpf_map_peek_elem(&pf_limbo, &e) || now - e.since < grace)
+	if (bpf_map_peek_elem(&pf_limbo, &e) || !has_rested(&e, now, grace))
 		return 0;
 	if (bpf_map_pop_elem(&pf_limbo, &e))
 		return 0;
 	s = slot(e.index);
 	if (!s)
 		return 1;
-	if (now - e.since < grace) { /* another CPU took the one we had seen */
+	if (!has_rested(&e, now, grace)) { /* another CPU took the one we had seen */
 		if (bpf_map_push_elem(&pf_limbo, &e, 0))
 			WRITE_ONCE(s->status, PF_SLOT_LOST);
 		return 0;
@@ -534,9 +549,9 @@ static long limbo_step(__u32 i, struct limbo_ctx *c)
 	return 0;
 }
 
-noinline_sub __u32 limbo_release(__u32 grace, __u32 most)
+noinline_sub __u32 limbo_release(__u32 now, __u32 grace, __u32 most)
 {
-	struct limbo_ctx c = {.now = tick_now(), .grace = grace};
+	struct limbo_ctx c = {.now = now, .grace = grace};
 
 	bpf_loop(most, limbo_step, &c, 0);
 	return c.released;
@@ -549,7 +564,7 @@ noinline_sub struct pf_state *slot_take(__u32 grace)
 	__u32 index;
 
 	if (bpf_map_pop_elem(&pf_free, &index)) {
-		if (!limbo_release(grace, 8) || bpf_map_pop_elem(&pf_free, &index))
+		if (!limbo_release(tick_now(), grace, 8) || bpf_map_pop_elem(&pf_free, &index))
 			return NULL;
 	}
 	s = slot(index);

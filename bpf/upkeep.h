@@ -120,10 +120,13 @@ SEC("tc") int pf_fill(struct __sk_buff *skb)
 	return 0;
 }
 
-/* Gives back all that rests in limbo: only after an RCU grace period.  cb[2]: how many. */
+/*
+ * Gives back all that rests in limbo since the tick cb[0] or longer: only when an RCU grace
+ * period has begun after that tick, and has ended.  cb[2]: how many.
+ */
 SEC("tc") int pf_drain(struct __sk_buff *skb)
 {
-	skb->cb[2] = limbo_release(0, 1 << 20);
+	skb->cb[2] = limbo_release(skb->cb[0], 0, 1 << 20);
 	return 0;
 }
 

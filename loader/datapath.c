@@ -152,10 +152,24 @@ void pf_datapath_sweep(const struct pf_datapath *dp)
 	run(dp, "pf_sweep", &r);
 }
 
+/* Waits for the clock of states to move on: *tick is what it was before. */
+static bool wait_for_tick(const struct pf_datapath *dp, uint32_t *tick)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	uint64_t now = pf_datapath_jiffies(dp);
+
+	*tick = (uint32_t)(now >> PF_TICK_SHIFT);
+	while (now && (uint32_t)(now >> PF_TICK_SHIFT) == *tick) {
+		nanosleep(&pause, NULL);
+		now = pf_datapath_jiffies(dp);
+	}
+	return now != 0;
+}
+
 void pf_datapath_purge(const struct pf_datapath *dp, uint32_t from, uint32_t to)
 {
 	const uint32_t chunk = 65536;
-	uint32_t ended = 0;
+	uint32_t ended = 0, tick;
 
 	for (uint32_t at = from; at < to; at += chunk) {
 		struct run r = {.cb = {at, to - at < chunk ? to - at : chunk}};
@@ -165,10 +179,13 @@ void pf_datapath_purge(const struct pf_datapath *dp, uint32_t from, uint32_t to)
 	}
 	/*
 	 * An RCU grace period, and no packet holds one of them any more: they need
-	 * not rest.  Without the system call they rest as others do.
+	 * not rest.  Without the system call they rest as others do, and so do those that
+	 * packets and the sweep end meanwhile: it begins in a later tick than the last
+	 * of which the slots are given back.
 	 */
-	if (ended && syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0) {
-		struct run r = {.cb = {0}};
+	if (ended && wait_for_tick(dp, &tick) &&
+	    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0) {
+		struct run r = {.cb = {tick}};
 
 		run(dp, "pf_drain", &r);
 	}

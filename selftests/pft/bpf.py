@@ -10,6 +10,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_GET_NEXT_KEY = 1, 2, 4
 PROG_LOAD, OBJ_GET, PROG_TEST_RUN, PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD = 5, 7, 10, 13, 15
+MAP_LOOKUP_AND_DELETE_ELEM, MAP_LOOKUP_BATCH = 21, 24
 LINK_CREATE = 28
 SCHED_CLS = 3
 TCX_INGRESS, TCX_EGRESS = 46, 47
@@ -115,6 +116,15 @@ class Map:
             return v.raw
         return [v.raw[i * one:i * one + self.value_size] for i in range(self.ncpu)]
 
+    def all(self):
+        """The values of an array, one after the other."""
+        v = ctypes.create_string_buffer(self.value_size * self.max_entries)
+        keys = ctypes.create_string_buffer(self.key_size * self.max_entries)
+        end = ctypes.create_string_buffer(self.key_size)
+        bpf(MAP_LOOKUP_BATCH, bytearray(struct.pack("=QQQQIIQQ", 0, _ptr(end), _ptr(keys), _ptr(v),
+                                                    self.max_entries, self.fd, 0, 0)))
+        return v.raw
+
     def set(self, key, value):
         k = ctypes.create_string_buffer(bytes(key), self.key_size)
         v = ctypes.create_string_buffer(bytes(value), self.value_size)
@@ -133,6 +143,18 @@ class Map:
                 return out
             last = found.raw
             out.append(last)
+
+    def pop(self):
+        """Takes the first value out of a queue; ENOENT when there is none."""
+        v = ctypes.create_string_buffer(self.value_size)
+        bpf(MAP_LOOKUP_AND_DELETE_ELEM,
+            bytearray(struct.pack("=IIQQQ", self.fd, 0, 0, _ptr(v), 0)))
+        return v.raw
+
+    def push(self, value):
+        """Into a queue."""
+        v = ctypes.create_string_buffer(bytes(value), self.value_size)
+        bpf(MAP_UPDATE_ELEM, bytearray(struct.pack("=IIQQQ", self.fd, 0, 0, _ptr(v), 0)))
 
     def u64_sum(self, index):
         """A counter of a per-CPU array of u64."""
