@@ -352,7 +352,7 @@ static const char *misplaced(const struct pfctl *c, const struct actions *a)
 	if (c->rule != PFCTL_ANY_RULE && !is_or_all(a->show, "states") &&
 	    !is_or_all(a->show, "rules"))
 		return "-R goes with -s states and -s rules";
-	if (c->json && (!shows || a->dump))
+	if (c->json && (!shows || a->dump || a->monitor))
 		return "--json goes with -s and -T show";
 	if (c->json && a->show && a->table_command)
 		return "--json shows one thing at a time";
