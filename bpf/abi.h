@@ -75,7 +75,23 @@ enum pf_counter {
 	PF_CNT_VLAN,	  /* drops of frames with more than two VLAN tags */
 	PF_CNT_LINKTYPE,  /* drops on interfaces whose link type is not known */
 	PF_CNT_NO_ROOM,	  /* addresses that the datapath could not add to a table */
-	PF_CNT_MAX,
+	PF_CNT_LIMIT,	  /* enum pf_limit_counter from here on */
+	PF_CNT_MAX = PF_CNT_LIMIT + 10,
+};
+
+/* Limits that were met, OpenBSD's order. */
+enum pf_limit_counter {
+	LCNT_STATES, /* max */
+	LCNT_SRCSTATES,
+	LCNT_SRCNODES,
+	LCNT_SRCCONN,
+	LCNT_SRCCONNRATE,
+	LCNT_OVERLOAD_TABLE,
+	LCNT_OVERLOAD_FLUSH,
+	LCNT_SYNFLOODS,
+	LCNT_SYNCOOKIES_SENT,
+	LCNT_SYNCOOKIES_VALID,
+	LCNT_MAX,
 };
 
 /* Timeouts, OpenBSD's order.  The last two are marks, not timeouts. */
@@ -166,7 +182,7 @@ struct pf_state_peer {
 	__u32 seqdiff;	   /* modulation */
 	__u32 last;	   /* tick of the last packet that renewed the state */
 	__u16 mss;
-	__u16 pad;
+	__u16 opts; /* [0]: of the rule that made it, struct pf_opt_set, 0 none; [1] unused */
 	__u32 tsval;
 	__u32 tsecr;
 	__u32 match[4]; /* ids of `match` rules that it counts for: see struct pf_state.nmatch */
@@ -185,6 +201,8 @@ enum pf_slot_status {
 #define PF_SF_SLOPPY	0x04 /* no sequence windows at all */
 #define PF_SF_TAGGED	0x08 /* its packets carry a tag */
 #define PF_SF_NAT	0x10 /* key and stack differ: its packets are translated */
+#define PF_SF_IFBOUND	0x20 /* holds on the interface where it was made alone */
+#define PF_SF_SHADOWED	0x40 /* holds everywhere, but if-bound ones of its key come first */
 
 /* One state: four cache lines, in an mmapable array. */
 struct pf_state {
@@ -210,6 +228,21 @@ struct pf_state {
 	__u16 tag;
 	__u8 kill;   /* userland's wish: the next sweep takes it out */
 	__u8 nmatch; /* of peer[0].match, then peer[1].match, then of struct pf_match_more */
+};
+
+/*
+ * State options, but for those that are flags.  Rules and states name them by number.
+ * A number is given out for a content, and for another one only when no rule and no
+ * state has it: see loader/optsets.h.
+ */
+#define PF_MAX_OPT_SETS 4096 /* numbers; 0 is none */
+#define PF_OPTS_USED	0x01
+#define PF_OPTS_COUNTED 0x02 /* its states are counted by rule, in pf_rule_states */
+struct pf_opt_set {
+	__u32 flags;
+	__u32 max;		 /* states of a rule; 0: no limit */
+	__u32 timeout[PFTM_MAX]; /* as in struct pf_config; 0: the global one */
+	__u32 spare[10];	 /* for source tracking */
 };
 
 /* The `match` rules of one packet, and of the state that it makes. */
@@ -459,12 +492,15 @@ struct pf_tag_name {
 #define PF_RULE_RETURN_ICMP 0x20
 #define PF_RULE_ALLOWOPTS   0x40
 #define PF_RULE_FAIL	    0x80 /* the walk could not be ended: a drop for want of memory */
+#define PF_RULE_SLOPPY	    0x100
+#define PF_RULE_IFBOUND	    0x200
 struct pf_rule_info {
 	__u32 id;
 	__u32 nr; /* as printed; ~0 for the default rule */
 	__u32 flags;
 	__u8 return_ttl;
-	__u8 pad[3];
+	__u8 pad;
+	__u16 opts;	   /* number of its struct pf_opt_set, 0 none */
 	__u16 return_icmp; /* type << 8 | code, 0 none */
 	__u16 return_icmp6;
 	/* the anchor's rule that led there: id, 0 none, and number */
@@ -772,6 +808,8 @@ PF_ABI_ASSERT(sizeof(struct pf_state_key) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_state_peer) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_state) == 256);
 PF_ABI_ASSERT(sizeof(struct pf_bucket) == 64);
+PF_ABI_ASSERT(sizeof(struct pf_opt_set) == 128);
+PF_ABI_ASSERT(PF_CNT_LIMIT + LCNT_MAX == PF_CNT_MAX);
 PF_ABI_ASSERT(sizeof(struct pf_limbo_entry) == 8);
 PF_ABI_ASSERT(sizeof(struct pf_config) == 232);
 PF_ABI_ASSERT(sizeof(struct pf_status) == 192);

@@ -199,7 +199,7 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 	p->key.addr[!(qi & 1)] = q.dst;
 	p->key.port[qi & 1] = q.sport;
 	p->key.port[!(qi & 1)] = q.dport;
-	s = state_find(&p->key, key_hash(&p->key), p->dir);
+	s = state_of_packet(p);
 	if (!s)
 		return to_rules(skb, p);
 	if (unlikely(s->flags & PF_SF_NAT) && p->frag != PF_FRAG_NONE)
@@ -250,13 +250,13 @@ SEC("tc") int pf_icmp(struct __sk_buff *skb)
 	key_set_ports(p);
 	if (icmp_key(skb, p, 0))
 		return finish_track(skb, p, track_drop(p, PFRES_SHORT));
-	s = state_find(&p->key, key_hash(&p->key), p->dir);
+	s = state_of_packet(p);
 	if ((!s || !icmp_direction_ok(s, p->dir, role)) && p->af == PF_AF_INET6 &&
 	    role == ICMP_REPLY) {
 		struct pf_state *other = NULL;
 
 		if (!icmp_key(skb, p, 1))
-			other = state_find(&p->key, key_hash(&p->key), p->dir);
+			other = state_of_packet(p);
 		if (other)
 			s = other;
 		else
@@ -282,7 +282,7 @@ SEC("tc") int pf_track(struct __sk_buff *skb)
 	key_begin(p, p->proto);
 	key_set_addrs(p);
 	key_set_ports(p);
-	s = state_find(&p->key, key_hash(&p->key), p->dir);
+	s = state_of_packet(p);
 	if (!s)
 		return to_rules(skb, p);
 	return track_state(skb, s, p);
@@ -469,6 +469,10 @@ inline_always int refuse_state(struct __sk_buff *skb, struct pf_pkt *p, enum cre
 {
 	if (why == CREATE_CLASH)
 		return refuse(skb, p, PFRES_STATEINS);
+	if (why == CREATE_RULE_LIMIT) {
+		count(PF_CNT_LIMIT + LCNT_STATES);
+		return refuse(skb, p, PFRES_MAXSTATES);
+	}
 	if (why != CREATE_LIMIT)
 		return refuse(skb, p, PFRES_MEMORY);
 	count(PF_CNT_REASON + PFRES_MEMORY);
@@ -586,7 +590,8 @@ inline_always __u32 nat_choose(struct pf_pkt *p)
 		return PFRES_FRAG;
 	if (!nat_find_port(p))
 		return 0;
-	return state_exists(&p->key, p->dir, &ver) ? NAT_MADE : PFRES_TRANSLATE;
+	return state_exists(&p->key, p->dir, p->ifindex, &ver) & KEY_THERE ? NAT_MADE
+										 : PFRES_TRANSLATE;
 }
 
 /* pf_apply for packets that leave as others. */

@@ -55,7 +55,7 @@ inline_always enum fast fast_tcp(struct __sk_buff *skb, const struct tcp_hdr *th
 	if (!th->win || (th->flags & ~(PF_TH_PUSH | PF_TH_ECE | PF_TH_CWR)) != PF_TH_ACK ||
 	    (th->off_x2 & 15) || th->urg || hlen < sizeof(*th) || hlen > l4len)
 		return FAST_NO;
-	s = state_find(k, key_hash(k), dir);
+	s = state_find(k, key_hash(k), dir, skb);
 	if (!s || !state_word_is(s, TCPS_ESTABLISHED, PFTM_TCP_ESTABLISHED))
 		return FAST_NO;
 	from = state_sender(s, dir);
@@ -76,7 +76,7 @@ inline_always enum fast fast_udp(struct __sk_buff *skb, const struct udp_hdr *uh
 
 	if (len < sizeof(*uh) || len > l4len)
 		return FAST_NO;
-	s = state_find(k, key_hash(k), dir);
+	s = state_find(k, key_hash(k), dir, skb);
 	if (!s || !state_word_is(s, PF_MULTIPLE, PFTM_UDP_MULTIPLE))
 		return FAST_NO;
 	from = state_sender(s, dir);

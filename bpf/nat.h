@@ -153,7 +153,8 @@ inline_always int nat_key_free(const struct pf_pkt *p)
 {
 	__u32 ver;
 
-	return state_exists(&p->nat_key, KEY_WIRE, &ver) == KEY_FREE;
+	/* on whichever interface, as pf */
+	return state_exists(&p->nat_key, KEY_WIRE, 0, &ver) == KEY_FREE;
 }
 
 /* The drawn port is taken: upwards from it, then downwards. */

@@ -76,6 +76,24 @@ struct {
 	.values = {[0] = &pf_stats0},
 };
 
+/* State options, by number; kept by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PF_MAX_OPT_SETS);
+	__type(key, __u32);
+	__type(value, struct pf_opt_set);
+} pf_opt_sets SEC(".maps");
+
+/* How many states there are of a rule, by its id; exact.  The loader puts the rules in. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, __u32);
+} pf_rule_states SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -191,6 +209,12 @@ inline_always struct pf_rule_stats *rule_stats(__u32 id)
 	void *chunk = bpf_map_lookup_elem(&pf_rule_stats, &at);
 
 	return chunk ? bpf_map_lookup_elem(chunk, &in) : NULL;
+}
+
+/* NULL: it has none. */
+inline_always struct pf_opt_set *opt_set(__u32 opts)
+{
+	return opts ? bpf_map_lookup_elem(&pf_opt_sets, &opts) : NULL;
 }
 
 inline_always __u32 tick_now(void)

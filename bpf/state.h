@@ -139,7 +139,14 @@ inline_always void state_fill(struct pf_state *s, const struct pf_state_key *key
 }
 
 /* CLASH: a key that it needs is another connection's. */
-enum create_result { CREATE_OK, CREATE_EXISTS, CREATE_CLASH, CREATE_LIMIT, CREATE_MEMORY };
+enum create_result {
+	CREATE_OK,
+	CREATE_EXISTS,
+	CREATE_CLASH,
+	CREATE_LIMIT,
+	CREATE_MEMORY,
+	CREATE_RULE_LIMIT, /* the rule has all the states that it may have */
+};
 
 /* Publishes a filled EMBRYO, or gives it back. */
 inline_always enum create_result state_publish(struct pf_state *s, struct pf_status *st)
@@ -214,16 +221,21 @@ global_sub int state_take_matches(struct pf_state *s)
 inline_always int state_take_rules(struct pf_state *s, struct pf_pkt *p)
 {
 	s->anchor = p->rule.anchor;
+	s->peer[0].opts = p->rule.opts;
 	s->tag = p->tag;
 	if (p->tag)
 		s->flags |= PF_SF_TAGGED;
 	if (p->rule.flags & PF_RULE_ALLOWOPTS)
 		s->flags |= PF_SF_ALLOWOPTS;
+	if (p->rule.flags & PF_RULE_SLOPPY)
+		s->flags |= PF_SF_SLOPPY;
+	if (p->rule.flags & PF_RULE_IFBOUND)
+		s->flags |= PF_SF_IFBOUND;
 	return p->nmatched ? state_take_matches(s) : 0;
 }
 
-/* `nat`: p->nat_key is what the packet is translated to. */
-inline_always enum create_result state_create(struct pf_pkt *p, const int nat)
+/* The rule's number of states is settled already. */
+inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 {
 	struct pf_status *st = status();
 	enum create_result why;
@@ -270,6 +282,23 @@ inline_always enum create_result state_create(struct pf_pkt *p, const int nat)
 	why = state_publish(s, st);
 	if (why == CREATE_OK)
 		count(PF_CNT_INSERTS);
+	return why;
+}
+
+/* `nat`: p->nat_key is what the packet is translated to. */
+inline_always enum create_result state_create(struct pf_pkt *p, const int nat)
+{
+	enum create_result why;
+	int room;
+
+	if (likely(!p->rule.opts))
+		return state_make(p, nat);
+	room = rule_state_take(p->rule.id, p->rule.opts);
+	if (room != ROOM_TAKEN)
+		return room == ROOM_NONE ? CREATE_RULE_LIMIT : CREATE_MEMORY;
+	why = state_make(p, nat);
+	if (why != CREATE_OK)
+		rule_state_give(p->rule.id, p->rule.opts);
 	return why;
 }
 

@@ -133,7 +133,11 @@ SEC("iter/bpf_map_elem") int pf_states_text(struct bpf_iter__bpf_map_elem *ctx)
 
 	if (!s || s->status != PF_SLOT_LIVE) /* or the end */
 		return 0;
-	SAY(seq, "all ");
+	/* no names of interfaces here */
+	if (s->flags & PF_SF_IFBOUND)
+		BPF_SEQ_PRINTF(seq, "if%u ", s->ifindex);
+	else
+		SAY(seq, "all ");
 	say_proto(seq, s->key.proto);
 	say_host(seq, s, 1);
 	if (s->dir == PF_OUT)

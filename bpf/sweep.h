@@ -7,6 +7,7 @@
 #ifndef PF_BPF_SWEEP_H
 #define PF_BPF_SWEEP_H
 
+#include "opts.h"
 #include "table.h"
 
 struct sweep_ctx {
@@ -31,20 +32,6 @@ struct {
 	__type(value, struct pf_sweeper);
 } pf_sweeper SEC(".maps");
 
-#define FACTOR_ONE 65536
-
-/* pf.conf(5), adaptive timeouts: linear from 1 at the start to 0 at the end. */
-inline_always __u32 adaptive_factor(const struct pf_config *cfg, __u32 states)
-{
-	__u32 start = cfg->timeout[PFTM_ADAPTIVE_START], end = cfg->timeout[PFTM_ADAPTIVE_END];
-
-	if (!end || states <= start || start >= end)
-		return FACTOR_ONE;
-	if (states >= end)
-		return 0;
-	return (__u64)FACTOR_ONE * (end - states) / (end - start);
-}
-
 inline_always int state_expired(const struct pf_state *s, const struct sweep_ctx *c)
 {
 	__u32 class = s->timeout, last = s->peer[0].last, last1 = s->peer[1].last;
@@ -55,7 +42,7 @@ inline_always int state_expired(const struct pf_state *s, const struct sweep_ctx
 		return 0;
 	if ((__s32)(last1 - last) > 0)
 		last = last1;
-	after = ((__u64)cfg->timeout[class] * c->factor) >> 16;
+	after = opts_lifetime(s->peer[0].opts, s->rule, cfg, class, c->factor);
 	/* signed: a packet on another CPU may have renewed it after `now` was read */
 	return (__s64)(__s32)(c->now - last) >= (__s64)after;
 }
@@ -95,7 +82,7 @@ noinline_sub int sweep_slice(void)
 	c.at = st->sweep_at;
 	c.now = tick_now();
 	c.slots = cfg->slots;
-	c.factor = adaptive_factor(cfg, st->states);
+	c.factor = adaptive_factor(cfg->timeout, st->states);
 	bpf_loop(cfg->sweep_slice, sweep_step, &c, 0);
 	if (c.at < st->sweep_at)
 		st->sweep_rounds++;

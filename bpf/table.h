@@ -20,11 +20,17 @@
  * full is put into the second one *before* this check: then nobody can pass
  * the check for the same key without having been able to see it there.
  *
+ * If-bound states: several may have one key, each on an interface of its own.  Of
+ * a floating one and one that is bound to the packet's interface the bound one is
+ * meant, as in pf.  The floating one must be the later one then, since a packet that
+ * finds a state makes none, and knows of it: PF_SF_SHADOWED.
+ *
  * Locks: one bucket's at a time, never with a TCP lock; no helper under them.
  */
 #ifndef PF_BPF_TABLE_H
 #define PF_BPF_TABLE_H
 
+#include "opts.h"
 #include "pf.h"
 
 /* Set before load; constants for the verifier and the JIT. */
@@ -34,6 +40,8 @@ const volatile __u32 bucket_mask = 0;
 /* CLASH: the key is another connection's. */
 enum pf_insert_result { INSERT_OK, INSERT_EXISTS, INSERT_CLASH, INSERT_NOROOM };
 enum key_there { KEY_FREE, KEY_TAKEN, KEY_TRANSLATED };
+#define KEY_THERE     0x0f
+#define KEY_ELSEWHERE 0x10 /* also, or only: of states that are bound to other interfaces */
 enum place_result { PLACE_OK, PLACE_FULL, PLACE_MOVED };
 
 /* Multilinear over the key's words with secret keys, then mixed. */
@@ -104,31 +112,57 @@ inline_always int state_has_key(const struct pf_state *s, const struct pf_state_
 	       key_equal(&s->stack, key);
 }
 
-/* `min` PF_SLOT_LIVE for packets; PF_SLOT_EMBRYO for makers, who must see each other. */
-inline_always struct pf_state *bucket_find(struct pf_bucket *b, __u16 tag,
-					   const struct pf_state_key *key, __u32 which, __u32 min)
+/*
+ * The state of that key in a place of a bucket, or NULL.  `min` PF_SLOT_LIVE for packets;
+ * PF_SLOT_EMBRYO for makers, who must see each other.
+ */
+inline_always struct pf_state *bucket_at(struct pf_bucket *b, int place, __u16 tag,
+					 const struct pf_state_key *key, __u32 which, __u32 min)
 {
 	struct pf_state *s;
 	__u32 status;
 
+	if (READ_ONCE(b->tag[place]) != tag)
+		return NULL;
+	s = slot(READ_ONCE(b->index[place]));
+	if (!s)
+		return NULL;
+	status = READ_ONCE(s->status);
+	if (status < min || status > PF_SLOT_LIVE)
+		return NULL;
+	return likely(state_has_key(s, key, which)) ? s : NULL;
+}
+
+inline_always int state_is_here(const struct pf_state *s, const struct __sk_buff *skb)
+{
+	__u8 flags = READ_ONCE(s->flags);
+
+	if (likely(!(flags & (PF_SF_IFBOUND | PF_SF_SHADOWED))))
+		return 1;
+	return (flags & PF_SF_IFBOUND) && s->ifindex == skb->ifindex;
+}
+
+inline_always struct pf_state *bucket_find(struct pf_bucket *b, __u16 tag,
+					   const struct pf_state_key *key, __u32 which,
+					   const struct __sk_buff *skb)
+{
+	struct pf_state *s;
+
 #pragma clang loop unroll(full)
 	for (int i = 0; i < PF_BUCKET_SLOTS; i++) {
-		if (READ_ONCE(b->tag[i]) != tag)
-			continue;
-		s = slot(READ_ONCE(b->index[i]));
-		if (!s)
-			continue;
-		status = READ_ONCE(s->status);
-		if (status < min || status > PF_SLOT_LIVE)
-			continue;
-		if (likely(state_has_key(s, key, which)))
+		s = bucket_at(b, i, tag, key, which, PF_SLOT_LIVE);
+		if (s && likely(state_is_here(s, skb)))
 			return s;
 	}
 	return NULL;
 }
 
-/* The state of a packet's key, or NULL; `which`: the packet's direction. */
-inline_always struct pf_state *state_find(const struct pf_state_key *key, __u64 hash, __u32 which)
+/*
+ * The state of a packet's key, or NULL; `which`: the packet's direction.  On the fast
+ * path: it does not find floating ones that are shadowed, see state_look_up().
+ */
+inline_always struct pf_state *state_find(const struct pf_state_key *key, __u64 hash, __u32 which,
+					  const struct __sk_buff *skb)
 {
 	__u16 tag = hash_tag(hash);
 	struct pf_state *s;
@@ -137,41 +171,123 @@ inline_always struct pf_state *state_find(const struct pf_state_key *key, __u64 
 	b = bucket(hash_bucket1(hash));
 	if (!b)
 		return NULL;
-	s = bucket_find(b, tag, key, which, PF_SLOT_LIVE);
+	s = bucket_find(b, tag, key, which, skb);
 	if (s || likely(!READ_ONCE(b->overflow)))
 		return s;
 	b = bucket(hash_bucket2(hash));
 	if (!b)
 		return NULL;
-	return bucket_find(b, tag, key, which, PF_SLOT_LIVE);
+	return bucket_find(b, tag, key, which, skb);
 }
 
-/* Is the key there, or being made?  *ver is what the first bucket's was before. */
-global_sub int state_exists(const struct pf_state_key *key, __u32 which, __u32 *ver)
+/* What a search looks for, and what it has met. */
+struct search {
+	const struct pf_state_key *key;
+	__u32 which, min;
+	__u32 ifindex; /* where the packet is; 0: states on any interface are meant */
+	__u32 found;   /* 1 + index */
+	__u8 flags;    /* of what was found */
+	__u8 elsewhere;
+	__u16 tag;
+};
+
+/* Is the search over?  One that is bound to the interface ends it. */
+inline_always int search_met(struct search *x, const struct pf_state *s)
 {
-	struct pf_state *s;
+	__u8 flags = READ_ONCE(s->flags);
+
+	if ((flags & PF_SF_IFBOUND) && x->ifindex && s->ifindex != x->ifindex) {
+		x->elsewhere = 1;
+		return 0;
+	}
+	if (x->found && !(flags & PF_SF_IFBOUND))
+		return 0;
+	x->found = s->index + 1;
+	x->flags = flags;
+	return !(flags & PF_SF_SHADOWED);
+}
+
+inline_always int search_at(struct pf_bucket *b, int place, struct search *x)
+{
+	struct pf_state *s = bucket_at(b, place, x->tag, x->key, x->which, x->min);
+
+	return s && search_met(x, s);
+}
+
+/* A loop by hand: clang does not unroll it, and 6.1 does not take it. */
+inline_always int bucket_search(struct pf_bucket *b, struct search *x)
+{
+	_Static_assert(PF_BUCKET_SLOTS == 8, "all places");
+	return search_at(b, 0, x) || search_at(b, 1, x) || search_at(b, 2, x) ||
+	       search_at(b, 3, x) || search_at(b, 4, x) || search_at(b, 5, x) ||
+	       search_at(b, 6, x) || search_at(b, 7, x);
+}
+
+inline_always void search_rest(struct pf_bucket *b, __u64 hash, struct search *x)
+{
+	if (x->found && !(x->flags & PF_SF_SHADOWED))
+		return;
+	if (!READ_ONCE(b->overflow))
+		return;
+	b = bucket(hash_bucket2(hash));
+	if (b)
+		bucket_search(b, x);
+}
+
+/* 1 + the index of the state that a packet at that interface belongs to; 0: there is none. */
+global_sub __u32 state_look_up(const struct pf_state_key *key, __u32 which, __u32 ifindex)
+{
+	struct search x = {
+		.key = key, .which = which, .min = PF_SLOT_LIVE, .ifindex = ifindex};
 	struct pf_bucket *b;
 	__u64 hash;
-	__u16 tag;
+
+	if (!key)
+		return 0;
+	hash = key_hash(key);
+	x.tag = hash_tag(hash);
+	b = bucket(hash_bucket1(hash));
+	if (!b)
+		return 0;
+	bucket_search(b, &x);
+	search_rest(b, hash, &x);
+	return x.found;
+}
+
+inline_always struct pf_state *state_of_packet(const struct pf_pkt *p)
+{
+	__u32 found = state_look_up(&p->key, p->dir, p->ifindex);
+
+	return found ? slot(found - 1) : NULL;
+}
+
+/*
+ * Is the key there, or being made, for packets at that interface, 0 at any?  enum
+ * key_there, perhaps with KEY_ELSEWHERE.  *ver is what the first bucket's was before.
+ */
+global_sub int state_exists(const struct pf_state_key *key, __u32 which, __u32 ifindex, __u32 *ver)
+{
+	struct search x = {
+		.key = key, .which = which, .min = PF_SLOT_EMBRYO, .ifindex = ifindex};
+	struct pf_bucket *b;
+	__u64 hash;
+	int elsewhere;
 
 	if (!key || !ver)
 		return KEY_FREE;
 	hash = key_hash(key);
-	tag = hash_tag(hash);
+	x.tag = hash_tag(hash);
 	b = bucket(hash_bucket1(hash));
 	if (!b)
 		return KEY_FREE;
 	/* an atomic read is a full barrier: the look-up cannot run ahead of it */
 	*ver = __sync_fetch_and_add(&b->ver, 0);
-	s = bucket_find(b, tag, key, which, PF_SLOT_EMBRYO);
-	if (!s && READ_ONCE(b->overflow)) {
-		b = bucket(hash_bucket2(hash));
-		if (b)
-			s = bucket_find(b, tag, key, which, PF_SLOT_EMBRYO);
-	}
-	if (!s)
-		return KEY_FREE;
-	return READ_ONCE(s->flags) & PF_SF_NAT ? KEY_TRANSLATED : KEY_TAKEN;
+	bucket_search(b, &x);
+	search_rest(b, hash, &x);
+	elsewhere = x.elsewhere ? KEY_ELSEWHERE : 0;
+	if (!x.found)
+		return elsewhere | KEY_FREE;
+	return elsewhere | (x.flags & PF_SF_NAT ? KEY_TRANSLATED : KEY_TAKEN);
 }
 
 /* Into the first bucket, if its version is still `ver`. */
@@ -268,14 +384,17 @@ inline_always enum place_result place_overflow(struct pf_bucket *b1, __u64 hash,
 #define INSERT_TRIES 4
 
 /*
- * Makes the EMBRYO in slot `index` findable under one of its keys.  PLACED tells
- * whether the index has stood in a bucket, so that it may not be reused at once.
+ * Makes the EMBRYO in slot `index` findable under one of its keys, for packets at that
+ * interface at least.  PLACED tells whether the index has stood in a bucket, so that it
+ * may not be reused at once; BEHIND that states which are bound to other interfaces have
+ * the key.
  */
 #define PLACED	     0x100
-global_sub int place_key(const struct pf_state_key *key, __u32 index, __u32 which)
+#define BEHIND	     0x200
+global_sub int place_key(const struct pf_state_key *key, __u32 index, __u32 which, __u32 ifindex)
 {
-	__u32 ver = 0, placed = 0;
-	enum key_there there;
+	__u32 ver = 0, placed = 0, behind;
+	int there;
 	struct pf_bucket *b1;
 	enum place_result r;
 	__u64 hash;
@@ -287,7 +406,9 @@ global_sub int place_key(const struct pf_state_key *key, __u32 index, __u32 whic
 	if (!b1)
 		return INSERT_NOROOM;
 	for (int try = 0; try < INSERT_TRIES; try++) {
-		there = state_exists(key, which, &ver);
+		there = state_exists(key, which, ifindex, &ver);
+		behind = there & KEY_ELSEWHERE ? BEHIND : 0;
+		there &= KEY_THERE;
 		if (there)
 			return placed | (there == KEY_TRANSLATED ? INSERT_CLASH : INSERT_EXISTS);
 		r = place_first(b1, hash_tag(hash), index, ver);
@@ -298,7 +419,7 @@ global_sub int place_key(const struct pf_state_key *key, __u32 index, __u32 whic
 				return placed | INSERT_NOROOM;
 		}
 		if (r == PLACE_OK)
-			return PLACED | INSERT_OK;
+			return PLACED | behind | INSERT_OK;
 	}
 	return placed | INSERT_NOROOM;
 }
@@ -321,6 +442,14 @@ global_sub int unplace_key(const struct pf_state_key *key, __u32 index)
 	return 0;
 }
 
+#define PLACE_RESULT 0xff
+/* It is nobody else's yet: its flags are its maker's. */
+inline_always void state_behind(struct pf_state *s, int placed)
+{
+	if (unlikely(placed & BEHIND) && !(s->flags & PF_SF_IFBOUND))
+		s->flags |= PF_SF_SHADOWED;
+}
+
 /*
  * Makes an EMBRYO findable.  INSERT_EXISTS if somebody else has made the same
  * connection meanwhile, INSERT_CLASH if a key that it needs is another connection's.
@@ -332,17 +461,21 @@ inline_always int state_place(struct pf_state *s, int *published)
 	int r, second;
 
 	if (likely(!(s->flags & PF_SF_NAT))) {
-		r = place_key(&s->key, s->index, KEY_BOTH);
+		r = place_key(&s->key, s->index, KEY_BOTH, s->ifindex);
 		*published = r & PLACED;
-		return r & ~PLACED;
+		state_behind(s, r);
+		return r & PLACE_RESULT;
 	}
-	r = place_key(out ? &s->key : &s->stack, s->index, out ? KEY_WIRE : KEY_STACK);
+	r = place_key(out ? &s->key : &s->stack, s->index, out ? KEY_WIRE : KEY_STACK, s->ifindex);
 	*published = r & PLACED;
-	r &= ~PLACED;
+	state_behind(s, r);
+	r &= PLACE_RESULT;
 	if (r != INSERT_OK)
 		return r == INSERT_EXISTS ? INSERT_CLASH : r;
-	second = place_key(out ? &s->stack : &s->key, s->index, out ? KEY_STACK : KEY_WIRE);
-	second &= ~PLACED;
+	second = place_key(out ? &s->stack : &s->key, s->index, out ? KEY_STACK : KEY_WIRE,
+			   s->ifindex);
+	state_behind(s, second);
+	second &= PLACE_RESULT;
 	if (second == INSERT_OK)
 		return INSERT_OK;
 	unplace_key(out ? &s->key : &s->stack, s->index);
@@ -508,6 +641,8 @@ global_sub int state_remove(struct pf_state *s)
 	if (unlikely(s->flags & PF_SF_NAT))
 		unplace_key(&s->stack, s->index);
 	state_retire(s);
+	if (unlikely(s->peer[0].opts))
+		rule_state_give(s->rule, s->peer[0].opts);
 	st = status();
 	if (st)
 		__sync_fetch_and_add(&st->states, -1);

@@ -242,6 +242,38 @@ inline_always __u8 tcp_timeout(__u8 a, __u8 b)
 	return PFTM_TCP_ESTABLISHED;
 }
 
+/*
+ * pf.conf(5), sloppy: which states the flags lead to, whatever the sequence numbers say.
+ * Perhaps one side alone is seen.
+ */
+inline_always enum tcp_verdict tcp_sloppy(struct pf_state *s, __u32 from, __u8 flags, __u32 now)
+{
+	struct pf_state_peer *src = &s->peer[from & 1], *dst = &s->peer[!(from & 1)];
+	__u8 a = s->peer_state[from & 1], b = s->peer_state[!(from & 1)];
+
+	if ((flags & PF_TH_SYN) && a < TCPS_SYN_SENT)
+		a = TCPS_SYN_SENT;
+	if ((flags & PF_TH_FIN) && a < TCPS_CLOSING)
+		a = TCPS_CLOSING;
+	if (flags & PF_TH_ACK) {
+		if (b == TCPS_SYN_SENT)
+			b = TCPS_ESTABLISHED;
+		else if (b == TCPS_CLOSING)
+			b = TCPS_FIN_WAIT_2;
+		else if (a == TCPS_SYN_SENT && b < TCPS_SYN_SENT)
+			a = b = TCPS_ESTABLISHED; /* the answer went another way */
+		else if (a == TCPS_CLOSING && b == TCPS_ESTABLISHED && !dst->seqlo)
+			b = TCPS_CLOSING; /* so does the other's end */
+	}
+	if (flags & PF_TH_RST)
+		a = b = TCPS_TIME_WAIT;
+	s->peer_state[from & 1] = a;
+	s->peer_state[!(from & 1)] = b;
+	WRITE_ONCE(src->last, now);
+	s->timeout = tcp_timeout(a, b);
+	return TCP_PASS;
+}
+
 /* The whole check.  Under the state's lock: no calls. */
 inline_always enum tcp_verdict tcp_full(struct pf_state *s, __u32 from, struct pf_pkt *p, __u32 now)
 {
@@ -263,6 +295,8 @@ inline_always enum tcp_verdict tcp_full(struct pf_state *s, __u32 from, struct p
 			return TCP_CHALLENGE;
 		}
 	}
+	if (s->flags & PF_SF_SLOPPY)
+		return tcp_sloppy(s, from, x.flags, now);
 
 	if (s->wscale[0] && s->wscale[1] && !(x.flags & PF_TH_SYN)) {
 		x.sws = s->wscale[from & 1] & PF_WSCALE_MASK;

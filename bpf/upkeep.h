@@ -13,7 +13,7 @@
 SEC("tc") int pf_insert(struct __sk_buff *skb)
 {
 	struct pf_status *st = status();
-	__u32 index, rule, fresh = skb->cb[0];
+	__u32 index, rule, opts, fresh = skb->cb[0];
 	enum create_result why;
 	struct pf_rule_stats *rs;
 	struct pf_state *s;
@@ -35,7 +35,13 @@ SEC("tc") int pf_insert(struct __sk_buff *skb)
 	if (fresh)
 		s->id = __sync_fetch_and_add(&st->next_id, 1);
 	rule = s->rule;
+	opts = s->peer[0].opts;
+	/* as it may end as soon as it is there */
+	if (opts)
+		rule_state_add(rule, opts);
 	why = state_publish(s, st);
+	if (why != CREATE_OK && opts)
+		rule_state_give(rule, opts);
 	if (why == CREATE_OK && fresh) {
 		count(PF_CNT_INSERTS);
 		rs = rule_stats(rule);

@@ -148,6 +148,7 @@ static int collect_needs(const struct pf_policy *p, struct pf_compiled *c,
 
 static uint32_t info_flags(const struct pf_rule *r)
 {
+	const struct pf_state_opts *o = pf_rule_ext_of(r)->state;
 	uint32_t flags = 0;
 
 	if (r->action == PF_RULE_ACTION_BLOCK) {
@@ -165,7 +166,39 @@ static uint32_t info_flags(const struct pf_rule *r)
 		flags |= PF_RULE_KEEP;
 	if (r->allow_opts)
 		flags |= PF_RULE_ALLOWOPTS;
+	if (r->keep_state && o && o->sloppy)
+		flags |= PF_RULE_SLOPPY;
+	if (r->keep_state && o && o->if_bound)
+		flags |= PF_RULE_IFBOUND;
 	return flags;
+}
+
+/* Of a rule's limits and timeouts; 0: it has none. */
+static int opts_number(const struct pf_compile_env *env, const struct pf_rule *r, uint32_t id)
+{
+	const struct pf_state_opts *o = pf_rule_ext_of(r)->state;
+
+	return r->keep_state && o ? env->opts_number(env->ctx, id, o) : 0;
+}
+
+/* The numbers of all that have some are given out. */
+static int number_opts(const struct pf_policy *p, const struct pf_compile_env *env,
+		       struct pf_compile_error *err)
+{
+	for (uint32_t i = 0; i < p->nrules; i++) {
+		int nr = opts_number(env, p->rules[i], env->rule_ids[i]);
+
+		if (nr >= 0)
+			continue;
+		err->line = p->rules[i]->line;
+		if (nr == -ENOSPC)
+			snprintf(err->text, sizeof(err->text),
+				 "no room for more rules with state options");
+		else
+			snprintf(err->text, sizeof(err->text), "state options: %s", strerror(-nr));
+		return nr;
+	}
+	return 0;
 }
 
 struct pf_rule_info pf_rule_info_of(const struct pf_policy *p, const struct pf_compile_env *env,
@@ -178,6 +211,8 @@ struct pf_rule_info pf_rule_info_of(const struct pf_policy *p, const struct pf_c
 		.nr = rule - p->sets[p->set_of[rule]].first,
 		.flags = info_flags(r),
 		.return_ttl = r->return_ttl,
+		/* it has been given out before: no failure */
+		.opts = (uint16_t)opts_number(env, r, env->rule_ids[rule]),
 		.return_icmp = r->return_icmp,
 		.return_icmp6 = r->return_icmp6,
 		.nat = pf_nat_of(c, rule),
@@ -283,6 +318,8 @@ int pf_policy_compile(const struct pf_policy *p, const struct pf_compile_env *en
 
 	memset(err, 0, sizeof(*err));
 	r = refuse_unbuilt(p, err);
+	if (!r)
+		r = number_opts(p, env, err);
 	if (r)
 		return r;
 	if (env->emitter == PF_EMITTER_AUTO)
@@ -345,7 +382,7 @@ int pf_policy_append(const struct pf_policy *p, uint32_t set, const struct pf_co
 					     .entries = (uint32_t)t->nentries,
 					     .sets = (uint32_t)t->nsets};
 	patch.was = t->sets[set];
-	err = grow_rules(c, p->nrules);
+	err = number_opts(p, env, &why) ? -EOPNOTSUPP : grow_rules(c, p->nrules);
 	if (!err)
 		err = pf_nats_append(p, patch.from.rules, c);
 	if (!err)

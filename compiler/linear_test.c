@@ -320,7 +320,7 @@ static int test_icmp(struct linear *l, const struct pf_rule *r, uint32_t to)
 		test_byte(l, PKT(icmp_type), (uint8_t)(r->icmp_type - 1), to);
 	if (r->icmp_code)
 		test_byte(l, PKT(icmp_code), (uint8_t)(r->icmp_code - 1), to);
-	if (r->keep_state && (!r->proto || icmp))
+	if (pf_rule_no_replies(r) && (!r->proto || icmp))
 		test_byte(l, PKT(keep_never), 0, to);
 	return 0;
 }
@@ -328,7 +328,7 @@ static int test_icmp(struct linear *l, const struct pf_rule *r, uint32_t to)
 static bool same_icmp(const struct pf_rule *a, const struct pf_rule *b)
 {
 	return a->icmp_type == b->icmp_type && a->icmp_code == b->icmp_code &&
-	       a->keep_state == b->keep_state && a->proto == b->proto;
+	       pf_rule_no_replies(a) == pf_rule_no_replies(b) && a->proto == b->proto;
 }
 
 static int test_fragment(struct linear *l, const struct pf_rule *r, uint32_t to)

@@ -187,7 +187,7 @@ static void fill_tests(const struct pf_rule *r, struct pf_tree_rule *t)
 		t->tests |= PF_TEST_WHOLE;
 	if (r->fragment)
 		t->tests |= PF_TEST_FRAGMENT;
-	if (r->keep_state && (!r->proto || icmp))
+	if (pf_rule_no_replies(r) && (!r->proto || icmp))
 		t->tests |= PF_TEST_KEEP;
 	if (r->flagset && !r->proto) {
 		t->tests |= PF_TEST_FLAGS;

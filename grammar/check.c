@@ -285,6 +285,17 @@ const char *pf_rule_translation_unenforced(const struct pf_rule *r, enum pf_rule
 	return what;
 }
 
+/* As above, of state options. */
+static bool state_enforced(const struct pf_state_opts *o)
+{
+	for (int i = PF_TIMEOUT_MAX; i < PF_TIMEOUT_ALL; i++)
+		if (o->timeout[i])
+			return false;
+	return !o->max_src_nodes && !o->max_src_states && !o->max_src_conn &&
+	       !o->max_src_conn_rate.limit && !o->max_src_conn_rate.seconds && !o->overload &&
+	       !o->flush && !o->flush_global && !o->pflow && !o->allow_related && !o->source_track;
+}
+
 /* What is left when that which is built is taken away must be nothing. */
 bool pf_rule_ext_enforced(const struct pf_rule *r)
 {
@@ -297,6 +308,8 @@ bool pf_rule_ext_enforced(const struct pf_rule *r)
 		return false;
 	if (pf_rule_translation_unenforced(r, &part))
 		return false;
+	if (r->x->state && !state_enforced(r->x->state))
+		return false;
 	memcpy(&rest, r->x, sizeof(rest)); /* with what lies between the members */
 	rest.anchor = NULL;
 	rest.received_on = NULL;
@@ -308,6 +321,7 @@ bool pf_rule_ext_enforced(const struct pf_rule *r)
 	rest.tag = NULL;
 	rest.prob = 0;
 	rest.nat = rest.rdr = NULL;
+	rest.state = NULL;
 	return memcmp((const char *)&rest, (const char *)&pf_rule_ext_none, sizeof(rest)) == 0;
 }
 

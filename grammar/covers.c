@@ -206,7 +206,7 @@ static bool flags_cover(const struct pf_rule *a, const struct pf_rule *b)
 /* An ICMP packet that may not make a state is not matched by who would make one. */
 static bool state_covers(const struct pf_rule *a, const struct pf_rule *b)
 {
-	return a->keep_state == PF_STATE_NO || b->keep_state != PF_STATE_NO ||
+	return !pf_rule_no_replies(a) || pf_rule_no_replies(b) ||
 	       (b->proto && b->proto != PF_PROTO_ICMP && b->proto != PF_PROTO_ICMP6);
 }
 
@@ -225,15 +225,15 @@ bool pf_rule_covers(const struct pf_rule *a, const struct pf_rule *b)
 }
 
 /*
- * As pf_rule_hash() sees them.  keep_state is a criterion for ICMP, but the kind
- * of state is none.
+ * As pf_rule_hash() sees them.  Whether state is kept is a criterion for ICMP, but the
+ * kind of state is none, other than sloppy.
  */
 bool pf_rule_same_match(const struct pf_rule *a, const struct pf_rule *b, enum pf_but but)
 {
 	return a->dir == b->dir && a->af == b->af && a->proto == b->proto && a->flags == b->flags &&
 	       a->flagset == b->flagset && a->icmp_type == b->icmp_type &&
 	       a->icmp_code == b->icmp_code && a->fragment == b->fragment &&
-	       !a->keep_state == !b->keep_state && same_name(a->ifname, b->ifname) &&
+	       pf_rule_no_replies(a) == pf_rule_no_replies(b) && same_name(a->ifname, b->ifname) &&
 	       (!a->ifname || a->ifnot == b->ifnot) &&
 	       (but == PF_BUT_SRC || pf_host_same(&a->src, &b->src)) &&
 	       (but == PF_BUT_DST || pf_host_same(&a->dst, &b->dst)) &&
@@ -288,7 +288,7 @@ uint64_t pf_rule_hash(const struct pf_rule *r, enum pf_but but)
 
 	h = mix(h, (uint64_t)r->dir << 56 | (uint64_t)r->af << 48 | (uint64_t)r->proto << 40 |
 			   (uint64_t)r->flags << 32 | (uint64_t)r->flagset << 24 |
-			   (uint64_t)!r->keep_state << 2 | (uint64_t)r->fragment << 1 |
+			   (uint64_t)!pf_rule_no_replies(r) << 2 | (uint64_t)r->fragment << 1 |
 			   (r->ifname && r->ifnot));
 	h = mix(h, (uint64_t)r->icmp_type << 16 | r->icmp_code);
 	if (but != PF_BUT_SRC)

@@ -279,10 +279,8 @@ static void state(struct pf_parser *p, const struct pf_loc *loc, enum pf_state_k
 	pf_seen(p, &span, PF_SEEN_STATE, "state");
 	p->stmt.state_loc = span;
 	p->stmt.rule.keep_state = (uint8_t)kind;
-	if (kind != PF_STATE_NO && pf_is(p, '(')) {
-		pf_unenforced(p, &p->tok.loc, "keep state with options");
+	if (kind != PF_STATE_NO && pf_is(p, '('))
 		pf_state_options(p, &p->stmt.state, true);
-	}
 }
 
 static void opt_no_state(struct pf_parser *p, const struct pf_loc *loc)

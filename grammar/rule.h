@@ -513,6 +513,17 @@ static inline const struct pf_rule_ext *pf_rule_ext_of(const struct pf_rule *r)
 	return r->x ? r->x : &pf_rule_ext_none;
 }
 
+/*
+ * Does an ICMP message that answers another never match it?  An answer makes no state,
+ * unless the rule is sloppy.
+ */
+static inline bool pf_rule_no_replies(const struct pf_rule *r)
+{
+	const struct pf_state_opts *o = pf_rule_ext_of(r)->state;
+
+	return r->keep_state && !(o && o->sloppy);
+}
+
 /* NULL when memory is short; options have their defaults. */
 struct pf_ruleset *pf_ruleset_new(void);
 void pf_ruleset_free(struct pf_ruleset *rs);

@@ -157,11 +157,10 @@ static void set_state_policy(struct pf_parser *p, const struct pf_loc *loc)
 	static const char *const words[] = {"floating", "if-bound", NULL};
 	const char *word = word_of(p, "\"floating\" or \"if-bound\"", words);
 
+	(void)loc;
 	if (!word)
 		return;
 	p->rs->options.if_bound = *word == 'i';
-	if (p->rs->options.if_bound)
-		pf_unenforced(p, loc, "set state-policy if-bound");
 	pf_echo(p, pf_stmt_printf(p, "set state-policy %s", word));
 }
 

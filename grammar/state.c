@@ -45,21 +45,25 @@ static void opt_max(struct pf_parser *p, const struct pf_loc *loc, struct pf_stm
 
 static void opt_nodes(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s)
 {
+	pf_unenforced(p, loc, "max-src-nodes");
 	number(p, loc, s, GIVEN_NODES, "max-src-nodes", &s->opts.max_src_nodes);
 }
 
 static void opt_states(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s)
 {
+	pf_unenforced(p, loc, "max-src-states");
 	number(p, loc, s, GIVEN_STATES, "max-src-states", &s->opts.max_src_states);
 }
 
 static void opt_conn(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s)
 {
+	pf_unenforced(p, loc, "max-src-conn");
 	number(p, loc, s, GIVEN_CONN, "max-src-conn", &s->opts.max_src_conn);
 }
 
 static void opt_rate(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s)
 {
+	pf_unenforced(p, loc, "max-src-conn-rate");
 	twice(p, loc, s, GIVEN_RATE, "max-src-conn-rate");
 	if (pf_rate(p, "max-src-conn-rate", &s->opts.max_src_conn_rate))
 		pf_in_range(p, loc, "max-src-conn-rate", s->opts.max_src_conn_rate.limit, 1,
@@ -71,6 +75,7 @@ static void opt_overload(struct pf_parser *p, const struct pf_loc *loc, struct p
 	struct pf_loc at;
 	const char *name = pf_parse_table_name(p, &at);
 
+	pf_unenforced(p, loc, "overload");
 	twice(p, loc, s, GIVEN_OVERLOAD, "overload");
 	if (!name)
 		return;
@@ -84,6 +89,7 @@ static void opt_overload(struct pf_parser *p, const struct pf_loc *loc, struct p
 
 static void opt_track(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s)
 {
+	pf_unenforced(p, loc, "source-track");
 	if (s->track_given)
 		pf_error(p, loc, "state option 'source-track' is given twice");
 	s->track_given = true;
@@ -126,6 +132,7 @@ static void opt_sloppy(struct pf_parser *p, const struct pf_loc *loc, struct pf_
 
 static void opt_pflow(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s)
 {
+	pf_unenforced(p, loc, "pflow");
 	twice(p, loc, s, GIVEN_PFLOW, "pflow");
 	s->opts.pflow = true;
 }
@@ -133,6 +140,7 @@ static void opt_pflow(struct pf_parser *p, const struct pf_loc *loc, struct pf_s
 static void opt_allow_related(struct pf_parser *p, const struct pf_loc *loc,
 			      struct pf_stmt_state *s)
 {
+	pf_unenforced(p, loc, "allow-related");
 	twice(p, loc, s, GIVEN_RELATED, "allow-related");
 	s->opts.allow_related = true;
 }
@@ -168,6 +176,8 @@ static void timeout(struct pf_parser *p, struct pf_stmt_state *s)
 		pf_error(p, &loc, "'%s' is no timeout of a state", name);
 		return;
 	}
+	if (id >= PF_TIMEOUT_MAX)
+		pf_unenforced(p, &loc, name);
 	if (!pf_number(p, name, 0, PF_TIMEOUT_LARGEST, &n))
 		return;
 	if (s->timeouts_given & 1U << id)
@@ -277,8 +287,6 @@ bool pf_state_finish(struct pf_parser *p)
 		r->rule.keep_state = PF_STATE_KEEP;
 		*s = p->state_defaults;
 		loc = &r->loc;
-		if (p->state_defaults_given && any_option(&s->opts))
-			pf_unenforced(p, &p->state_defaults_loc, "set state-defaults");
 	}
 	if (!r->rule.keep_state)
 		return true;
@@ -286,8 +294,11 @@ bool pf_state_finish(struct pf_parser *p)
 		return false;
 	source_track(s);
 	if (s->opts.max && !(s->timeouts_given & adaptive)) {
-		s->opts.timeout[PF_TIMEOUT_ADAPTIVE_START] = s->opts.max / 10 * 6;
-		s->opts.timeout[PF_TIMEOUT_ADAPTIVE_END] = s->opts.max / 10 * 12;
+		uint64_t tenth = s->opts.max / 10;
+
+		s->opts.timeout[PF_TIMEOUT_ADAPTIVE_START] = (uint32_t)(tenth * 6);
+		s->opts.timeout[PF_TIMEOUT_ADAPTIVE_END] =
+			tenth * 12 > UINT32_MAX ? UINT32_MAX : (uint32_t)(tenth * 12);
 	}
 	if (!s->lock_given)
 		s->opts.if_bound = p->rs->options.if_bound;

@@ -34,7 +34,17 @@ enum {
 	EXT_ANCHOR = 128,
 	EXT_NAT = 256,
 	EXT_RDR = 512,
-	EXT_ALL = 1023,
+	EXT_STATE = 1024,
+	EXT_ALL = 2047,
+};
+
+/* Of state options. */
+enum {
+	STATE_NO_SYNC = 1,
+	STATE_IF_BOUND = 2,
+	STATE_SLOPPY = 4,
+	STATE_FLOATING = 8,
+	STATE_ALL = 15,
 };
 
 /* As deep as braces go, and one more; and files that load files. */
@@ -120,7 +130,24 @@ static uint16_t ext_bits(const struct pf_rule_ext *x)
 			  (x->prob ? EXT_PROB : 0) | (x->tagged ? EXT_TAGGED : 0) |
 			  (x->tagged_not ? EXT_TAGGED_NOT : 0) | (x->tag ? EXT_TAG : 0) |
 			  (x->anchor ? EXT_ANCHOR : 0) | (x->nat ? EXT_NAT : 0) |
-			  (x->rdr ? EXT_RDR : 0));
+			  (x->rdr ? EXT_RDR : 0) | (x->state ? EXT_STATE : 0));
+}
+
+static void put_state(struct pf_buf *b, const struct pf_state_opts *o)
+{
+	uint32_t given = 0;
+
+	for (int i = 0; i < PF_TIMEOUT_MAX; i++)
+		given |= o->timeout[i] ? 1U << i : 0;
+	pf_put_u8(b, (uint8_t)((o->no_sync ? STATE_NO_SYNC : 0) |
+			       (o->if_bound ? STATE_IF_BOUND : 0) |
+			       (o->sloppy ? STATE_SLOPPY : 0) |
+			       (o->floating ? STATE_FLOATING : 0)));
+	pf_put_u32(b, o->max);
+	pf_put_u32(b, given);
+	for (int i = 0; i < PF_TIMEOUT_MAX; i++)
+		if (o->timeout[i])
+			pf_put_u32(b, o->timeout[i]);
 }
 
 static void put_ext(struct pf_buf *b, const struct pf_rule *r)
@@ -148,6 +175,8 @@ static void put_ext(struct pf_buf *b, const struct pf_rule *r)
 		put_pool(b, x->nat);
 	if (x->rdr)
 		put_pool(b, x->rdr);
+	if (x->state)
+		put_state(b, x->state);
 }
 
 static void put_rule(struct pf_buf *b, const struct pf_rule *r)
@@ -257,6 +286,7 @@ struct reader {
 	const char *last_ifname, *last_table, *last_label, *last_tag, *last_tagged;
 	const struct pf_rule_ext *last_ext;
 	const struct pf_pool *last_nat, *last_rdr;
+	const struct pf_state_opts *last_state;
 };
 
 __attribute__((format(printf, 2, 3))) static void bad(struct reader *r, const char *fmt, ...)
@@ -493,6 +523,39 @@ static const struct pf_pool *get_pool(struct reader *r, bool nat, const struct p
 	return r->c.bad ? NULL : keep_pool(r, &pool, &host, last);
 }
 
+static const struct pf_state_opts *get_state(struct reader *r)
+{
+	uint8_t flags = pf_get_u8(&r->c);
+	struct pf_state_opts o, *copy;
+	uint32_t given;
+
+	memset(&o, 0, sizeof(o)); /* all of it: it is compared as bytes */
+	o.no_sync = flags & STATE_NO_SYNC;
+	o.if_bound = flags & STATE_IF_BOUND;
+	o.sloppy = flags & STATE_SLOPPY;
+	o.floating = flags & STATE_FLOATING;
+	o.max = pf_get_u32(&r->c);
+	given = pf_get_u32(&r->c);
+	for (int i = 0; i < PF_TIMEOUT_MAX; i++) {
+		if (given & 1U << i)
+			o.timeout[i] = pf_get_u32(&r->c);
+		if (o.timeout[i] > PF_TIMEOUT_LARGEST && i != PF_TIMEOUT_ADAPTIVE_START &&
+		    i != PF_TIMEOUT_ADAPTIVE_END)
+			bad(r, "a timeout is out of range");
+	}
+	if (flags & ~STATE_ALL || given >> PF_TIMEOUT_MAX || (o.if_bound && o.floating))
+		bad(r, "state options say what is unknown");
+	if (r->last_state && memcmp((const char *)r->last_state, (const char *)&o, sizeof(o)) == 0)
+		return r->last_state;
+	copy = pf_arena_alloc(&r->rs->arena, sizeof(*copy));
+	if (copy)
+		memcpy(copy, &o, sizeof(*copy));
+	else
+		r->nomem = true;
+	r->last_state = copy;
+	return copy;
+}
+
 static void get_ext(struct reader *r, struct pf_rule *rule)
 {
 	uint16_t what = pf_get_u16(&r->c);
@@ -520,11 +583,15 @@ static void get_ext(struct reader *r, struct pf_rule *rule)
 		x->nat = get_pool(r, true, &r->last_nat);
 	if (what & EXT_RDR)
 		x->rdr = get_pool(r, false, &r->last_rdr);
+	if (what & EXT_STATE)
+		x->state = get_state(r);
 	if (what & ~EXT_ALL)
 		bad(r, "a rule says what is unknown");
 	if ((x->received_not && !x->received_on) || (x->tagged_not && !x->tagged) ||
 	    (what & EXT_PROB && !x->prob))
 		bad(r, "a rule denies what it does not say");
+	if (x->state && !rule->keep_state)
+		bad(r, "a rule without state has options for it");
 	if (x->anchor && (rule->action != PF_RULE_ACTION_PASS || rule->keep_state))
 		bad(r, "an anchor's rule is no pass rule");
 	rule->x = keep_ext(r, x);

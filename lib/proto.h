@@ -106,12 +106,14 @@ struct pf_wire_state {
 	uint32_t expires; /* seconds */
 	uint32_t rule;	  /* number, ~0 if it is none of the rules in force */
 	uint32_t anchor;  /* number of the anchor's rule that led to it, ~0 none */
-	uint32_t pad;
+	uint32_t ifindex; /* that it is bound to; 0: it holds on all interfaces */
 	char ifname[16];
 };
-#define PF_WIRE_STATE_LOOSE 1
+#define PF_WIRE_STATE_LOOSE  1
+#define PF_WIRE_STATE_SLOPPY 2
 
 #define PF_WIRE_REASONS	    17
+#define PF_WIRE_LIMITS	    10
 
 struct pf_wire_status {
 	uint32_t enabled;
@@ -123,6 +125,7 @@ struct pf_wire_status {
 	uint64_t inserts;
 	uint64_t removals;
 	uint64_t reasons[PF_WIRE_REASONS];
+	uint64_t limits[PF_WIRE_LIMITS]; /* how often each was met */
 	uint64_t logged;
 	uint64_t log_lost;
 	uint64_t answers;

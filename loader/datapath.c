@@ -32,11 +32,11 @@
  * configuration is pinned last: where it stands, all is there.
  */
 static const char *const pinned_maps[] = {
-	"pf_states",	  "pf_buckets",	      "pf_free",       "pf_limbo",  "pf_tcp_locks",
-	"pf_status",	  "pf_counters",      "pf_rule_stats", "pf_ifaces", "pf_scratch",
-	"pf_progs",	  "pf_top",	      "pf_log",	       "pf_tables", "pf_table_nodes",
-	"pf_table_names", "pf_table_anchors", "pf_sweeper",    "pf_config", "pf_match_more",
-	"pf_tags",	  "pf_table_delta",   "pf_table_nots",
+	"pf_states",	  "pf_buckets",	      "pf_free",       "pf_limbo",    "pf_tcp_locks",
+	"pf_status",	  "pf_counters",      "pf_rule_stats", "pf_ifaces",   "pf_scratch",
+	"pf_progs",	  "pf_top",	      "pf_log",	       "pf_tables",   "pf_table_nodes",
+	"pf_table_names", "pf_table_anchors", "pf_sweeper",    "pf_config",   "pf_match_more",
+	"pf_tags",	  "pf_table_delta",   "pf_table_nots", "pf_opt_sets", "pf_rule_states",
 };
 #define NPINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 
@@ -374,7 +374,8 @@ static int map_all(struct pf_datapath *dp, uint32_t slots, struct pf_error_text 
 	dp->config = map_shared(dp, "pf_config", sizeof(struct pf_config));
 	dp->status = map_shared(dp, "pf_status", sizeof(struct pf_status));
 	dp->states = map_shared(dp, "pf_states", dp->states_size);
-	if (!dp->config || !dp->status || !dp->states)
+	dp->opt_sets = map_shared(dp, "pf_opt_sets", PF_MAX_OPT_SETS * sizeof(struct pf_opt_set));
+	if (!dp->config || !dp->status || !dp->states || !dp->opt_sets)
 		return pf_fail(e, -errno, "cannot map the states: %s", strerror(errno));
 	return 0;
 }
@@ -526,8 +527,9 @@ int pf_datapath_open(struct pf_datapath *dp, const char *pin_dir, uint32_t state
 /* Maps of the state table itself; the others go on from one to the next. */
 static bool is_table_map(const char *name)
 {
-	static const char *const names[] = {"pf_states", "pf_buckets", "pf_free",    "pf_limbo",
-					    "pf_status", "pf_progs",   "pf_sweeper", "pf_config"};
+	static const char *const names[] = {"pf_states",  "pf_buckets",	    "pf_free",
+					    "pf_limbo",	  "pf_status",	    "pf_progs",
+					    "pf_sweeper", "pf_rule_states", "pf_config"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0)
@@ -550,13 +552,27 @@ static int share_maps(struct pf_datapath *dp, const struct pf_datapath *old)
 	return 0;
 }
 
+/* The rules whose states are counted; the counts are of the states that come. */
+static int copy_counted_rules(const struct pf_datapath *dp, const struct pf_datapath *old)
+{
+	int from = pf_datapath_map(old, "pf_rule_states");
+	int to = pf_datapath_map(dp, "pf_rule_states");
+	uint32_t rule, none = 0;
+	const uint32_t *at = NULL;
+	int err = 0;
+
+	for (; !err && bpf_map_get_next_key(from, at, &rule) == 0; at = &rule)
+		err = bpf_map_update_elem(to, &rule, &none, BPF_ANY);
+	return err;
+}
+
 /*
  * A copy of a TCP state falls behind while packets still move the original: it
  * takes up the sequence numbers again from the next segments that it sees.
  */
 static void loosen(struct pf_state *s)
 {
-	if (s->key.proto != 6)
+	if (s->key.proto != 6 || (s->flags & PF_SF_SLOPPY))
 		return;
 	s->flags |= PF_SF_LOOSE;
 	for (int i = 0; i < 2; i++) {
@@ -609,6 +625,8 @@ int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint
 	err = fill_free(dp, e);
 	if (!err)
 		err = fill_progs(dp, e);
+	if (!err && copy_counted_rules(dp, old))
+		err = pf_fail(e, -ENOMEM, "cannot copy the counts of states");
 	if (err)
 		return err;
 	dp->status->next_id = old->status->next_id + (1U << 20);
@@ -643,6 +661,8 @@ void pf_datapath_close(struct pf_datapath *dp)
 		munmap(dp->status, (size_t)page);
 	if (dp->states)
 		munmap(dp->states, dp->states_size);
+	if (dp->opt_sets)
+		munmap(dp->opt_sets, PF_MAX_OPT_SETS * sizeof(struct pf_opt_set));
 	pf_datapath_skel__destroy(dp->skel);
 	memset(dp, 0, sizeof(*dp));
 }

@@ -31,6 +31,7 @@ struct pf_datapath {
 	struct pf_config *config; /* shared with the kernel */
 	struct pf_status *status;
 	struct pf_state *states; /* config->slots of them */
+	struct pf_opt_set *opt_sets; /* PF_MAX_OPT_SETS */
 	size_t states_size;	 /* of the mapping */
 	int ncpus;
 	bool adopted;	   /* the maps were there already */
@@ -69,7 +70,13 @@ uint32_t pf_datapath_ticks(const struct pf_datapath *dp, uint64_t seconds);
 uint64_t pf_datapath_counter(const struct pf_datapath *dp, uint32_t which);
 
 /* What pf_datapath_insert() says, the datapath's enum create_result. */
-enum pf_inserted { PF_INSERTED, PF_INSERT_EXISTS, PF_INSERT_LIMIT, PF_INSERT_MEMORY };
+enum pf_inserted {
+	PF_INSERTED,
+	PF_INSERT_EXISTS,
+	PF_INSERT_CLASH,
+	PF_INSERT_LIMIT,
+	PF_INSERT_MEMORY
+};
 
 /*
  * Puts a state in; its status and index do not matter.  `fresh`: it is a new

@@ -521,6 +521,8 @@ void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 	out->removals = counter(g, PF_CNT_REMOVALS);
 	for (uint32_t i = 0; i < PF_WIRE_REASONS; i++)
 		out->reasons[i] = counter(g, PF_CNT_REASON + i);
+	for (uint32_t i = 0; i < PF_WIRE_LIMITS; i++)
+		out->limits[i] = counter(g, PF_CNT_LIMIT + i);
 	out->logged = counter(g, PF_CNT_LOGGED);
 	out->log_lost = counter(g, PF_CNT_LOG_LOST);
 	out->answers = counter(g, PF_CNT_ANSWERS);
@@ -685,6 +687,7 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 		err = pf_netifs_open(&g->ifs, loop, pf_engine_netif_changed, g, e);
 	if (err)
 		return err;
+	pf_bound_open(&g->bound, &g->dp);
 	if (g->dp.config->debug > LOG_INFO)
 		pf_say_level((int)g->dp.config->debug);
 	pf_engine_know_netifs(g);
@@ -733,6 +736,7 @@ void pf_engine_close(struct pf_engine *g)
 	pf_generation_release(g->fallback);
 	pf_generations_close(&g->gens);
 	pf_tables_close(&g->tables);
+	pf_bound_close(&g->bound);
 	pf_datapath_close(&g->dp);
 	if (g->pin_lock >= 0)
 		close(g->pin_lock);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "attach.h"
+#include "bound.h"
 #include "datapath.h"
 #include "generation.h"
 #include "loop.h"
@@ -22,6 +23,7 @@ struct pf_engine {
 	int pin_lock;
 	struct pf_datapath dp;
 	struct pf_netifs ifs;
+	struct pf_bound bound;
 	struct pf_attach attach;
 	struct pf_tables tables;
 	struct pf_generations gens;

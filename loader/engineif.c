@@ -121,6 +121,10 @@ void pf_engine_netif_changed(void *ctx, struct pf_netif *i, bool gone)
 {
 	struct pf_engine *g = ctx;
 
+	if (gone)
+		pf_bound_gone(&g->bound, i->name, (uint32_t)i->ifindex);
+	else
+		pf_bound_come(&g->bound, i->name, (uint32_t)i->ifindex);
 	/* first what the rules need to know, then the packets */
 	tell_iface(g, i, gone);
 	tell_rules(g->active, i, gone);

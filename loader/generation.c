@@ -33,12 +33,15 @@ int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
 	g->ifs = ifs;
 	g->next_id = 1;
 	err = pf_tags_open(&g->tags, dp, e);
-	return err ? err : pf_rulestats_open(&g->stats, dp, e);
+	if (!err && pf_optsets_open(&g->opts, dp))
+		err = pf_fail(e, -ENOMEM, "out of memory");
+	return err ? err : pf_rulestats_open(&g->stats, dp, &g->opts, e);
 }
 
 void pf_generations_close(struct pf_generations *g)
 {
 	pf_rulestats_close(&g->stats);
+	pf_optsets_close(&g->opts);
 	pf_tags_close(&g->tags);
 }
 
@@ -145,11 +148,19 @@ static int tag_id(void *ctx, const char *name)
 	return pf_tag_id(&c->g->tags, name);
 }
 
+static int opts_number(void *ctx, uint32_t rule_id, const struct pf_state_opts *o)
+{
+	const struct pf_compile_ctx *c = ctx;
+
+	return pf_optsets_take(&c->g->opts, rule_id, o, &c->g->stats);
+}
+
 struct pf_compile_env pf_generation_env(struct pf_compile_ctx *ctx, const uint32_t *rule_ids,
 					enum pf_emitter emitter)
 {
 	return (struct pf_compile_env){.table_slot = table_slot,
 				       .tag_id = tag_id,
+				       .opts_number = opts_number,
 				       .ctx = ctx,
 				       .rule_ids = rule_ids,
 				       .emitter = emitter};

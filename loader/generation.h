@@ -16,6 +16,7 @@
 #include "bindings.h"
 #include "datapath.h"
 #include "netif.h"
+#include "optsets.h"
 #include "program.h"
 #include "rulestats.h"
 #include "say.h"
@@ -64,6 +65,7 @@ struct pf_generations {
 	struct pf_tables *tables;
 	const struct pf_netifs *ifs;
 	struct pf_rulestats stats;
+	struct pf_optsets opts;
 	struct pf_tags tags;
 	uint32_t next_id;
 	enum pf_emitter emitter; /* of those that are made */

@@ -315,6 +315,17 @@ static void clear_rules(struct pf_client_conn *c, struct pf_cursor *p)
 
 #define STATES_AT_ONCE 256
 
+/* pf's word for all of them, or the interface that it is bound to. */
+static void name_interface(const struct pf_engine *g, struct pf_wire_state *s)
+{
+	const struct pf_netif *i = pf_netif_by_index(&g->ifs, (int)s->ifindex);
+	const char *name = i ? i->name : pf_bound_name(&g->bound, s->ifindex);
+
+	if (!s->ifindex)
+		name = "all";
+	snprintf(s->ifname, sizeof(s->ifname), "%s", name ? name : "-");
+}
+
 static bool more_states(struct pf_client_conn *c)
 {
 	const struct pf_engine *g = c->control->engine;
@@ -322,7 +333,7 @@ static bool more_states(struct pf_client_conn *c)
 	size_t n = 0;
 
 	while (n < STATES_AT_ONCE && pf_states_next(&g->dp, g->active, c->now, &c->cursor, &s[n]))
-		n++;
+		name_interface(g, &s[n++]);
 	if (n)
 		pf_reply_data(c, s, n * sizeof(s[0]));
 	if (n == STATES_AT_ONCE)

@@ -23,12 +23,14 @@ static void path_of(const struct pf_rulestats *s, uint32_t chunk, char *buf, siz
 	snprintf(buf, size, "%s/stats/%u", s->dp->pin_dir, chunk);
 }
 
-int pf_rulestats_open(struct pf_rulestats *s, const struct pf_datapath *dp, struct pf_error_text *e)
+int pf_rulestats_open(struct pf_rulestats *s, const struct pf_datapath *dp, struct pf_optsets *opts,
+		      struct pf_error_text *e)
 {
 	char path[320];
 
 	memset(s, 0, sizeof(*s));
 	s->dp = dp;
+	s->opts = opts;
 	s->used = calloc(PF_MAX_RULE_IDS, 1);
 	if (!s->used)
 		return pf_fail(e, -ENOMEM, "out of memory");
@@ -178,6 +180,7 @@ static int zero(const struct pf_rulestats *s, struct reader *r, uint32_t id)
 {
 	const uint32_t in = id % PF_STATS_CHUNK;
 
+	pf_optsets_forget(s->opts, id);
 	memset(r->each, 0, (size_t)s->dp->ncpus * sizeof(*r->each));
 	return bpf_map_update_elem(s->chunk[id / PF_STATS_CHUNK], &in, r->each, BPF_ANY);
 }
@@ -265,6 +268,6 @@ int pf_rulestats_adopt(struct pf_rulestats *s, const uint32_t *ids, size_t n)
 void pf_rulestats_release(struct pf_rulestats *s, const uint32_t *ids, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (ids[i] != PF_RULE_DEFAULT)
-			s->used[ids[i]]--;
+		if (ids[i] != PF_RULE_DEFAULT && --s->used[ids[i]] == 0)
+			pf_optsets_release(s->opts, ids[i]);
 }

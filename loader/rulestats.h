@@ -11,10 +11,12 @@
 #include <stdint.h>
 
 #include "datapath.h"
+#include "optsets.h"
 #include "say.h"
 
 struct pf_rulestats {
 	const struct pf_datapath *dp;
+	struct pf_optsets *opts; /* what rules have that go by their ids, too */
 	uint8_t *used; /* PF_MAX_RULE_IDS: how many generations have it */
 	uint32_t next;
 	uint32_t nchunks;
@@ -23,7 +25,7 @@ struct pf_rulestats {
 
 /* Takes over the chunks that are pinned. */
 int pf_rulestats_open(struct pf_rulestats *s, const struct pf_datapath *dp,
-		      struct pf_error_text *err);
+		      struct pf_optsets *opts, struct pf_error_text *err);
 void pf_rulestats_close(struct pf_rulestats *s);
 
 /* Ids for those that are 0, their counters 0; the others are shared. All or none. */

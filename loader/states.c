@@ -60,19 +60,43 @@ uint32_t pf_states_flush(const struct pf_datapath *dp)
 
 /* --- reading --- */
 
-/* As the datapath's sweep reckons, adaptive timeouts included. */
+static uint32_t states_of_rule(const struct pf_datapath *dp, uint32_t rule)
+{
+	uint32_t n = 0;
+
+	return bpf_map_lookup_elem(pf_datapath_map(dp, "pf_rule_states"), &rule, &n) ? 0 : n;
+}
+
+/* As the datapath's sweep reckons, adaptive timeouts and the rule's own included. */
+static uint64_t lifetime(const struct pf_datapath *dp, const struct pf_state *s)
+{
+	const struct pf_opt_set *o = &dp->opt_sets[s->peer[0].opts % PF_MAX_OPT_SETS];
+	const uint32_t *global = dp->config->timeout, *adaptive = global;
+	uint32_t start, end, states = dp->status->states;
+	uint64_t after = s->timeout < PFTM_MAX ? global[s->timeout] : 0;
+
+	if (s->peer[0].opts && s->timeout < PFTM_MAX && o->timeout[s->timeout])
+		after = o->timeout[s->timeout];
+	if (s->peer[0].opts && o->timeout[PFTM_ADAPTIVE_START]) {
+		adaptive = o->timeout;
+		states = states_of_rule(dp, s->rule);
+	}
+	start = adaptive[PFTM_ADAPTIVE_START];
+	end = adaptive[PFTM_ADAPTIVE_END];
+	if (end && start < end && states > start)
+		after = states >= end ? 0 : after * (end - states) / (end - start);
+	return after;
+}
+
 static uint32_t expires_in(const struct pf_datapath *dp, const struct pf_state *s, uint32_t now)
 {
 	const struct pf_config *c = dp->config;
-	uint32_t start = c->timeout[PFTM_ADAPTIVE_START], end = c->timeout[PFTM_ADAPTIVE_END];
-	uint32_t states = dp->status->states, last = s->peer[0].last;
-	uint64_t after = s->timeout < PFTM_MAX ? c->timeout[s->timeout] : 0;
+	uint32_t last = s->peer[0].last;
+	uint64_t after = lifetime(dp, s);
 	int64_t left;
 
 	if ((int32_t)(s->peer[1].last - last) > 0)
 		last = s->peer[1].last;
-	if (end && start < end && states > start)
-		after = states >= end ? 0 : after * (end - states) / (end - start);
 	left = (int64_t)after - (int32_t)(now - last);
 	return left <= 0 ? 0 : (uint32_t)((uint64_t)left * (1U << PF_TICK_SHIFT) / c->hz);
 }
@@ -102,7 +126,8 @@ static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, 
 	out->proto = s->key.proto;
 	out->af = s->key.af;
 	out->dir = s->dir;
-	out->flags = s->flags & PF_SF_LOOSE ? PF_WIRE_STATE_LOOSE : 0;
+	out->flags = (uint8_t)((s->flags & PF_SF_LOOSE ? PF_WIRE_STATE_LOOSE : 0) |
+			       (s->flags & PF_SF_SLOPPY ? PF_WIRE_STATE_SLOPPY : 0));
 	for (int p = 0; p < 2; p++) {
 		out->peer_state[p] = s->peer_state[p];
 		out->wscale[p] = s->wscale[p];
@@ -116,8 +141,7 @@ static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, 
 	out->expires = expires_in(dp, s, (uint32_t)(now >> PF_TICK_SHIFT));
 	out->rule = rule_number(gen, s->rule);
 	out->anchor = s->anchor ? rule_number(gen, s->anchor) : UINT32_MAX;
-	/* states are floating: they hold on every interface */
-	snprintf(out->ifname, sizeof(out->ifname), "all");
+	out->ifindex = s->flags & PF_SF_IFBOUND ? s->ifindex : 0;
 }
 
 bool pf_states_next(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,

@@ -25,7 +25,7 @@ uint32_t pf_states_flush(const struct pf_datapath *dp);
 
 /*
  * The next live state at or behind slot *at, which moves on behind it; false at
- * the end.  now: pf_datapath_jiffies().
+ * the end.  now: pf_datapath_jiffies().  Its ifname is the caller's.
  */
 bool pf_states_next(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
 		    uint32_t *at, struct pf_wire_state *out);

@@ -16,6 +16,19 @@ static const char *const reasons[PF_WIRE_REASONS] = {
 	"state-limit",	 "src-limit",  "synproxy",  "translate",   "no-route",
 };
 
+static const char *const limit_counters[PF_WIRE_LIMITS] = {
+	"max states per rule",
+	"max-src-states",
+	"max-src-nodes",
+	"max-src-conn",
+	"max-src-conn-rate",
+	"overload table insertion",
+	"overload flush states",
+	"synfloods detected",
+	"syncookies sent",
+	"syncookies validated",
+};
+
 static void print_count(const char *name, uint64_t n, uint64_t seconds)
 {
 	printf("  %-25s %14" PRIu64 " ", name, n);
@@ -45,7 +58,7 @@ static void print_since(const struct pf_wire_status *s)
 		       s->confirm_left);
 }
 
-static void print_status(const struct pf_wire_status *s)
+static void print_status(const struct pfctl *c, const struct pf_wire_status *s)
 {
 	print_since(s);
 	printf("%-27s %14s %16s\n", "State Table", "Total", "Rate");
@@ -57,6 +70,11 @@ static void print_status(const struct pf_wire_status *s)
 	puts("Counters");
 	for (int i = 0; i < PF_WIRE_REASONS; i++)
 		print_count(reasons[i], s->reasons[i], s->since);
+	if (c->verbose) {
+		puts("Limit Counters");
+		for (int i = 0; i < PF_WIRE_LIMITS; i++)
+			print_count(limit_counters[i], s->limits[i], s->since);
+	}
 	puts("Log");
 	print_count("records", s->logged, s->since);
 	print_count("lost records", s->log_lost, s->since);
@@ -84,7 +102,7 @@ int pfctl_show_status(struct pfctl *c)
 		pfctl_warn("pfd: malformed answer");
 		return 1;
 	}
-	print_status(&s);
+	print_status(c, &s);
 	return 0;
 }
 

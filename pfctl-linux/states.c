@@ -110,6 +110,8 @@ static void print_details(const struct pf_wire_state *s, int first, int second)
 		printf(", rule %u", s->rule);
 	if (s->flags & PF_WIRE_STATE_LOOSE)
 		fputs(", loose", stdout);
+	if (s->flags & PF_WIRE_STATE_SLOPPY)
+		fputs(", sloppy", stdout);
 	putchar('\n');
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The model's answers and the real ones, side by side. */
+#include <bpf/bpf.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -262,6 +264,30 @@ static bool same_credit(const struct real *real, const struct model *m,
 	return true;
 }
 
+/* Where it holds, how it is looked after, and how long it lives. */
+static bool same_options(const struct real *real, const struct model_state *want,
+			 const struct pf_state *got)
+{
+	const struct pf_state_opts *o = pf_rule_ext_of(want->rule)->state;
+	const struct pf_opt_set *set = &real->dp.opt_sets[got->peer[0].opts];
+	char name[IF_NAMESIZE] = "";
+
+	if (got->flags & PF_SF_IFBOUND && !if_indextoname(got->ifindex, name))
+		return false;
+	if (strcmp(name, want->ifname ? want->ifname : "") != 0 ||
+	    !(got->flags & PF_SF_SLOPPY) != !want->sloppy)
+		return false;
+	for (int i = 0; i < PF_TIMEOUT_MAX; i++) {
+		uint32_t n = o ? o->timeout[i] : 0;
+
+		if (i != PF_TIMEOUT_ADAPTIVE_START && i != PF_TIMEOUT_ADAPTIVE_END)
+			n = pf_datapath_ticks(&real->dp, n);
+		if (set->timeout[i] != n)
+			return false;
+	}
+	return set->max == (o ? o->max : 0);
+}
+
 static bool same_state(const struct test *t, const struct real *real, const struct model *m,
 		       const struct model_state *want, const struct pf_state *got)
 {
@@ -274,6 +300,8 @@ static bool same_state(const struct test *t, const struct real *real, const stru
 		if (got->peer[i].packets != want->peer[i].packets)
 			return false;
 	if (wire.proto == MODEL_P_TCP && !same_tcp(want, got))
+		return false;
+	if (!same_options(real, want, got))
 		return false;
 	return got->dir == want->dir && (is_optimized(t) || same_credit(real, m, want, got));
 }
@@ -334,6 +362,7 @@ bool compare_reasons(const struct real_reasons *before, const struct real_reason
 		{MODEL_R_BADSTATE, PFRES_BADSTATE, "state-mismatch"},
 		{MODEL_R_STATEINS, PFRES_STATEINS, "state-insert"},
 		{MODEL_R_TRANSLATE, PFRES_TRANSLATE, "translate"},
+		{MODEL_R_MAXSTATES, PFRES_MAXSTATES, "state-limit"},
 	};
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
@@ -376,6 +405,20 @@ static void tell_count(char *buf, size_t size, size_t nr, const struct model_cou
 	fclose(f);
 }
 
+/* How many states a rule with a limit has, as the datapath counts them. */
+static bool same_limit(const struct real *real, const struct model *m, size_t rule)
+{
+	const struct pf_state_opts *o = pf_rule_ext_of(real->active->policy->rules[rule])->state;
+	uint32_t id = real->active->rule_ids[rule], got = 0, want = 0;
+
+	if (!o || !o->max)
+		return true;
+	for (size_t i = 0; i < m->nstates; i++)
+		want += !m->states[i].dead && number_of(m, m->states[i].rule) == real->nr_of[rule];
+	return !bpf_map_lookup_elem(pf_datapath_map(&real->dp, "pf_rule_states"), &id, &got) &&
+	       got == want;
+}
+
 bool compare_counts(struct real *real, const struct model *m, struct result *r)
 {
 	uint64_t *evals;
@@ -395,7 +438,8 @@ bool compare_counts(struct real *real, const struct model *m, struct result *r)
 			break;
 		}
 		want = &m->counts[real->nr_of[i]];
-		same = same_count(real, want, &stats[i], evals[i]);
+		same = same_count(real, want, &stats[i], evals[i]) &&
+		       same_limit(real, m, i);
 		if (!same)
 			tell_count(r->text, sizeof(r->text), real->nr_of[i], want, &stats[i],
 				   evals[i]);

@@ -130,6 +130,7 @@ static void add_up(struct tally *t, const struct model_answer *a)
 	t->tagged += a->tag != NULL;
 	t->drew += a->draws > 0;
 	t->translated += a->translated;
+	t->limited += a->reason == MODEL_R_MAXSTATES;
 	t->no_place += a->reason == MODEL_R_FRAG || a->reason == MODEL_R_STATEINS ||
 		       a->reason == MODEL_R_TRANSLATE;
 }
@@ -441,6 +442,7 @@ static void add_tally(struct tally *to, const struct tally *t)
 	to->drew += t->drew;
 	to->translated += t->translated;
 	to->no_place += t->no_place;
+	to->limited += t->limited;
 }
 
 static void one_ruleset(struct run *run, uint64_t seed)
@@ -542,12 +544,13 @@ static void tell_tally(const struct tally *t, const struct real *real, double se
 	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; %llu met "
 	       "match rules, %llu had tags, %llu drew numbers; %llu were translated, %llu could "
 	       "not "
-	       "be; %llu anchors replaced in place, %llu of them translate\n",
+	       "be, %llu met a limit; %llu anchors replaced in place, %llu of them translate\n",
 	       seconds, (unsigned long long)t->by_rule, (unsigned long long)t->by_anchor,
 	       (unsigned long long)t->by_state, (unsigned long long)t->by_match,
 	       (unsigned long long)t->tagged, (unsigned long long)t->drew,
 	       (unsigned long long)t->translated, (unsigned long long)t->no_place,
-	       (unsigned long long)real->patched, (unsigned long long)real->patched_nats);
+	       (unsigned long long)t->limited, (unsigned long long)real->patched,
+	       (unsigned long long)real->patched_nats);
 }
 
 static void usage(void)

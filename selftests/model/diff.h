@@ -31,7 +31,8 @@ enum outcome { SAME, DIFFERENT, NOT_LOADED };
 
 /* How packets were judged. */
 struct tally {
-	uint64_t judged, by_rule, by_state, by_match, by_anchor, tagged, drew, translated, no_place;
+	uint64_t judged, by_rule, by_state, by_match, by_anchor, tagged, drew, translated, no_place,
+		limited;
 };
 
 struct result {

@@ -21,6 +21,9 @@ const struct gen_probe gen_probes[GEN_FEATURES] = {
 					      " pass from <t>\n}\n"},
 	[GEN_TRANSLATION] = {"translation", "match out inet nat-to 10.0.0.1 port 2000:2003\n"
 					    "match in inet rdr-to 10.0.0.0/24 bitmask\npass\n"},
+	[GEN_STATE_OPTS] = {"state options",
+			    "set state-policy if-bound\nset state-defaults no-sync\n"
+			    "pass keep state (max 3, sloppy, floating, udp.first 3)\n"},
 	[GEN_ENDLESS] = {"endless anchors", "anchor \"a\" {\n anchor \"/a\"\n}\n"},
 };
 
@@ -232,11 +235,31 @@ static void gen_block(struct rnd *r, struct gen_rule *x)
 		x->part[GEN_ACTION] = "block return-rst";
 }
 
-static void gen_pass(struct rnd *r, const struct gen_ruleset *g, struct gen_rule *x)
+static const char *gen_state_opts(struct rnd *r, struct gen_ruleset *g)
+{
+	static const char *const locks[] = {"if-bound", "if-bound", "floating"};
+	static const char *const times[] = {"udp.first 5", "tcp.established 77, icmp.error 3",
+					    "adaptive.start 5, adaptive.end 100", "other.single 9"};
+	const char *max = "", *sloppy = "", *lock = "", *time = "no-sync";
+
+	if (rnd_percent(r, 50))
+		max = gen_keep(g, "max %u, ", 1 + rnd_below(r, rnd_percent(r, 70) ? 4 : 40));
+	if (rnd_percent(r, 40))
+		sloppy = "sloppy, ";
+	if (rnd_percent(r, 50))
+		lock = gen_keep(g, "%s, ", rnd_pick(r, locks));
+	if (rnd_percent(r, 30))
+		time = rnd_pick(r, times);
+	return gen_keep(g, "%s%s%s%s", max, sloppy, lock, time);
+}
+
+static void gen_pass(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 {
 	x->part[GEN_ACTION] = "pass";
 	if (!rnd_percent(r, g->state))
 		x->part[GEN_STATE] = "no state";
+	else if (rnd_percent(r, g->state_opts))
+		x->part[GEN_STATE] = gen_keep(g, "keep state (%s)", gen_state_opts(r, g));
 	if (rnd_percent(r, 15))
 		x->part[GEN_OPTS] = "allow-opts";
 	/* else most of them would be for SYNs alone */
@@ -252,7 +275,9 @@ static bool translates(struct rnd *r, const struct gen_ruleset *g, const struct 
 
 	if (strcmp(action, "match") == 0)
 		return rnd_percent(r, g->translate);
-	return strcmp(action, "pass") == 0 && !x->part[GEN_STATE] &&
+	if (x->part[GEN_STATE] && strcmp(x->part[GEN_STATE], "no state") == 0)
+		return false;
+	return strcmp(action, "pass") == 0 &&
 	       rnd_percent(r, g->translate / 2);
 }
 
@@ -572,6 +597,16 @@ static void gen_translation_mood(struct rnd *r, struct gen_ruleset *g)
 	g->any_flags = 70 + rnd_below(r, 30);
 }
 
+/* Options of all rules' states. */
+static void gen_state_mood(struct rnd *r, struct gen_ruleset *g)
+{
+	g->state_opts = rnd_below(r, 60);
+	if (rnd_percent(r, 40))
+		g->head = gen_keep(g, "%sset state-policy if-bound\n", g->head);
+	if (rnd_percent(r, 40))
+		g->head = gen_keep(g, "%sset state-defaults %s\n", g->head, gen_state_opts(r, g));
+}
+
 void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t features)
 {
 	static const uint32_t matches[] = {0, 0, 5, 15, 30, 60}, quicks[] = {0, 5, 10, 30},
@@ -595,6 +630,8 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	g->changes = rnd_percent(r, 40);
 	if (has(g, GEN_TRANSLATION) && rnd_percent(r, 33))
 		gen_translation_mood(r, g);
+	if (has(g, GEN_STATE_OPTS) && rnd_percent(r, 40))
+		gen_state_mood(r, g);
 	for (size_t i = 0; i < g->ntables; i++) {
 		g->table[i].name = table_names[i];
 		gen_table(r, g, &g->table[i]);

@@ -25,6 +25,7 @@ enum gen_feature {
 	GEN_ANCHOR_TABLE,
 	GEN_ENDLESS,
 	GEN_TRANSLATION,
+	GEN_STATE_OPTS,
 	GEN_FEATURES,
 };
 
@@ -115,7 +116,7 @@ struct gen_ruleset {
 	struct pf_ip ip4[GEN_POOL], ip6[GEN_POOL];
 	size_t nip4, nip6;
 	/* moods */
-	uint32_t match, quick, block, anchor, wide, log, state, any_flags, translate;
+	uint32_t match, quick, block, anchor, wide, log, state, any_flags, translate, state_opts;
 	bool many_ifaces; /* more names than one word has bits */
 	bool changes;	  /* of tables, while packets come */
 	bool endless;	  /* an anchor calls itself */

@@ -69,6 +69,7 @@ enum model_reason {
 	MODEL_R_BADSTATE,
 	MODEL_R_STATEINS,  /* another state has one of its keys */
 	MODEL_R_TRANSLATE, /* no port is left for it */
+	MODEL_R_MAXSTATES, /* its rule has as many states as it may */
 	MODEL_R_DEPTH,	   /* anchors in anchors without end */
 	MODEL_R_MATCHES,   /* more of them than we take */
 	MODEL_R_STEPS,	   /* given up: no answer at all */
@@ -95,7 +96,8 @@ enum model_side { MODEL_WIRE, MODEL_STACK };
 struct model_state {
 	struct model_key key[2]; /* by enum model_side; alike without translation */
 	uint8_t dir;
-	bool allow_opts, dead;
+	bool allow_opts, sloppy, dead;
+	const char *ifname; /* it holds there alone; NULL: everywhere */
 	const struct pf_rule *rule, *anchor;
 	const struct pf_rule **matches; /* it counts for them, too */
 	size_t nmatches;
@@ -239,6 +241,8 @@ bool model_keeps_never(const struct model_packet *p);
 
 /* Is the packet one of a state?  Then *a has been filled in. */
 bool model_track(struct model *m, const struct model_packet *p, struct model_answer *a);
+/* Has the rule as many states as it may have? */
+bool model_rule_is_full(const struct model *m, const struct pf_rule *r);
 /* now: the packet behind translation. */
 void model_make_state(struct model *m, const struct model_packet *p, const struct model_packet *now,
 		      struct model_answer *a);
@@ -246,9 +250,9 @@ void model_make_state(struct model *m, const struct model_packet *p, const struc
 /* The side that packets of this direction see. */
 enum model_side model_side_of(uint8_t dir);
 struct model_key model_key_of(const struct model_packet *p);
-/* A live state, or NULL. */
+/* A live state that holds on that interface, or NULL; ifname NULL: on any. */
 struct model_state *model_find(const struct model *m, enum model_side side,
-			       const struct model_key *k);
+			       const struct model_key *k, const char *ifname);
 bool model_same_key(const struct model_key *a, const struct model_key *b);
 /* A packet that belongs to the state, or an error about one, as it goes on. */
 void model_carry(const struct model_state *s, const struct model_packet *p,

@@ -132,6 +132,39 @@ static struct segment read_segment(struct model_peer *src, const struct model_pe
 	return x;
 }
 
+/* Numbers do not matter.  Perhaps only one side's packets come along here. */
+static void sloppy(struct model_peer *src, struct model_peer *dst, uint8_t flags)
+{
+	if (flags & TH_SYN)
+		src->state = src->state < SYN_SENT ? SYN_SENT : src->state;
+	if (flags & TH_FIN)
+		src->state = src->state < CLOSING ? CLOSING : src->state;
+	if (flags & TH_ACK) {
+		const bool silent = dst->seqlo == 0; /* that it has not begun is all that is known */
+
+		switch (dst->state) {
+		case SYN_SENT:
+			dst->state = ESTABLISHED;
+			break;
+		case CLOSING:
+			dst->state = FIN_WAIT_2;
+			break;
+		case ESTABLISHED:
+			if (src->state == CLOSING && silent)
+				dst->state = CLOSING;
+			break;
+		case CLOSED:
+			if (src->state == SYN_SENT)
+				src->state = dst->state = ESTABLISHED;
+			break;
+		default:
+			break;
+		}
+	}
+	if (flags & TH_RST)
+		src->state = dst->state = TIME_WAIT;
+}
+
 enum model_tcp model_tcp(struct model_state *s, unsigned int from, const struct model_packet *p)
 {
 	struct model_peer *src = &s->peer[from], *dst = &s->peer[!from];
@@ -142,6 +175,10 @@ enum model_tcp model_tcp(struct model_state *s, unsigned int from, const struct 
 			return MODEL_TCP_NEW;
 		if (src->state >= ESTABLISHED && dst->state >= ESTABLISHED)
 			return MODEL_TCP_ACK;
+	}
+	if (s->sloppy) {
+		sloppy(src, dst, p->flags);
+		return MODEL_TCP_PASS;
 	}
 	x = read_segment(src, dst, p);
 	if (inside(src, dst, &x)) {

@@ -86,13 +86,23 @@ enum model_side model_side_of(uint8_t dir)
 	return dir == PF_RULE_IN ? MODEL_WIRE : MODEL_STACK;
 }
 
+/* One that is bound to the interface comes before one that holds everywhere. */
 struct model_state *model_find(const struct model *m, enum model_side side,
-			       const struct model_key *k)
+			       const struct model_key *k, const char *ifname)
 {
-	for (size_t i = 0; i < m->nstates; i++)
-		if (!m->states[i].dead && model_same_key(&m->states[i].key[side], k))
-			return &m->states[i];
-	return NULL;
+	struct model_state *found = NULL;
+
+	for (size_t i = 0; i < m->nstates; i++) {
+		struct model_state *s = &m->states[i];
+
+		if (s->dead || !model_same_key(&s->key[side], k))
+			continue;
+		if (s->ifname && ifname && strcmp(s->ifname, ifname) != 0)
+			continue;
+		if (!found || s->ifname)
+			found = s;
+	}
+	return found;
 }
 
 static bool translates(const struct model_state *s)
@@ -190,7 +200,7 @@ static bool judge_error(struct model *m, struct model_state *s, const struct mod
 
 	if (translates(s) && p->frag == MODEL_FRAG_FIRST)
 		return drop(a, MODEL_R_FRAG);
-	if (q->proto == MODEL_P_TCP && !quoted_tcp_inside(s, from, q->seq))
+	if (q->proto == MODEL_P_TCP && !s->sloppy && !quoted_tcp_inside(s, from, q->seq))
 		return drop(a, MODEL_R_BADSTATE);
 	if ((q->proto == MODEL_P_ICMP || q->proto == MODEL_P_ICMP6) &&
 	    (from == 0) != (model_icmp_role(p->af, q->icmp_type) != MODEL_REPLY))
@@ -207,7 +217,7 @@ static bool track_error(struct model *m, const struct model_packet *p, struct mo
 
 	if (!pf_ip_equal(&p->dst, &p->quote.src))
 		return drop(a, MODEL_R_BADSTATE);
-	s = model_find(m, model_side_of(p->dir), &k);
+	s = model_find(m, model_side_of(p->dir), &k, p->ifname);
 	if (!s)
 		return false;
 	judge_error(m, s, p, a);
@@ -241,7 +251,7 @@ bool model_track(struct model *m, const struct model_packet *p, struct model_ans
 
 	if (model_is_icmp(p) && model_icmp_role(p->af, p->icmp_type) == MODEL_ERROR)
 		return track_error(m, p, a);
-	s = model_find(m, model_side_of(p->dir), &k);
+	s = model_find(m, model_side_of(p->dir), &k, p->ifname);
 	if (!s || !judge_known(m, s, p, a))
 		return false;
 	if (a->verdict == MODEL_PASS)
@@ -249,9 +259,20 @@ bool model_track(struct model *m, const struct model_packet *p, struct model_ans
 	return true;
 }
 
+bool model_rule_is_full(const struct model *m, const struct pf_rule *r)
+{
+	const struct pf_state_opts *o = pf_rule_ext_of(r)->state;
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->nstates; i++)
+		n += !m->states[i].dead && m->states[i].rule == r;
+	return o && o->max && n >= o->max;
+}
+
 void model_make_state(struct model *m, const struct model_packet *p, const struct model_packet *now,
 		      struct model_answer *a)
 {
+	const struct pf_state_opts *o = pf_rule_ext_of(a->rule)->state;
 	const enum model_side side = model_side_of(p->dir);
 	struct model_state *s;
 
@@ -262,6 +283,8 @@ void model_make_state(struct model *m, const struct model_packet *p, const struc
 				  .anchor = a->anchor,
 				  .nmatches = a->nmatches,
 				  .tag = a->tag,
+				  .sloppy = o && o->sloppy,
+				  .ifname = o && o->if_bound ? p->ifname : NULL,
 				  .allow_opts = a->rule->allow_opts};
 	s->key[side] = model_key_of(p);
 	s->key[!side] = model_key_of(now);

@@ -168,11 +168,13 @@ void model_translate(struct model_translation *t, const struct pf_rule *r, uint3
 
 /* --- a place for the new state --- */
 
-static bool is_taken(const struct model *m, enum model_side side, const struct model_packet *p)
+/* For packets on that interface; NULL: on any. */
+static bool is_taken(const struct model *m, enum model_side side, const struct model_packet *p,
+		     const char *ifname)
 {
 	struct model_key k = model_key_of(p);
 
-	return model_find(m, side, &k);
+	return model_find(m, side, &k, ifname);
 }
 
 /* Upwards from the port that was drawn, then downwards from it. */
@@ -180,19 +182,19 @@ static bool find_port(const struct model *m, struct model_translation *t)
 {
 	uint16_t *port = ends_of(&t->now).sport, drawn;
 
-	if (!is_taken(m, MODEL_WIRE, &t->now))
+	if (!is_taken(m, MODEL_WIRE, &t->now, NULL))
 		return true;
 	if (!port || t->lo == t->hi)
 		return false;
 	drawn = *port;
 	for (uint32_t n = drawn + 1U; n <= t->hi; n++) {
 		*port = (uint16_t)n;
-		if (!is_taken(m, MODEL_WIRE, &t->now))
+		if (!is_taken(m, MODEL_WIRE, &t->now, NULL))
 			return true;
 	}
 	for (uint32_t n = drawn; n-- > t->lo;) {
 		*port = (uint16_t)n;
-		if (!is_taken(m, MODEL_WIRE, &t->now))
+		if (!is_taken(m, MODEL_WIRE, &t->now, NULL))
 			return true;
 	}
 	return false;
@@ -232,8 +234,10 @@ enum model_settled model_settle(const struct model *m, const struct model_packet
 
 	*why = MODEL_R_STATEINS;
 	if (model_same_ends(p, &t->now))
-		return is_taken(m, MODEL_WIRE, p) || is_taken(m, MODEL_STACK, p) ? MODEL_NO_PLACE
-										 : MODEL_SETTLED;
+		return is_taken(m, MODEL_WIRE, p, p->ifname) ||
+				       is_taken(m, MODEL_STACK, p, p->ifname)
+			       ? MODEL_NO_PLACE
+			       : MODEL_SETTLED;
 	if (p->frag == MODEL_FRAG_FIRST) {
 		*why = MODEL_R_FRAG;
 		return MODEL_NO_PLACE;
@@ -246,8 +250,9 @@ enum model_settled model_settle(const struct model *m, const struct model_packet
 		*why = MODEL_R_TRANSLATE; /* should it be once too often */
 		return MODEL_AGAIN;
 	}
-	return is_taken(m, MODEL_STACK, p->dir == PF_RULE_OUT ? p : &t->now) ? MODEL_NO_PLACE
-									     : MODEL_SETTLED;
+	return is_taken(m, MODEL_STACK, p->dir == PF_RULE_OUT ? p : &t->now, p->ifname)
+		       ? MODEL_NO_PLACE
+		       : MODEL_SETTLED;
 }
 
 /* --- by a state --- */

@@ -364,6 +364,12 @@ static void pass(struct model *m, const struct model_packet *p, struct model_ans
 		model_log(m, a, a->rule);
 }
 
+/* What is found only when the state is made. */
+static bool why_is_later(enum model_settled settled, enum model_reason why)
+{
+	return settled == MODEL_SETTLED || why == MODEL_R_STATEINS;
+}
+
 /* A rule that keeps state passes it.  false: the rules must be asked once more. */
 static bool pass_with_state(struct model *m, const struct model_packet *p,
 			    struct model_translation *t, struct model_answer *a, bool may_repeat)
@@ -374,6 +380,11 @@ static bool pass_with_state(struct model *m, const struct model_packet *p,
 	settled = model_settle(m, p, t, &why);
 	if (settled == MODEL_AGAIN && may_repeat)
 		return false;
+	/* that a port could not be had is known before */
+	if (why_is_later(settled, why) && model_rule_is_full(m, a->rule)) {
+		settled = MODEL_NO_PLACE;
+		why = MODEL_R_MAXSTATES;
+	}
 	if (settled != MODEL_SETTLED) {
 		drop(a, why);
 		if (a->rule->log)

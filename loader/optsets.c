@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "optsets.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rulestats.h"
+
+int pf_optsets_open(struct pf_optsets *s, const struct pf_datapath *dp)
+{
+	memset(s, 0, sizeof(*s));
+	s->dp = dp;
+	s->of_rule = calloc(PF_MAX_RULE_IDS, sizeof(*s->of_rule));
+	return s->of_rule ? 0 : -ENOMEM;
+}
+
+void pf_optsets_close(struct pf_optsets *s)
+{
+	free(s->of_rule);
+	s->of_rule = NULL;
+}
+
+static bool is_used(const struct pf_opt_set *set)
+{
+	return set->flags & PF_OPTS_USED;
+}
+
+static struct pf_opt_set set_of(const struct pf_datapath *dp, const struct pf_state_opts *o)
+{
+	struct pf_opt_set set = {.max = o->max};
+
+	for (int i = 0; i < PFTM_MAX; i++) {
+		bool count = i == PFTM_ADAPTIVE_START || i == PFTM_ADAPTIVE_END;
+
+		set.timeout[i] = count ? o->timeout[i] : pf_datapath_ticks(dp, o->timeout[i]);
+	}
+	if (set.max || set.timeout[PFTM_ADAPTIVE_START])
+		set.flags |= PF_OPTS_COUNTED;
+	return set;
+}
+
+/* --- numbers --- */
+
+/* Takes back what no rule and no state has.  Returns whether there was any. */
+static bool collect(struct pf_optsets *s)
+{
+	struct pf_opt_set *sets = s->dp->opt_sets;
+	uint8_t *kept = calloc(PF_MAX_OPT_SETS, 1);
+	bool any = false;
+
+	if (!kept)
+		return false;
+	for (uint32_t i = 0; i < s->dp->config->slots; i++) {
+		const struct pf_state *st = &s->dp->states[i];
+
+		if (__atomic_load_n(&st->status, __ATOMIC_ACQUIRE) == PF_SLOT_LIVE)
+			kept[st->peer[0].opts % PF_MAX_OPT_SETS] = 1;
+	}
+	for (uint32_t i = 1; i < PF_MAX_OPT_SETS; i++) {
+		if (kept[i] || s->refs[i])
+			continue;
+		__atomic_store_n(&sets[i].flags, 0, __ATOMIC_RELEASE);
+		any = true;
+	}
+	free(kept);
+	return any;
+}
+
+/* The number of that content, or the lowest that is free; 0: there is none. */
+static uint32_t look_up(const struct pf_optsets *s, const struct pf_opt_set *want)
+{
+	const struct pf_opt_set *sets = s->dp->opt_sets;
+	uint32_t free_one = 0;
+
+	for (uint32_t i = 1; i < PF_MAX_OPT_SETS; i++) {
+		if (is_used(&sets[i]) && memcmp(&sets[i], want, sizeof(*want)) == 0)
+			return i;
+		if (!is_used(&sets[i]) && !free_one)
+			free_one = i;
+	}
+	return free_one;
+}
+
+static int number_of(struct pf_optsets *s, struct pf_opt_set want, const struct pf_rulestats *stats)
+{
+	struct pf_opt_set *set;
+	uint32_t nr;
+
+	want.flags |= PF_OPTS_USED;
+	nr = look_up(s, &want);
+	if (!nr) {
+		/* a packet may still be making a state for a rule that is gone */
+		int err = pf_rulestats_wait(stats);
+
+		if (err)
+			return err;
+		nr = collect(s) ? look_up(s, &want) : 0;
+	}
+	if (!nr)
+		return -ENOSPC;
+	set = &s->dp->opt_sets[nr];
+	if (is_used(set))
+		return (int)nr;
+	memcpy(set->timeout, want.timeout, sizeof(set->timeout));
+	memcpy(set->spare, want.spare, sizeof(set->spare));
+	set->max = want.max;
+	__atomic_store_n(&set->flags, want.flags, __ATOMIC_RELEASE);
+	return (int)nr;
+}
+
+/* --- rules --- */
+
+static int make_count(const struct pf_optsets *s, uint32_t rule)
+{
+	uint32_t none = 0;
+	int err = bpf_map_update_elem(pf_datapath_map(s->dp, "pf_rule_states"), &rule, &none,
+				      BPF_NOEXIST);
+
+	if (err == -EEXIST) /* of rules that go on */
+		return 0;
+	return err == -E2BIG ? -ENOSPC : err;
+}
+
+int pf_optsets_take(struct pf_optsets *s, uint32_t rule, const struct pf_state_opts *o,
+		    const struct pf_rulestats *stats)
+{
+	static const struct pf_opt_set nothing;
+	struct pf_opt_set want = set_of(s->dp, o);
+	int nr, err;
+
+	if (memcmp(&want, &nothing, sizeof(want)) == 0)
+		return 0;
+	/* a rule that has its id from before says the same as before */
+	if (s->of_rule[rule])
+		return s->of_rule[rule];
+	nr = number_of(s, want, stats);
+	if (nr < 0)
+		return nr;
+	err = want.flags & PF_OPTS_COUNTED ? make_count(s, rule) : 0;
+	if (err)
+		return err;
+	s->of_rule[rule] = (uint16_t)nr;
+	s->refs[nr]++;
+	return nr;
+}
+
+void pf_optsets_release(struct pf_optsets *s, uint32_t rule)
+{
+	uint32_t n = 1;
+
+	if (!s->of_rule[rule])
+		return;
+	s->refs[s->of_rule[rule]]--;
+	s->of_rule[rule] = 0;
+	/* with states it is needed as long as they live */
+	if (!bpf_map_lookup_elem(pf_datapath_map(s->dp, "pf_rule_states"), &rule, &n) && !n)
+		pf_optsets_forget(s, rule);
+}
+
+void pf_optsets_forget(const struct pf_optsets *s, uint32_t rule)
+{
+	bpf_map_delete_elem(pf_datapath_map(s->dp, "pf_rule_states"), &rule);
+}

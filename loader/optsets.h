@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * State options as the datapath has them: a number for each different set of them, and
+ * how many states there are of a rule that has a limit.  States outlive their rules: a
+ * number means the same as long as a rule or a state has it.
+ */
+#ifndef PF_LOADER_OPTSETS_H
+#define PF_LOADER_OPTSETS_H
+
+#include <stdint.h>
+
+#include "../grammar/rule.h"
+#include "datapath.h"
+
+struct pf_rulestats;
+
+struct pf_optsets {
+	const struct pf_datapath *dp;
+	uint16_t *of_rule; /* PF_MAX_RULE_IDS: numbers, by the ids of rules in use; 0 none */
+	uint32_t refs[PF_MAX_OPT_SETS]; /* how many of them have it */
+};
+
+/* 0 or -ENOMEM. */
+int pf_optsets_open(struct pf_optsets *s, const struct pf_datapath *dp);
+void pf_optsets_close(struct pf_optsets *s);
+
+/*
+ * The number for a rule's options, and a count of its states if it needs one.  0: it
+ * needs none.  -ENOSPC: there is no number left, or no count; or another negative errno.
+ */
+int pf_optsets_take(struct pf_optsets *s, uint32_t rule, const struct pf_state_opts *o,
+		    const struct pf_rulestats *stats);
+/* Nobody has the rule's id any more. */
+void pf_optsets_release(struct pf_optsets *s, uint32_t rule);
+/* The id will be another rule's: no state has it. */
+void pf_optsets_forget(const struct pf_optsets *s, uint32_t rule);
+
+#endif /* PF_LOADER_OPTSETS_H */
