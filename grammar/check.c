@@ -291,9 +291,7 @@ static bool state_enforced(const struct pf_state_opts *o)
 	for (int i = PF_TIMEOUT_MAX; i < PF_TIMEOUT_ALL; i++)
 		if (o->timeout[i])
 			return false;
-	return !o->max_src_nodes && !o->max_src_states && !o->max_src_conn &&
-	       !o->max_src_conn_rate.limit && !o->max_src_conn_rate.seconds && !o->overload &&
-	       !o->flush && !o->flush_global && !o->pflow && !o->allow_related && !o->source_track;
+	return !o->pflow && !o->allow_related;
 }
 
 /* What is left when that which is built is taken away must be nothing. */

@@ -136,6 +136,8 @@ struct pf_compile_env pf_generation_env(struct pf_compile_ctx *ctx, const uint32
 
 /* Index, in the policy, of the rule that has this id; ~0 if none of them does. */
 uint32_t pf_generation_rule(const struct pf_generation *gen, uint32_t id);
+/* The number that its own ruleset gives to the rule of that id; UINT32_MAX if it has none. */
+uint32_t pf_generation_rule_number(const struct pf_generation *gen, uint32_t id);
 
 /* Counters of all its rules as they stand in the kernel, live states not counted. */
 int pf_generation_stats(const struct pf_generations *g, const struct pf_generation *gen,

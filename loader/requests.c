@@ -10,6 +10,7 @@
 #include "../lib/model.h"
 #include "control.h"
 #include "dump.h"
+#include "sources.h"
 #include "tabledelta.h"
 
 #define LOAD_MOST    ((size_t)1 << 30)
@@ -428,17 +429,63 @@ static void get_host(struct pf_cursor *p, struct pf_kill_host *h)
 		pf_ip_mask(&h->ip, h->bits);
 }
 
-static void kill_states(struct pf_client_conn *c, struct pf_cursor *p)
+/* One, or two; their number. */
+static uint8_t get_hosts(struct pf_cursor *p, struct pf_kill_host hosts[2])
 {
-	struct pf_kill_host hosts[2] = {{0}};
 	uint8_t n = pf_get_u8(p);
 
+	memset(hosts, 0, 2 * sizeof(*hosts));
 	if (n < 1 || n > 2)
 		pf_cursor_fail(p);
 	for (uint8_t i = 0; i < n && i < 2; i++)
 		get_host(p, &hosts[i]);
+	return n;
+}
+
+static void kill_states(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_kill_host hosts[2];
+	uint8_t n = get_hosts(p, hosts);
+
 	if (complete(c, p))
 		reply_u32(c, pf_states_kill(&c->control->engine->dp, hosts, n));
+}
+
+static void sources(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	const struct pf_engine *g = c->control->engine;
+	const size_t most = PF_FRAME_MOST / sizeof(struct pf_wire_source);
+	struct pf_wire_source *list;
+	size_t n;
+	int err;
+
+	if (!complete(c, p))
+		return;
+	err = pf_sources_list(&g->dp, g->active, &list, &n);
+	if (err) {
+		pf_reply_error(c, err, strerror(-err));
+		return;
+	}
+	for (size_t at = 0; at < n; at += most)
+		pf_reply_data(c, &list[at], (n - at < most ? n - at : most) * sizeof(*list));
+	free(list);
+	pf_reply_ok(c, NULL);
+}
+
+static void kill_sources(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_kill_host hosts[2];
+	uint32_t killed;
+	uint8_t n = get_hosts(p, hosts);
+	int err;
+
+	if (!complete(c, p))
+		return;
+	err = pf_sources_kill(&c->control->engine->dp, hosts, n, &killed);
+	if (err)
+		pf_reply_error(c, err, strerror(-err));
+	else
+		reply_u32(c, killed);
 }
 
 static void flush_rules(struct pf_client_conn *c, struct pf_cursor *p)
@@ -755,6 +802,8 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_RESET - PF_REQ_FIRST] = reset,
 	[PF_REQ_ANCHORS - PF_REQ_FIRST] = anchors,
 	[PF_REQ_DUMP - PF_REQ_FIRST] = dump,
+	[PF_REQ_SOURCES - PF_REQ_FIRST] = sources,
+	[PF_REQ_KILL_SOURCES - PF_REQ_FIRST] = kill_sources,
 };
 
 void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *p)

@@ -14,7 +14,7 @@ static bool is_live(const struct pf_state *s)
 
 /* --- ending --- */
 
-static bool host_matches(const struct pf_kill_host *h, uint8_t af, const struct pf_addr *addr)
+bool pf_kill_host_matches(const struct pf_kill_host *h, uint8_t af, const struct pf_addr *addr)
 {
 	struct pf_ip ip;
 
@@ -41,9 +41,9 @@ uint32_t pf_states_kill(const struct pf_datapath *dp, const struct pf_kill_host 
 		unsigned int src = s->dir == PF_IN ? 0 : 1;
 		const struct pf_state_key *key = s->dir == PF_IN ? &s->key : &s->stack;
 
-		if (!is_live(s) || !host_matches(&hosts[0], key->af, &key->addr[src]))
+		if (!is_live(s) || !pf_kill_host_matches(&hosts[0], key->af, &key->addr[src]))
 			continue;
-		if (nhosts > 1 && !host_matches(&hosts[1], key->af, &key->addr[!src]))
+		if (nhosts > 1 && !pf_kill_host_matches(&hosts[1], key->af, &key->addr[!src]))
 			continue;
 		__atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
 		any = true;
@@ -62,9 +62,9 @@ uint32_t pf_states_flush(const struct pf_datapath *dp)
 
 static uint32_t states_of_rule(const struct pf_datapath *dp, uint32_t rule)
 {
-	uint32_t n = 0;
+	struct pf_rule_count n;
 
-	return bpf_map_lookup_elem(pf_datapath_map(dp, "pf_rule_states"), &rule, &n) ? 0 : n;
+	return bpf_map_lookup_elem(pf_datapath_map(dp, "pf_rule_states"), &rule, &n) ? 0 : n.states;
 }
 
 /* As the datapath's sweep reckons, adaptive timeouts and the rule's own included. */
@@ -101,15 +101,6 @@ static uint32_t expires_in(const struct pf_datapath *dp, const struct pf_state *
 	return left <= 0 ? 0 : (uint32_t)((uint64_t)left * (1U << PF_TICK_SHIFT) / c->hz);
 }
 
-/* As its own ruleset numbers it. */
-static uint32_t rule_number(const struct pf_generation *gen, uint32_t id)
-{
-	uint32_t rule = pf_generation_rule(gen, id);
-
-	return rule == UINT32_MAX ? rule
-				  : rule - gen->policy->sets[gen->policy->set_of[rule]].first;
-}
-
 static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, uint64_t now,
 		 const struct pf_state *s, struct pf_wire_state *out)
 {
@@ -139,8 +130,8 @@ static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, 
 	}
 	out->age = (uint32_t)((now - s->creation) / dp->config->hz);
 	out->expires = expires_in(dp, s, (uint32_t)(now >> PF_TICK_SHIFT));
-	out->rule = rule_number(gen, s->rule);
-	out->anchor = s->anchor ? rule_number(gen, s->anchor) : UINT32_MAX;
+	out->rule = pf_generation_rule_number(gen, s->rule);
+	out->anchor = s->anchor ? pf_generation_rule_number(gen, s->anchor) : UINT32_MAX;
 	out->ifindex = s->flags & PF_SF_IFBOUND ? s->ifindex : 0;
 }
 

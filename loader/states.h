@@ -18,6 +18,8 @@ struct pf_kill_host {
 	struct pf_ip ip;
 };
 
+bool pf_kill_host_matches(const struct pf_kill_host *h, uint8_t af, const struct pf_addr *addr);
+
 /* Marks and ends the states from a host (and to another, if nhosts is 2): their number. */
 uint32_t pf_states_kill(const struct pf_datapath *dp, const struct pf_kill_host *hosts,
 			unsigned int nhosts);

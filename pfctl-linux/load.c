@@ -303,7 +303,8 @@ static const struct {
 	bool anchors;
 } flushers[] = {
 	{"Tables", flush_tables, true},	 {"rules", flush_rules, true},
-	{"states", flush_states, false}, {"info", flush_info, false},
+	{"states", flush_states, false}, {"Sources", pfctl_flush_sources, false},
+	{"info", flush_info, false},
 	{"Reset", reset, false},
 };
 

@@ -59,6 +59,8 @@ int pfctl_debug(struct pfctl *c, int level);
 int pfctl_clear_rule_counters(struct pfctl *c);
 int pfctl_flush(struct pfctl *c, const char *what);
 int pfctl_kill(struct pfctl *c, const char *const *hosts, size_t nhosts);
+int pfctl_kill_sources(struct pfctl *c, const char *const *hosts, size_t nhosts);
+int pfctl_flush_sources(struct pfctl *c);
 int pfctl_show(struct pfctl *c, const char *what, bool clear);
 int pfctl_dump_program(struct pfctl *c);
 int pfctl_table(struct pfctl *c, const char *table, const char *command, char *const *addresses,
@@ -67,6 +69,7 @@ int pfctl_table(struct pfctl *c, const char *table, const char *command, char *c
 /* Parts of pfctl_show(). */
 int pfctl_show_rules(struct pfctl *c, bool labels);
 int pfctl_show_states(struct pfctl *c);
+int pfctl_show_sources(struct pfctl *c);
 int pfctl_show_status(struct pfctl *c);
 int pfctl_show_timeouts(struct pfctl *c);
 int pfctl_show_memory(struct pfctl *c);
@@ -120,6 +123,13 @@ void pfctl_tables_free(struct pfctl_tables *l);
 /* The one that rules of the anchor at this path mean by the name, out of all; or NULL. */
 const struct pfctl_table_line *pfctl_tables_find(const struct pfctl_tables *l, const char *path,
 						 const char *name);
+
+/* A request of hosts, two of them if dst is not NULL; 0 and *n grows by the answer, or 1. */
+struct pf_wire_entry;
+int pfctl_kill_pair(struct pfctl *c, enum pf_msg request, const struct pf_wire_entry *src,
+		    const struct pf_wire_entry *dst, uint32_t *n);
+/* seconds as hours, minutes, seconds */
+void pfctl_print_time(uint32_t seconds);
 
 /* --- addresses on the command line --- */
 

@@ -67,6 +67,13 @@ static void print_status(const struct pfctl *c, const struct pf_wire_status *s)
 	print_count("searches", s->searches, s->since);
 	print_count("inserts", s->inserts, s->since);
 	print_count("removals", s->removals, s->since);
+	if (c->verbose) {
+		puts("Source Tracking Table");
+		printf("  %-25s %14u %14s\n", "current entries", s->sources, "");
+		print_count("searches", s->source_searches, s->since);
+		print_count("inserts", s->source_inserts, s->since);
+		print_count("removals", s->source_removals, s->since);
+	}
 	puts("Counters");
 	for (int i = 0; i < PF_WIRE_REASONS; i++)
 		print_count(reasons[i], s->reasons[i], s->since);
@@ -86,6 +93,7 @@ static void print_status(const struct pfctl *c, const struct pf_wire_status *s)
 	print_count("dropped: vlan depth", s->vlan_deep, s->since);
 	print_count("dropped: link type", s->unknown_link, s->since);
 	print_count("tables: no room", s->no_room, s->since);
+	print_count("flush: no room", s->no_flush, s->since);
 }
 
 int pfctl_show_status(struct pfctl *c)
@@ -184,6 +192,7 @@ static const struct {
 } showers[] = {
 	{"rules", "FILTER RULES:", show_rules, false},
 	{"states", "STATES:", pfctl_show_states, true},
+	{"Sources", "SOURCE TRACKING NODES:", pfctl_show_sources, true},
 	{"info", "INFO:", pfctl_show_status, false},
 	{"labels", "LABEL COUNTERS:", show_labels, true},
 	{"timeouts", "TIMEOUTS:", pfctl_show_timeouts, false},

@@ -84,7 +84,7 @@ static void print_window(const struct pf_wire_state *s, int peer)
 		printf(" wscale %u", s->wscale[peer] & 15);
 }
 
-static void print_time(uint32_t seconds)
+void pfctl_print_time(uint32_t seconds)
 {
 	printf("%.2u:%.2u:%.2u", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
@@ -99,9 +99,9 @@ static void print_details(const struct pf_wire_state *s, int first, int second)
 		putchar('\n');
 	}
 	fputs("   age ", stdout);
-	print_time(s->age);
+	pfctl_print_time(s->age);
 	fputs(", expires in ", stdout);
-	print_time(s->expires);
+	pfctl_print_time(s->expires);
 	printf(", %" PRIu64 ":%" PRIu64 " pkts, %" PRIu64 ":%" PRIu64 " bytes", s->packets[0],
 	       s->packets[1], s->bytes[0], s->bytes[1]);
 	if (s->anchor != UINT32_MAX)
@@ -168,9 +168,8 @@ static void put_host(struct pf_buf *b, const struct pf_wire_entry *e)
 	pf_put(b, e->addr, sizeof(e->addr));
 }
 
-/* States from one address, to another if there is one. */
-static int kill_pair(struct pfctl *c, const struct pf_wire_entry *src,
-		     const struct pf_wire_entry *dst, uint32_t *killed)
+int pfctl_kill_pair(struct pfctl *c, enum pf_msg request, const struct pf_wire_entry *src,
+		    const struct pf_wire_entry *dst, uint32_t *n)
 {
 	pf_buf_auto b = {0};
 	pf_buf_auto ok = {0};
@@ -180,10 +179,10 @@ static int kill_pair(struct pfctl *c, const struct pf_wire_entry *src,
 	put_host(&b, src);
 	if (dst)
 		put_host(&b, dst);
-	if (pfctl_call(c, PF_REQ_KILL, &b, NULL, NULL, &ok))
+	if (pfctl_call(c, request, &b, NULL, NULL, &ok))
 		return 1;
 	cur = pf_cursor_of(ok.data, ok.len);
-	*killed += pf_get_u32(&cur);
+	*n += pf_get_u32(&cur);
 	return 0;
 }
 
@@ -205,7 +204,9 @@ int pfctl_kill_check(const char *const *hosts, size_t nhosts)
 	return 1;
 }
 
-int pfctl_kill(struct pfctl *c, const char *const *hosts, size_t nhosts)
+/* What -k and -K do; `what` they end. */
+static int kill_hosts(struct pfctl *c, enum pf_msg request, const char *what,
+		      const char *const *hosts, size_t nhosts)
 {
 	struct pf_address_list src = {0}, dst = {0};
 	uint32_t killed = 0;
@@ -215,16 +216,27 @@ int pfctl_kill(struct pfctl *c, const char *const *hosts, size_t nhosts)
 		status = pfctl_address_add(&dst, hosts[1]);
 	for (size_t i = 0; i < src.n && !status; i++) {
 		if (nhosts == 1)
-			status = kill_pair(c, &src.entry[i], NULL, &killed);
+			status = pfctl_kill_pair(c, request, &src.entry[i], NULL, &killed);
 		/* a name may have addresses of both families: only equal ones meet */
 		for (size_t j = 0; j < dst.n && !status; j++)
 			if (src.entry[i].af == dst.entry[j].af)
-				status = kill_pair(c, &src.entry[i], &dst.entry[j], &killed);
+				status = pfctl_kill_pair(c, request, &src.entry[i], &dst.entry[j],
+							 &killed);
 	}
 	if (!status)
-		pfctl_say(c, "killed %u states from %zu sources and %zu destinations", killed,
-			  src.n, dst.n);
+		pfctl_say(c, "killed %u %s from %zu sources and %zu destinations", killed,
+			  what, src.n, dst.n);
 	pfctl_addresses_free(&src);
 	pfctl_addresses_free(&dst);
 	return status;
+}
+
+int pfctl_kill(struct pfctl *c, const char *const *hosts, size_t nhosts)
+{
+	return kill_hosts(c, PF_REQ_KILL, "states", hosts, nhosts);
+}
+
+int pfctl_kill_sources(struct pfctl *c, const char *const *hosts, size_t nhosts)
+{
+	return kill_hosts(c, PF_REQ_KILL_SOURCES, "src nodes", hosts, nhosts);
 }
