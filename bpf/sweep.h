@@ -175,12 +175,13 @@ noinline_sub int flush_slice(struct pf_status *st, __u32 slots)
 	if (!st->flush_on) {
 		if (!READ_ONCE(st->flush_asked))
 			return 0;
+		/* so that at no time there seems to be nothing to be done */
+		__sync_lock_test_and_set(&st->flush_on, 1);
 		__sync_lock_test_and_set(&st->flush_asked, 0);
 		for (int i = 0; i < PF_FLUSH_WORDS; i++)
 			st->flush_maybe[i] = 0;
 		bpf_for_each_map_elem(&pf_flushes, flush_begin_step, &c, 0);
 		st->flush_at = 0;
-		st->flush_on = 1;
 	}
 	c.at = st->flush_at;
 	bpf_loop(FLUSH_SLICE, flush_step, &c, 0);

@@ -165,6 +165,11 @@ static void sloppy(struct model_peer *src, struct model_peer *dst, uint8_t flags
 		src->state = dst->state = TIME_WAIT;
 }
 
+bool model_is_open(const struct model_state *s)
+{
+	return s->peer[0].state == ESTABLISHED && s->peer[1].state == ESTABLISHED;
+}
+
 enum model_tcp model_tcp(struct model_state *s, unsigned int from, const struct model_packet *p)
 {
 	struct model_peer *src = &s->peer[from], *dst = &s->peer[!from];

@@ -147,8 +147,12 @@ static bool track_tcp(struct model *m, struct model_state *s, const struct model
 		      struct model_answer *a)
 {
 	unsigned int from = s->dir != p->dir;
+	bool opens = !model_is_open(s);
+	enum model_tcp verdict = model_tcp(s, from, p);
 
-	switch (model_tcp(s, from, p)) {
+	if (opens && model_is_open(s) && !model_connected(m, s))
+		return drop(a, MODEL_R_SRCLIMIT);
+	switch (verdict) {
 	case MODEL_TCP_PASS:
 		return pass(m, s, from, a);
 	case MODEL_TCP_NEW:
