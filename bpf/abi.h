@@ -67,14 +67,14 @@ enum pf_counter {
 	PF_CNT_HITS_RETIRED,	 /* packets counted in states that are gone */
 	PF_CNT_INSERTS,
 	PF_CNT_REMOVALS,
-	PF_CNT_LOGGED,	  /* log records handed to the ring */
-	PF_CNT_LOG_LOST,  /* log records that found no room or no reader */
-	PF_CNT_ANSWERS,	  /* RST, ACK and ICMP sent for a packet */
-	PF_CNT_NO_ANSWER, /* packets that should have had one, but could not */
-	PF_CNT_UNJUDGED,  /* drops because a tail call found no program */
-	PF_CNT_VLAN,	  /* drops of frames with more than two VLAN tags */
-	PF_CNT_LINKTYPE,  /* drops on interfaces whose link type is not known */
-	PF_CNT_NO_ROOM,	  /* addresses that the datapath could not add to a table */
+	PF_CNT_LOGGED,	     /* log records handed to the ring */
+	PF_CNT_LOG_LOST,     /* log records that found no room or no reader */
+	PF_CNT_ANSWERS,	     /* RST, ACK and ICMP sent for a packet */
+	PF_CNT_NO_ANSWER,    /* packets that should have had one, but could not */
+	PF_CNT_UNJUDGED,     /* drops because a tail call found no program */
+	PF_CNT_VLAN,	     /* drops of frames with more than two VLAN tags */
+	PF_CNT_LINKTYPE,     /* drops on interfaces whose link type is not known */
+	PF_CNT_NO_ROOM,	     /* addresses that the datapath could not add to a table */
 	PF_CNT_SRC_SEARCHES, /* of nodes of sources */
 	PF_CNT_SRC_INSERTS,
 	PF_CNT_SRC_REMOVALS,
@@ -271,24 +271,24 @@ struct pf_rule_count {
  * beside its numbers, for who changes them must know whose they are: the memory of a node
  * that goes is another's at once.
  */
-#define PF_SOURCES_MOST	     262144U
-#define PF_SOURCE_SERIAL     0x3fffffff
-#define PF_SOURCE_CONNECTED  0x80000000U /* of a state: it counts as a connection as well */
-#define PF_SOURCE_DEAD	     0x80000000U /* of struct pf_src_node.states: it is being taken out */
-#define PF_SOURCE_RATE_ONE   1000
+#define PF_SOURCES_MOST	    262144U
+#define PF_SOURCE_SERIAL    0x3fffffff
+#define PF_SOURCE_CONNECTED 0x80000000U /* of a state: it counts as a connection as well */
+#define PF_SOURCE_DEAD	    0x80000000U /* of struct pf_src_node.states: it is being taken out */
+#define PF_SOURCE_RATE_ONE  1000
 struct pf_src_key {
 	struct pf_addr addr;
 	__u32 rule; /* 0: all rules that track globally */
 	__u32 af;
 };
 struct pf_src_node {
-	__u64 states; /* serial << 32 | number of them */
-	__u64 conns;  /* the same */
-	__u64 rate;   /* tick of the last connection << 32 | thousandths of connections */
-	__u64 creation; /* jiffies */
+	__u64 states;	  /* serial << 32 | number of them */
+	__u64 conns;	  /* the same */
+	__u64 rate;	  /* tick of the last connection << 32 | thousandths of connections */
+	__u64 creation;	  /* jiffies */
 	__u64 packets[2]; /* in, out; of states that have ended */
 	__u64 bytes[2];
-	__u32 expire; /* tick, if it has no states */
+	__u32 expire;  /* tick, if it has no states */
 	__u32 seconds; /* that its rate is of */
 };
 
@@ -343,12 +343,12 @@ struct pf_limbo_entry {
 struct pf_config {
 	__u32 abi_version;
 	__u32 hz;
-	__u64 hash_key[6]; /* of the state table; never changes while it holds states */
-	__u32 mark[4];	   /* secret in cb[] by which we know our own answers */
-	__u32 mark16;	   /* in tc_index, of those that our hook has let in; not 0 */
-	__u32 state_limit; /* set limit states */
+	__u64 hash_key[6];  /* of the state table; never changes while it holds states */
+	__u32 mark[4];	    /* secret in cb[] by which we know our own answers */
+	__u32 mark16;	    /* in tc_index, of those that our hook has let in; not 0 */
+	__u32 state_limit;  /* set limit states */
 	__u32 source_limit; /* set limit src-nodes */
-	__u32 slots;	   /* entries of the slot array */
+	__u32 slots;	    /* entries of the slot array */
 	__u32 bucket_mask;
 	__u32 debug;
 	__u32 timeout[PFTM_MAX]; /* ticks; adaptive.start and .end count states */
@@ -384,7 +384,7 @@ struct pf_status {
 	__u32 pad3[13];
 	/* of the pass that ends states of offenders */
 	__u32 flush_on;
-	__u32 flush_at; /* the next slot */
+	__u32 flush_at;			   /* the next slot */
 	__u64 flush_maybe[PF_FLUSH_WORDS]; /* bits of the hashes of the addresses */
 };
 

@@ -594,7 +594,7 @@ inline_always __u32 nat_choose(struct pf_pkt *p)
 	if (!nat_find_port(p))
 		return 0;
 	return state_exists(&p->key, p->dir, p->ifindex, &ver) & KEY_THERE ? NAT_MADE
-										 : PFRES_TRANSLATE;
+									   : PFRES_TRANSLATE;
 }
 
 /* pf_apply for packets that leave as others. */

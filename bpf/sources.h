@@ -224,8 +224,8 @@ inline_always __u32 source_serial(struct pf_status *st)
 	return serial ? serial : __sync_fetch_and_add(&st->next_source, 1) & PF_SOURCE_SERIAL;
 }
 
-inline_always enum source_room source_make(const struct pf_src_key *k,
-					   const struct pf_opt_set *o, __u32 *link)
+inline_always enum source_room source_make(const struct pf_src_key *k, const struct pf_opt_set *o,
+					   __u32 *link)
 {
 	struct pf_status *st = status();
 	struct pf_rule_count *n = NULL;

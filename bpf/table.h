@@ -238,8 +238,7 @@ inline_always void search_rest(struct pf_bucket *b, __u64 hash, struct search *x
 /* 1 + the index of the state that a packet at that interface belongs to; 0: there is none. */
 global_sub __u32 state_look_up(const struct pf_state_key *key, __u32 which, __u32 ifindex)
 {
-	struct search x = {
-		.key = key, .which = which, .min = PF_SLOT_LIVE, .ifindex = ifindex};
+	struct search x = {.key = key, .which = which, .min = PF_SLOT_LIVE, .ifindex = ifindex};
 	struct pf_bucket *b;
 	__u64 hash;
 
@@ -268,8 +267,7 @@ inline_always struct pf_state *state_of_packet(const struct pf_pkt *p)
  */
 global_sub int state_exists(const struct pf_state_key *key, __u32 which, __u32 ifindex, __u32 *ver)
 {
-	struct search x = {
-		.key = key, .which = which, .min = PF_SLOT_EMBRYO, .ifindex = ifindex};
+	struct search x = {.key = key, .which = which, .min = PF_SLOT_EMBRYO, .ifindex = ifindex};
 	struct pf_bucket *b;
 	__u64 hash;
 	int elsewhere;

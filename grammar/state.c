@@ -291,8 +291,9 @@ bool pf_state_finish(struct pf_parser *p)
 		uint64_t tenth = s->opts.max / 10;
 
 		s->opts.timeout[PF_TIMEOUT_ADAPTIVE_START] = (uint32_t)(tenth * 6);
-		s->opts.timeout[PF_TIMEOUT_ADAPTIVE_END] =
-			tenth * 12 > UINT32_MAX ? UINT32_MAX : (uint32_t)(tenth * 12);
+		s->opts.timeout[PF_TIMEOUT_ADAPTIVE_END] = tenth * 12 > UINT32_MAX
+								   ? UINT32_MAX
+								   : (uint32_t)(tenth * 12);
 	}
 	if (!s->lock_given)
 		s->opts.if_bound = p->rs->options.if_bound;

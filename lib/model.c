@@ -142,14 +142,13 @@ static void put_state(struct pf_buf *b, const struct pf_state_opts *o)
 
 	for (int i = 0; i < PF_TIMEOUT_MAX; i++)
 		given |= o->timeout[i] ? 1U << i : 0;
-	pf_put_u8(b, (uint8_t)((o->no_sync ? STATE_NO_SYNC : 0) |
-			       (o->if_bound ? STATE_IF_BOUND : 0) |
-			       (o->sloppy ? STATE_SLOPPY : 0) |
-			       (o->floating ? STATE_FLOATING : 0) |
-			       (o->source_track == PF_TRACK_GLOBAL ? STATE_TRACK_GLOBAL : 0) |
-			       (o->source_track == PF_TRACK_RULE ? STATE_TRACK_RULE : 0) |
-			       (o->flush ? STATE_FLUSH : 0) |
-			       (o->flush_global ? STATE_FLUSH_GLOBAL : 0)));
+	pf_put_u8(b,
+		  (uint8_t)((o->no_sync ? STATE_NO_SYNC : 0) | (o->if_bound ? STATE_IF_BOUND : 0) |
+			    (o->sloppy ? STATE_SLOPPY : 0) | (o->floating ? STATE_FLOATING : 0) |
+			    (o->source_track == PF_TRACK_GLOBAL ? STATE_TRACK_GLOBAL : 0) |
+			    (o->source_track == PF_TRACK_RULE ? STATE_TRACK_RULE : 0) |
+			    (o->flush ? STATE_FLUSH : 0) |
+			    (o->flush_global ? STATE_FLUSH_GLOBAL : 0)));
 	pf_put_u32(b, o->max);
 	if (o->source_track) {
 		pf_put_u32(b, o->max_src_nodes);
@@ -548,6 +547,9 @@ static bool sources_ok(const struct pf_state_opts *o)
 	    o->max_src_conn_rate.seconds > PF_TIMEOUT_LARGEST)
 		return false;
 	if (o->source_track == PF_TRACK_GLOBAL && (o->max_src_nodes || o->max_src_conn || rate))
+		return false;
+	/* the parser sees to that */
+	if (o->timeout[PF_TIMEOUT_SRC_TRACK] < o->max_src_conn_rate.seconds)
 		return false;
 	if (o->overload && !o->max_src_conn && !rate)
 		return false;

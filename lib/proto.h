@@ -70,9 +70,9 @@ enum pf_msg {
 	PF_REQ_KILL,  /* u8 hosts, that many of u8 af, u8 bits, u8 neg, 16 address -> u32 states */
 	PF_REQ_DEBUG, /* u32 level -> */
 	PF_REQ_RESET, /* -> ; options, skipped interfaces and the debug level as at first */
-	PF_REQ_ANCHORS, /* -> DATA s path; u32 anchors */
-	PF_REQ_DUMP,	/* u8 all -> DATA text in pieces */
-	PF_REQ_SOURCES, /* -> DATA struct pf_wire_source, many in one */
+	PF_REQ_ANCHORS,	     /* -> DATA s path; u32 anchors */
+	PF_REQ_DUMP,	     /* u8 all -> DATA text in pieces */
+	PF_REQ_SOURCES,	     /* -> DATA struct pf_wire_source, many in one */
 	PF_REQ_KILL_SOURCES, /* as PF_REQ_KILL -> u32 nodes */
 	PF_REQ_MOST,
 };
@@ -130,8 +130,8 @@ struct pf_wire_source {
 	uint64_t bytes;
 };
 
-#define PF_WIRE_REASONS	    17
-#define PF_WIRE_LIMITS	    10
+#define PF_WIRE_REASONS 17
+#define PF_WIRE_LIMITS	10
 
 struct pf_wire_status {
 	uint32_t enabled;

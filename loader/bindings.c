@@ -167,8 +167,8 @@ static int collect_uses(struct pf_generation *gen)
 	for (uint32_t i = 0; i < p->nrules; i++) {
 		n = pf_tables_of_rule(p->rules[i], names);
 		for (size_t k = 0; k < n; k++)
-			gen->uses[gen->nuses++] =
-				(struct pf_table_use){.name = names[k], .set = p->set_of[i]};
+			gen->uses[gen->nuses++] = (struct pf_table_use){.name = names[k],
+									.set = p->set_of[i]};
 	}
 	qsort(gen->uses, gen->nuses, sizeof(*gen->uses), compare_uses);
 	all = gen->nuses;

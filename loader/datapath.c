@@ -535,10 +535,9 @@ int pf_datapath_open(struct pf_datapath *dp, const char *pin_dir, uint32_t state
 /* Maps of the state table itself; the others go on from one to the next. */
 static bool is_table_map(const char *name)
 {
-	static const char *const names[] = {"pf_states",  "pf_buckets",	    "pf_free",
-					    "pf_limbo",	  "pf_status",	    "pf_progs",
-					    "pf_sweeper", "pf_rule_states", "pf_config",
-					    "pf_sources"};
+	static const char *const names[] = {
+		"pf_states", "pf_buckets", "pf_free",	     "pf_limbo",  "pf_status",
+		"pf_progs",  "pf_sweeper", "pf_rule_states", "pf_config", "pf_sources"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0)
@@ -682,6 +681,8 @@ int pf_datapath_grown(struct pf_datapath *dp, struct pf_datapath *old, struct pf
 	int err;
 
 	copy_states(dp, old);
+	/* what was asked of the old one's sweep is this one's */
+	__atomic_store_n(&dp->status->flush_asked, 1, __ATOMIC_RELEASE);
 	err = pin_maps(dp, e);
 	pf_datapath_close(old);
 	if (err)

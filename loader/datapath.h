@@ -30,9 +30,9 @@ struct pf_datapath {
 	struct pf_datapath_skel *skel;
 	struct pf_config *config; /* shared with the kernel */
 	struct pf_status *status;
-	struct pf_state *states; /* config->slots of them */
+	struct pf_state *states;     /* config->slots of them */
 	struct pf_opt_set *opt_sets; /* PF_MAX_OPT_SETS */
-	size_t states_size;	 /* of the mapping */
+	size_t states_size;	     /* of the mapping */
 	int ncpus;
 	bool adopted;	   /* the maps were there already */
 	bool timer_failed; /* the kernel does not sweep: call pf_datapath_sweep() */

@@ -158,7 +158,8 @@ static int tag_id(void *ctx, const char *name)
 }
 
 /* The slot of the table where offenders go, which the datapath may write from now on; 0 none. */
-static int overload_slot(const struct pf_compile_ctx *c, uint32_t set, const struct pf_state_opts *o)
+static int overload_slot(const struct pf_compile_ctx *c, uint32_t set,
+			 const struct pf_state_opts *o)
 {
 	struct pf_error_text why;
 	int slot, err;

@@ -122,8 +122,7 @@ static void fill(const struct pf_datapath *dp, const struct pf_generation *gen, 
 	out->seconds = v->seconds;
 	out->age = (uint32_t)((jiffies - v->creation) / dp->config->hz);
 	if (!out->states && left > 0)
-		out->expires =
-			(uint32_t)((uint64_t)left * (1U << PF_TICK_SHIFT) / dp->config->hz);
+		out->expires = (uint32_t)((uint64_t)left * (1U << PF_TICK_SHIFT) / dp->config->hz);
 	out->packets = v->packets[0] + v->packets[1];
 	out->bytes = v->bytes[0] + v->bytes[1];
 	out->rule = node->key.rule ? pf_generation_rule_number(gen, node->key.rule) : UINT32_MAX;

@@ -304,8 +304,7 @@ static const struct {
 } flushers[] = {
 	{"Tables", flush_tables, true},	 {"rules", flush_rules, true},
 	{"states", flush_states, false}, {"Sources", pfctl_flush_sources, false},
-	{"info", flush_info, false},
-	{"Reset", reset, false},
+	{"info", flush_info, false},	 {"Reset", reset, false},
 };
 
 int pfctl_flush(struct pfctl *c, const char *what)

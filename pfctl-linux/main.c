@@ -54,7 +54,8 @@ static const struct choices table_choices = {
 static void usage(FILE *f)
 {
 	fputs("usage: pfctl-linux [-dehNnPqvz] [-a anchor] [-D macro=value] [-F modifier]\n"
-	      "\t[-f file] [-K host [-K host]] [-k host [-k host]] [-o level] [-p socket] [-s modifier]\n"
+	      "\t[-f file] [-K host [-K host]] [-k host [-k host]] [-o level] [-p socket] [-s "
+	      "modifier]\n"
 	      "\t[-t table -T command [address ...]] [-x level]\n"
 	      "\t[--confirm seconds] [--confirmed] [--dump-program] [--lint] [--offline]\n"
 	      "\t[--version]\n",

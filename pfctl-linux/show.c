@@ -17,15 +17,9 @@ static const char *const reasons[PF_WIRE_REASONS] = {
 };
 
 static const char *const limit_counters[PF_WIRE_LIMITS] = {
-	"max states per rule",
-	"max-src-states",
-	"max-src-nodes",
-	"max-src-conn",
-	"max-src-conn-rate",
-	"overload table insertion",
-	"overload flush states",
-	"synfloods detected",
-	"syncookies sent",
+	"max states per rule",	 "max-src-states",     "max-src-nodes",
+	"max-src-conn",		 "max-src-conn-rate",  "overload table insertion",
+	"overload flush states", "synfloods detected", "syncookies sent",
 	"syncookies validated",
 };
 

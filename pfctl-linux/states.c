@@ -224,8 +224,8 @@ static int kill_hosts(struct pfctl *c, enum pf_msg request, const char *what,
 							 &killed);
 	}
 	if (!status)
-		pfctl_say(c, "killed %u %s from %zu sources and %zu destinations", killed,
-			  what, src.n, dst.n);
+		pfctl_say(c, "killed %u %s from %zu sources and %zu destinations", killed, what,
+			  src.n, dst.n);
 	pfctl_addresses_free(&src);
 	pfctl_addresses_free(&dst);
 	return status;

@@ -430,8 +430,7 @@ static bool same_limit(const struct real *real, const struct model *m, size_t ru
 		want++;
 	}
 	found = !bpf_map_lookup_elem(pf_datapath_map(&real->dp, "pf_rule_states"), &id, &got);
-	return found && got.states == want &&
-	       got.nodes == (nodes && of ? model_nodes(m, of) : 0);
+	return found && got.states == want && got.nodes == (nodes && of ? model_nodes(m, of) : 0);
 }
 
 bool compare_counts(struct real *real, const struct model *m, struct result *r)
@@ -453,8 +452,7 @@ bool compare_counts(struct real *real, const struct model *m, struct result *r)
 			break;
 		}
 		want = &m->counts[real->nr_of[i]];
-		same = same_count(real, want, &stats[i], evals[i]) &&
-		       same_limit(real, m, i);
+		same = same_count(real, want, &stats[i], evals[i]) && same_limit(real, m, i);
 		if (!same)
 			tell_count(r->text, sizeof(r->text), real->nr_of[i], want, &stats[i],
 				   evals[i]);

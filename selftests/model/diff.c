@@ -551,7 +551,8 @@ static void tell_tally(const struct tally *t, const struct real *real, double se
 	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; %llu met "
 	       "match rules, %llu had tags, %llu drew numbers; %llu were translated, %llu could "
 	       "not "
-	       "be, %llu met a limit, %llu a source's, %llu of them of connections; %llu anchors replaced in place, %llu of them translate\n",
+	       "be, %llu met a limit, %llu a source's, %llu of them of connections; %llu anchors "
+	       "replaced in place, %llu of them translate\n",
 	       seconds, (unsigned long long)t->by_rule, (unsigned long long)t->by_anchor,
 	       (unsigned long long)t->by_state, (unsigned long long)t->by_match,
 	       (unsigned long long)t->tagged, (unsigned long long)t->drew,

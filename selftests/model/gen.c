@@ -266,8 +266,7 @@ static const char *gen_state_opts(struct rnd *r, struct gen_ruleset *g)
 	static const char *const locks[] = {"if-bound", "if-bound", "floating"};
 	static const char *const times[] = {"udp.first 5", "tcp.established 77, icmp.error 3",
 					    "adaptive.start 5, adaptive.end 100", "other.single 9"};
-	const char *max = "", *sloppy = "", *lock = "", *time = "no-sync",
-		   *sources = "";
+	const char *max = "", *sloppy = "", *lock = "", *time = "no-sync", *sources = "";
 
 	if (g->sources && rnd_percent(r, 85))
 		sources = gen_sources(r, g);
@@ -306,8 +305,7 @@ static bool translates(struct rnd *r, const struct gen_ruleset *g, const struct 
 		return rnd_percent(r, g->translate);
 	if (x->part[GEN_STATE] && strcmp(x->part[GEN_STATE], "no state") == 0)
 		return false;
-	return strcmp(action, "pass") == 0 &&
-	       rnd_percent(r, g->translate / 2);
+	return strcmp(action, "pass") == 0 && rnd_percent(r, g->translate / 2);
 }
 
 static void gen_filter_rule(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)

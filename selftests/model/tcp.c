@@ -140,7 +140,8 @@ static void sloppy(struct model_peer *src, struct model_peer *dst, uint8_t flags
 	if (flags & TH_FIN)
 		src->state = src->state < CLOSING ? CLOSING : src->state;
 	if (flags & TH_ACK) {
-		const bool silent = dst->seqlo == 0; /* that it has not begun is all that is known */
+		const bool silent = dst->seqlo ==
+				    0; /* that it has not begun is all that is known */
 
 		switch (dst->state) {
 		case SYN_SENT:
