@@ -201,20 +201,28 @@ def test_limit_of_nodes():
 
 def test_life():
     """src.track, global and a rule's own; as long as there are states it does not begin."""
-    rules = ("set timeout { interval 1, src.track 3 }\nset timeout udp.first 1\n"
+    third = "192.0.2.102"
+    rules = ("set timeout { interval 1, src.track 600, udp.first 1 }\n"
              "pass in proto udp to port 53 keep state (source-track)\n"
-             "pass in proto udp to port 54 keep state (source-track rule, src.track 600)\n")
+             "pass in proto udp to port 54 keep state (source-track rule, src.track 1)\n"
+             "pass in proto udp to port 55 keep state (source-track rule, src.track 1, "
+             "udp.first 600)\n")
     with Lab(hosts=2, rules=rules) as lab:
         udp(lab, 1)
         udp(lab, 1, OTHER, 54)
-        wait_for("states end", lambda: lab.pf.info()["current entries"] == 0, 10)
-        left = {line.split(" ")[0]: n for n, line in enumerate(sources(lab))}
-        eq(sorted(left), [GHOST, OTHER])
-        wait_for("the first to go", lambda: [s for s, _, _ in counts(lab)] == [OTHER], 10)
-        matches(sources(lab, "-v")[1], r"expires in 00:09:")
-        eq(udp(lab, 2, OTHER, 54), True)
-        eq(counts(lab), [(OTHER, 1, 0)])
-        eq(limit(lab, "removals") >= 1, True)
+        udp(lab, 1, third, 55)
+        wait_for("states end", lambda: lab.pf.info()["current entries"] == 1, 10)
+        wait_for("the second to go",
+                 lambda: [s for s, _, _ in counts(lab)] == [GHOST, third], 10)
+        time.sleep(1.5)
+        eq(counts(lab), [(GHOST, 0, 0), (third, 1, 0)])
+        left = next(after for line, after in zip(sources(lab, "-v"), sources(lab, "-v")[1:])
+                    if line.startswith(GHOST))
+        matches(left, r"expires in 00:0[89]:")
+        eq(udp(lab, 2), True)
+        eq(counts(lab), [(GHOST, 1, 0), (third, 1, 0)])
+        source_table = lab.pf.ctl("-si", "-v").stdout.split("Source Tracking Table")[1]
+        eq(matches(source_table, r"  inserts +(\d+) .*\n  removals +(\d+) ").groups(), ("3", "1"))
 
 
 def test_reload_and_restart():
@@ -255,7 +263,8 @@ def test_ids_of_rules_with_nodes():
 @timeout(120)
 def test_exact():
     """Several CPUs at once: as many states as there may be, and none left over."""
-    rules = ("pass in proto udp to port 53 keep state (max-src-states 100, source-track)\n"
+    rules = ("set timeout udp.first 3000\n"
+             "pass in proto udp to port 53 keep state (max-src-states 100, source-track)\n"
              "pass in proto udp to port 54 keep state (max-src-nodes 30)\n")
     with Lab(hosts=2, rules=rules) as lab:
         for dport in (53, 54):
