@@ -21,7 +21,7 @@
 #include <stddef.h>
 #endif
 
-#define PF_ABI_VERSION 8
+#define PF_ABI_VERSION 9
 
 #if defined(__bpf__) || !defined(__cplusplus)
 #define PF_ABI_ASSERT(expr) _Static_assert(expr, #expr)
@@ -67,16 +67,20 @@ enum pf_counter {
 	PF_CNT_HITS_RETIRED,	 /* packets counted in states that are gone */
 	PF_CNT_INSERTS,
 	PF_CNT_REMOVALS,
-	PF_CNT_LOGGED,	    /* log records handed to the ring */
-	PF_CNT_LOG_LOST,    /* log records that found no room or no reader */
-	PF_CNT_ANSWERS,	    /* RST, ACK and ICMP sent for a packet */
-	PF_CNT_NO_ANSWER,   /* packets that should have had one, but could not */
-	PF_CNT_UNJUDGED,    /* drops because a tail call found no program */
-	PF_CNT_VLAN,	    /* drops of frames with more than two VLAN tags */
-	PF_CNT_LINKTYPE,    /* drops on interfaces whose link type is not known */
-	PF_CNT_NO_ROOM,	    /* addresses that the datapath could not add to a table */
-	PF_CNT_EVENTS_LOST, /* events of states that found no room in their ring */
-	PF_CNT_LIMIT,	    /* enum pf_limit_counter from here on */
+	PF_CNT_LOGGED,	     /* log records handed to the ring */
+	PF_CNT_LOG_LOST,     /* log records that found no room or no reader */
+	PF_CNT_ANSWERS,	     /* RST, ACK and ICMP sent for a packet */
+	PF_CNT_NO_ANSWER,    /* packets that should have had one, but could not */
+	PF_CNT_UNJUDGED,     /* drops because a tail call found no program */
+	PF_CNT_VLAN,	     /* drops of frames with more than two VLAN tags */
+	PF_CNT_LINKTYPE,     /* drops on interfaces whose link type is not known */
+	PF_CNT_NO_ROOM,	     /* addresses that the datapath could not add to a table */
+	PF_CNT_EVENTS_LOST,  /* events of states that found no room in their ring */
+	PF_CNT_SRC_SEARCHES, /* of nodes of sources */
+	PF_CNT_SRC_INSERTS,
+	PF_CNT_SRC_REMOVALS,
+	PF_CNT_NO_FLUSH, /* offenders whose states could not be ended: too many at once */
+	PF_CNT_LIMIT,	 /* enum pf_limit_counter from here on */
 	PF_CNT_MAX = PF_CNT_LIMIT + 10,
 };
 
@@ -207,7 +211,7 @@ struct pf_state_peer {
 	__u16 mss;
 	__u16 opts; /* [0]: of the rule that made it, struct pf_opt_set, 0 none; [1] unused */
 	__u32 tsval;
-	__u32 tsecr;
+	__u32 source;	/* [0]: the node that counts it: PF_SOURCE_*, 0 none; [1] unused */
 	__u32 match[4]; /* ids of `match` rules that it counts for: see struct pf_state.nmatch */
 };
 
@@ -262,11 +266,63 @@ struct pf_state {
 #define PF_MAX_OPT_SETS 4096 /* numbers; 0 is none */
 #define PF_OPTS_USED	0x01
 #define PF_OPTS_COUNTED 0x02 /* its states are counted by rule, in pf_rule_states */
+#define PF_OPTS_TRACK	0x04 /* sources are tracked */
+#define PF_OPTS_BY_RULE 0x08 /* ... for each rule */
+#define PF_OPTS_FLUSH	0x10 /* an offender's states end ... */
+#define PF_OPTS_GLOBAL	0x20 /* ... those that other rules made, too */
 struct pf_opt_set {
 	__u32 flags;
 	__u32 max;		 /* states of a rule; 0: no limit */
 	__u32 timeout[PFTM_MAX]; /* as in struct pf_config; 0: the global one */
-	__u32 spare[11];	 /* for source tracking */
+	__u32 max_src_nodes;	 /* 0 in all of these: no limit */
+	__u32 max_src_states;
+	__u32 max_src_conn;
+	__u32 rate_limit; /* connections in rate_seconds */
+	__u32 rate_seconds;
+	__u32 rate_ticks;
+	__u32 overload; /* slot of the table where offenders go; 0 none */
+	__u32 spare[4];
+};
+
+/* What there is of a rule, by its id. */
+struct pf_rule_count {
+	__u32 states;
+	__u32 nodes; /* of its own sources */
+};
+
+/*
+ * A source that is tracked, as pf's source nodes: bpf/sources.h.  Its serial number stands
+ * beside its numbers, for who changes them must know whose they are: the memory of a node
+ * that goes is another's at once.
+ */
+#define PF_SOURCES_MOST	    262144U
+#define PF_SOURCE_SERIAL    0x3fffffff
+#define PF_SOURCE_CONNECTED 0x80000000U /* of a state: it counts as a connection as well */
+#define PF_SOURCE_DEAD	    0x80000000U /* of struct pf_src_node.states: it is being taken out */
+#define PF_SOURCE_RATE_ONE  1000
+struct pf_src_key {
+	struct pf_addr addr;
+	__u32 rule; /* 0: all rules that track globally */
+	__u32 af;
+};
+struct pf_src_node {
+	__u64 states;	  /* serial << 32 | number of them */
+	__u64 conns;	  /* the same */
+	__u64 rate;	  /* tick of the last connection << 32 | thousandths of connections */
+	__u64 creation;	  /* jiffies */
+	__u64 packets[2]; /* in, out; of states that have ended */
+	__u64 bytes[2];
+	__u32 expire;  /* tick, if it has no states */
+	__u32 seconds; /* that its rate is of */
+};
+
+/* A source whose states are to end; by a key as above, rule 0: whatever rule made them. */
+#define PF_FLUSHES_MOST 4096
+#define PF_FLUSH_WORDS	16
+struct pf_flush {
+	__u64 before; /* states with lower ids */
+	__u32 begun;
+	__u32 pad;
 };
 
 /* The `match` rules of one packet, and of the state that it makes. */
@@ -311,11 +367,12 @@ struct pf_limbo_entry {
 struct pf_config {
 	__u32 abi_version;
 	__u32 hz;
-	__u64 hash_key[6]; /* of the state table; never changes while it holds states */
-	__u32 mark[4];	   /* secret in cb[] by which we know our own answers */
-	__u32 mark16;	   /* in tc_index, of those that our hook has let in; not 0 */
-	__u32 state_limit; /* set limit states */
-	__u32 slots;	   /* entries of the slot array */
+	__u64 hash_key[6];  /* of the state table; never changes while it holds states */
+	__u32 mark[4];	    /* secret in cb[] by which we know our own answers */
+	__u32 mark16;	    /* in tc_index, of those that our hook has let in; not 0 */
+	__u32 state_limit;  /* set limit states */
+	__u32 source_limit; /* set limit src-nodes */
+	__u32 slots;	    /* entries of the slot array */
 	__u32 bucket_mask;
 	__u32 debug;
 	__u32 timeout[PFTM_MAX]; /* ticks; adaptive.start and .end count states */
@@ -343,7 +400,16 @@ struct pf_status {
 	__u32 sweep_at; /* the next slot to look at */
 	__u32 sweep_rounds;
 	__u64 sweeps;
-	__u64 pad2[6];
+	__u32 sources_at; /* tick when nodes of sources were last looked at */
+	__u32 pad2[11];
+	__u32 sources; /* nodes; never above their limit */
+	__u32 next_source;
+	__u32 flush_asked; /* there is something new in pf_flushes */
+	__u32 pad3[13];
+	/* of the pass that ends states of offenders */
+	__u32 flush_on;
+	__u32 flush_at;			   /* the next slot */
+	__u64 flush_maybe[PF_FLUSH_WORDS]; /* bits of the hashes of the addresses */
 };
 
 /* Counters of one rule, per CPU; [0] in, [1] out.  Live states hold the rest. */
@@ -828,7 +894,7 @@ struct pf_pkt {
 	__u32 state;		     /* index of the state that translates */
 	/* of an ICMP error: where the quoted headers are */
 	__u32 quote_l3, quote_l4;
-	__u32 pad4;
+	__u32 source; /* of the state that is being made: struct pf_state_peer.source */
 	__u8 buf[PF_ANSWER_BUF];
 	/* of the tree's program */
 	__u32 field[16]; /* by enum pf_tree_field */
@@ -894,7 +960,9 @@ PF_ABI_ASSERT(sizeof(struct pf_opt_set) == 152);
 PF_ABI_ASSERT(PF_CNT_LIMIT + LCNT_MAX == PF_CNT_MAX);
 PF_ABI_ASSERT(sizeof(struct pf_limbo_entry) == 8);
 PF_ABI_ASSERT(sizeof(struct pf_config) == 256);
-PF_ABI_ASSERT(sizeof(struct pf_status) == 192);
+PF_ABI_ASSERT(sizeof(struct pf_status) == 392);
+PF_ABI_ASSERT(sizeof(struct pf_src_key) == 24);
+PF_ABI_ASSERT(sizeof(struct pf_src_node) == 72);
 PF_ABI_ASSERT(sizeof(struct pf_rule_stats) == 48);
 PF_ABI_ASSERT(sizeof(struct pf_iface) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_table_item) == 24);

@@ -24,6 +24,7 @@
 #include "nat.h"
 #include "parse.h"
 #include "state.h"
+#include "sources.h"
 #include "sweep.h"
 #include "table.h"
 #include "tcp.h"
@@ -508,6 +509,8 @@ inline_always int refuse_state(struct __sk_buff *skb, struct pf_pkt *p, enum cre
 		count(PF_CNT_LIMIT + LCNT_STATES);
 		return refuse(skb, p, PFRES_MAXSTATES);
 	}
+	if (why == CREATE_SRC_LIMIT)
+		return refuse(skb, p, PFRES_SRCLIMIT);
 	if (why != CREATE_LIMIT)
 		return refuse(skb, p, PFRES_MEMORY);
 	count(PF_CNT_REASON + PFRES_MEMORY);

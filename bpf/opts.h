@@ -27,7 +27,8 @@ inline_always __u64 opts_lifetime(__u32 opts, __u32 rule, const struct pf_config
 				  __u32 factor)
 {
 	struct pf_opt_set *o = opt_set(opts);
-	__u32 after, *n;
+	struct pf_rule_count *n;
+	__u32 after;
 
 	if (class >= PFTM_MAX)
 		return 0;
@@ -37,7 +38,7 @@ inline_always __u64 opts_lifetime(__u32 opts, __u32 rule, const struct pf_config
 			after = o->timeout[class];
 		if (o->timeout[PFTM_ADAPTIVE_START]) {
 			n = bpf_map_lookup_elem(&pf_rule_states, &rule);
-			factor = adaptive_factor(o->timeout, n ? *n : 0);
+			factor = adaptive_factor(o->timeout, n ? n->states : 0);
 		}
 	}
 	return ((__u64)after * factor) >> 16;
@@ -49,7 +50,8 @@ enum rule_room { ROOM_TAKEN, ROOM_NONE, ROOM_UNKNOWN };
 global_sub int rule_state_take(__u32 rule, __u32 opts)
 {
 	struct pf_opt_set *o = opt_set(opts);
-	__u32 *n, max;
+	struct pf_rule_count *n;
+	__u32 max;
 
 	if (!o)
 		return ROOM_UNKNOWN;
@@ -59,10 +61,10 @@ global_sub int rule_state_take(__u32 rule, __u32 opts)
 	if (!n)
 		return ROOM_UNKNOWN;
 	max = o->max ? o->max : ~0U;
-	if (READ_ONCE(*n) >= max)
+	if (READ_ONCE(n->states) >= max)
 		return ROOM_NONE;
-	if (__sync_fetch_and_add(n, 1) >= max) {
-		__sync_fetch_and_add(n, -1);
+	if (__sync_fetch_and_add(&n->states, 1) >= max) {
+		__sync_fetch_and_add(&n->states, -1);
 		return ROOM_NONE;
 	}
 	return ROOM_TAKEN;
@@ -72,13 +74,13 @@ global_sub int rule_state_take(__u32 rule, __u32 opts)
 global_sub int rule_state_give(__u32 rule, __u32 opts)
 {
 	struct pf_opt_set *o = opt_set(opts);
-	__u32 *n;
+	struct pf_rule_count *n;
 
 	if (!o || !(o->flags & PF_OPTS_COUNTED))
 		return 0;
 	n = bpf_map_lookup_elem(&pf_rule_states, &rule);
 	if (n)
-		__sync_fetch_and_add(n, -1);
+		__sync_fetch_and_add(&n->states, -1);
 	return 0;
 }
 
@@ -86,13 +88,13 @@ global_sub int rule_state_give(__u32 rule, __u32 opts)
 global_sub int rule_state_add(__u32 rule, __u32 opts)
 {
 	struct pf_opt_set *o = opt_set(opts);
-	__u32 *n;
+	struct pf_rule_count *n;
 
 	if (!o || !(o->flags & PF_OPTS_COUNTED))
 		return 0;
 	n = bpf_map_lookup_elem(&pf_rule_states, &rule);
 	if (n)
-		__sync_fetch_and_add(n, 1);
+		__sync_fetch_and_add(&n->states, 1);
 	return 0;
 }
 

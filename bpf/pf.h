@@ -85,13 +85,13 @@ struct {
 	__type(value, struct pf_opt_set);
 } pf_opt_sets SEC(".maps");
 
-/* How many states there are of a rule, by its id; exact.  The loader puts the rules in. */
+/* How much there is of a rule, by its id; exact.  The loader puts the rules in. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, struct pf_rule_count);
 } pf_rule_states SEC(".maps");
 
 struct {

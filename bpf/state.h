@@ -3,6 +3,7 @@
 #ifndef PF_BPF_STATE_H
 #define PF_BPF_STATE_H
 
+#include "delta.h"
 #include "icmp.h"
 #include "sctp.h"
 #include "table.h"
@@ -32,21 +33,55 @@ inline_always void ask_tcp(struct pf_pkt *p, __u8 flags, __u32 seq, __u32 ack, _
 	p->answer_ttl = ttl;
 }
 
+inline_always int tcp_is_open(const struct pf_state *s)
+{
+	return s->peer_state[0] == TCPS_ESTABLISHED && s->peer_state[1] == TCPS_ESTABLISHED;
+}
+
+/* A connection more than its source may have: it ends, and what the rule asks for is done. */
+global_sub int source_offends(struct pf_state *s)
+{
+	struct pf_opt_set *o;
+
+	if (!s)
+		return 0;
+	o = opt_set(s->peer[0].opts);
+	if (o && o->overload) {
+		count(PF_CNT_LIMIT + LCNT_OVERLOAD_TABLE);
+		if (s->dir == PF_IN)
+			table_add_host(o->overload, s->key.af, &s->key.addr[0]);
+		else
+			table_add_host(o->overload, s->key.af, &s->stack.addr[1]);
+		if (o->flags & PF_OPTS_FLUSH) {
+			count(PF_CNT_LIMIT + LCNT_OVERLOAD_FLUSH);
+			flush_ask(s, o->flags & PF_OPTS_GLOBAL ? 0 : s->rule);
+		}
+	}
+	return state_remove(s);
+}
+
 inline_always enum track_result track_tcp(struct pf_state *s, struct pf_pkt *p, __u32 from)
 {
 	__u32 stripe = s->index % PF_TCP_LOCKS, now = tick_now();
 	struct pf_tcp_lock *l = bpf_map_lookup_elem(&pf_tcp_locks, &stripe);
 	enum tcp_verdict v;
 	__u16 was;
+	int opened;
 
 	if (!l)
 		return track_drop(p, PFRES_MEMORY);
 	was = READ_ONCE(*(__u16 *)s->peer_state);
 	bpf_spin_lock(&l->lock);
+	opened = !tcp_is_open(s);
 	v = tcp_full(s, from, p, now);
+	opened = opened && tcp_is_open(s);
 	bpf_spin_unlock(&l->lock);
 	if (unlikely(READ_ONCE(*(__u16 *)s->peer_state) != was))
 		event(s, PF_EVENT_UPDATE);
+	if (unlikely(opened && READ_ONCE(s->peer[0].source)) && source_connected(s)) {
+		source_offends(s);
+		return track_drop(p, PFRES_SRCLIMIT);
+	}
 	switch (v) {
 	case TCP_PASS:
 		return TRACK_PASS;
@@ -178,6 +213,7 @@ enum create_result {
 	CREATE_LIMIT,
 	CREATE_MEMORY,
 	CREATE_RULE_LIMIT, /* the rule has all the states that it may have */
+	CREATE_SRC_LIMIT,  /* the source, or the rule all the sources; counted */
 };
 
 /* Publishes a filled EMBRYO, or gives it back. */
@@ -191,6 +227,11 @@ inline_always enum create_result state_publish(struct pf_state *s, struct pf_sta
 		return CREATE_OK;
 	}
 	__sync_fetch_and_add(&st->states, -1);
+	if (s->peer[0].source) {
+		s->peer[0].packets = s->peer[0].bytes = 0;
+		s->peer[1].packets = s->peer[1].bytes = 0;
+		source_leave(s);
+	}
 	if (published) {
 		WRITE_ONCE(s->status, PF_SLOT_DEAD);
 		slot_rest(s);
@@ -254,6 +295,7 @@ inline_always int state_take_rules(struct pf_state *s, struct pf_pkt *p)
 {
 	s->anchor = p->rule.anchor;
 	s->peer[0].opts = p->rule.opts;
+	s->peer[0].source = p->rule.opts ? p->source : 0;
 	s->tag = p->tag;
 	if (p->tag)
 		s->flags |= PF_SF_TAGGED;
@@ -314,6 +356,7 @@ inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 	}
 	s->peer[0].packets = 1;
 	s->peer[0].bytes = p->tot_len;
+	p->source = 0; /* the state has it */
 	why = state_publish(s, st);
 	if (why == CREATE_OK) {
 		count(PF_CNT_INSERTS);
@@ -322,20 +365,40 @@ inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 	return why;
 }
 
+/* The source's limits come before the rule's, as in pf. */
+inline_always enum create_result room_take(struct pf_pkt *p)
+{
+	int room = source_take(p);
+
+	if (room == SOURCE_STATES)
+		count(PF_CNT_LIMIT + LCNT_SRCSTATES);
+	if (room == SOURCE_NODES)
+		count(PF_CNT_LIMIT + LCNT_SRCNODES);
+	if (room != SOURCE_TAKEN)
+		return room == SOURCE_UNKNOWN || room == SOURCE_AGAIN ? CREATE_MEMORY
+								      : CREATE_SRC_LIMIT;
+	room = rule_state_take(p->rule.id, p->rule.opts);
+	if (room == ROOM_TAKEN)
+		return CREATE_OK;
+	source_give(p);
+	return room == ROOM_NONE ? CREATE_RULE_LIMIT : CREATE_MEMORY;
+}
+
 /* `nat`: p->nat_key is what the packet is translated to. */
 inline_always enum create_result state_create(struct pf_pkt *p, const int nat)
 {
 	enum create_result why;
-	int room;
 
 	if (likely(!p->rule.opts))
 		return state_make(p, nat);
-	room = rule_state_take(p->rule.id, p->rule.opts);
-	if (room != ROOM_TAKEN)
-		return room == ROOM_NONE ? CREATE_RULE_LIMIT : CREATE_MEMORY;
-	why = state_make(p, nat);
+	why = room_take(p);
 	if (why != CREATE_OK)
+		return why;
+	why = state_make(p, nat);
+	if (why != CREATE_OK) {
 		rule_state_give(p->rule.id, p->rule.opts);
+		source_give(p);
+	}
 	return why;
 }
 

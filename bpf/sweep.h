@@ -8,6 +8,7 @@
 #define PF_BPF_SWEEP_H
 
 #include "opts.h"
+#include "sources.h"
 #include "table.h"
 
 struct sweep_ctx {
@@ -70,7 +71,129 @@ static long sweep_step(__u32 i, struct sweep_ctx *c)
 	return 0;
 }
 
-/* One slice, from where the last one ended.  0 when there is no configuration. */
+/* --- nodes of sources --- */
+
+#define SOURCES_A_SECOND 16384 /* are looked at */
+
+static long source_step(void *map, struct pf_src_key *key, struct pf_src_node *v,
+			struct sweep_ctx *c)
+{
+	struct pf_src_key k = *key;
+	__u64 states = READ_ONCE(v->states);
+
+	if (!(__u32)states && (__s32)(c->now - READ_ONCE(v->expire)) >= 0 && source_is(&k, v))
+		source_unmake(&k, v, states);
+	return 0;
+}
+
+/* Those whose time is over, about once a second. */
+noinline_sub void sources_sweep(struct pf_status *st, __u32 hz)
+{
+	struct sweep_ctx c = {.now = tick_now()};
+	__u32 second = hz >> PF_TICK_SHIFT, wait;
+
+	wait = second + second * (READ_ONCE(st->sources) / SOURCES_A_SECOND);
+	if (!READ_ONCE(st->sources) || c.now - st->sources_at < wait)
+		return;
+	st->sources_at = c.now;
+	bpf_for_each_map_elem(&pf_sources, source_step, &c, 0);
+}
+
+/* --- states of offenders --- */
+
+#define FLUSH_SLICE 131072
+#define FLUSH_NS    1000000 /* between two slices */
+
+/* Has it been asked for that states of that source, and of that rule or of any, end? */
+inline_always int flush_wants(const struct pf_state *s, __u32 rule)
+{
+	struct pf_src_key k;
+	struct pf_flush *f;
+
+	if (s->dir == PF_IN)
+		source_key(&k, &s->key.addr[0], s->key.af, rule);
+	else
+		source_key(&k, &s->stack.addr[1], s->key.af, rule);
+	f = bpf_map_lookup_elem(&pf_flushes, &k);
+	return f && s->id < f->before;
+}
+
+static long flush_step(__u32 i, struct sweep_ctx *c)
+{
+	struct pf_status *st = status();
+	struct pf_state *s = slot(c->at);
+	__u32 h;
+
+	if (!s || !st)
+		return 1;
+	c->at++;
+	if (READ_ONCE(s->status) != PF_SLOT_LIVE)
+		return 0;
+	/* most states are looked at no further than their first line */
+	if (s->dir == PF_IN)
+		h = flush_hash(&s->key.addr[0]);
+	else if (s->flags & PF_SF_NAT)
+		h = flush_hash(&s->stack.addr[1]);
+	else
+		h = flush_hash(&s->key.addr[1]);
+	if (!(st->flush_maybe[h / 64 % PF_FLUSH_WORDS] >> (h % 64) & 1))
+		return 0;
+	if (flush_wants(s, 0) || flush_wants(s, s->rule))
+		c->removed += state_remove(s);
+	return 0;
+}
+
+static long flush_begin_step(void *map, struct pf_src_key *key, struct pf_flush *f, void *ctx)
+{
+	struct pf_addr addr = key->addr;
+	__u32 h = flush_hash(&addr);
+	struct pf_status *status_now = status();
+
+	f->begun = 1;
+	if (status_now)
+		status_now->flush_maybe[h / 64 % PF_FLUSH_WORDS] |= 1ULL << (h % 64);
+	return 0;
+}
+
+static long flush_end_step(void *map, struct pf_src_key *key, struct pf_flush *f, void *ctx)
+{
+	struct pf_src_key k = *key;
+
+	if (f->begun)
+		bpf_map_delete_elem(&pf_flushes, &k);
+	return 0;
+}
+
+/*
+ * One pass over the slots for all offenders there are when it begins; what comes later waits
+ * for the next one.  1: it goes on.
+ */
+noinline_sub int flush_slice(struct pf_status *st, __u32 slots)
+{
+	struct sweep_ctx c = {};
+
+	if (!st->flush_on) {
+		if (!READ_ONCE(st->flush_asked))
+			return 0;
+		/* so that at no time there seems to be nothing to be done */
+		__sync_lock_test_and_set(&st->flush_on, 1);
+		__sync_lock_test_and_set(&st->flush_asked, 0);
+		for (int i = 0; i < PF_FLUSH_WORDS; i++)
+			st->flush_maybe[i] = 0;
+		bpf_for_each_map_elem(&pf_flushes, flush_begin_step, &c, 0);
+		st->flush_at = 0;
+	}
+	c.at = st->flush_at;
+	bpf_loop(FLUSH_SLICE, flush_step, &c, 0);
+	st->flush_at = c.at;
+	if (c.at < slots)
+		return 1;
+	bpf_for_each_map_elem(&pf_flushes, flush_end_step, &c, 0);
+	st->flush_on = 0;
+	return READ_ONCE(st->flush_asked) != 0;
+}
+
+/* One slice, from where the last one ended.  0: there is no configuration; 2: there is more. */
 noinline_sub int sweep_slice(void)
 {
 	struct pf_config *cfg = config();
@@ -89,16 +212,17 @@ noinline_sub int sweep_slice(void)
 	st->sweep_at = c.at;
 	st->sweeps++;
 	limbo_release(tick_now(), cfg->grace, 1024);
-	return 1;
+	sources_sweep(st, cfg->hz);
+	return flush_slice(st, cfg->slots) ? 2 : 1;
 }
 
 static int sweep_timer(void *map, __u32 *key, struct pf_sweeper *sw)
 {
 	struct pf_config *cfg = config();
+	int more = sweep_slice() == 2;
 
-	sweep_slice();
 	if (cfg)
-		bpf_timer_start(&sw->timer, cfg->sweep_ns, 0);
+		bpf_timer_start(&sw->timer, more ? FLUSH_NS : cfg->sweep_ns, 0);
 	return 0;
 }
 

@@ -42,6 +42,7 @@
 #include "events.h"
 #include "opts.h"
 #include "pf.h"
+#include "sources.h"
 
 /* Set before load; constants for the verifier and the JIT. */
 const volatile __u64 hash_key[6] = {1, 2, 3, 4, 5, 6};
@@ -658,6 +659,8 @@ global_sub int state_remove(struct pf_state *s)
 	state_retire(s);
 	if (unlikely(s->peer[0].opts))
 		rule_state_give(s->rule, s->peer[0].opts);
+	if (unlikely(READ_ONCE(s->peer[0].source)))
+		source_leave(s);
 	st = status();
 	if (st)
 		__sync_fetch_and_add(&st->states, -1);

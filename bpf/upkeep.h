@@ -74,6 +74,8 @@ SEC("tc") int pf_insert(struct __sk_buff *skb)
 	/* as it may end as soon as it is there */
 	if (opts)
 		rule_state_add(rule, opts);
+	if (s->peer[0].source)
+		source_add(s);
 	why = state_publish(s, st);
 	if (why != CREATE_OK && opts)
 		rule_state_give(rule, opts);
@@ -96,6 +98,29 @@ SEC("tc") int pf_purge(struct __sk_buff *skb)
 	c.slots = cfg->slots;
 	bpf_loop(skb->cb[1], sweep_step, &c, 0);
 	skb->cb[2] = c.removed;
+	return 0;
+}
+
+/*
+ * Takes out the node of a source whose key the packet's data is, whatever states it has:
+ * they have none from now on.  Returns 1 if it was there.
+ */
+SEC("tc") int pf_forget_source(struct __sk_buff *skb)
+{
+	struct pf_src_key k;
+	struct pf_src_node *v;
+	__u64 states;
+
+	if (bpf_skb_load_bytes(skb, 0, &k, sizeof(k)))
+		return 0;
+	for (int i = 0; i < SOURCE_TRIES; i++) {
+		v = bpf_map_lookup_elem(&pf_sources, &k);
+		if (!v)
+			return 0;
+		states = READ_ONCE(v->states) & ~(__u64)PF_SOURCE_DEAD;
+		if (source_is(&k, v) && source_unmake(&k, v, states))
+			return 1;
+	}
 	return 0;
 }
 

@@ -173,11 +173,14 @@ static uint32_t info_flags(const struct pf_rule *r)
 }
 
 /* Of a rule's limits and timeouts; 0: it has none. */
-static int opts_number(const struct pf_compile_env *env, const struct pf_rule *r, uint32_t id)
+static int opts_number(const struct pf_policy *p, const struct pf_compile_env *env, uint32_t rule)
 {
+	const struct pf_rule *r = p->rules[rule];
 	const struct pf_state_opts *o = pf_rule_ext_of(r)->state;
 
-	return r->keep_state && o ? env->opts_number(env->ctx, id, o) : 0;
+	return r->keep_state && o
+		       ? env->opts_number(env->ctx, p->set_of[rule], env->rule_ids[rule], o)
+		       : 0;
 }
 
 /* The numbers of all that have some are given out. */
@@ -185,7 +188,7 @@ static int number_opts(const struct pf_policy *p, const struct pf_compile_env *e
 		       struct pf_compile_error *err)
 {
 	for (uint32_t i = 0; i < p->nrules; i++) {
-		int nr = opts_number(env, p->rules[i], env->rule_ids[i]);
+		int nr = opts_number(p, env, i);
 
 		if (nr >= 0)
 			continue;
@@ -211,7 +214,7 @@ struct pf_rule_info pf_rule_info_of(const struct pf_policy *p, const struct pf_c
 		.flags = info_flags(r),
 		.return_ttl = r->return_ttl,
 		/* it has been given out before: no failure */
-		.opts = (uint16_t)opts_number(env, r, env->rule_ids[rule]),
+		.opts = (uint16_t)opts_number(p, env, rule),
 		.return_icmp = r->return_icmp,
 		.return_icmp6 = r->return_icmp6,
 		.nat = pf_nat_of(c, rule),

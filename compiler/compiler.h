@@ -127,7 +127,8 @@ struct pf_compile_env {
 	 * Number of the limits and timeouts of a rule, 0 if it has none; negative errno:
 	 * -ENOSPC if there is no room for more.  Asked twice, it says the same.
 	 */
-	int (*opts_number)(void *ctx, uint32_t rule_id, const struct pf_state_opts *o);
+	int (*opts_number)(void *ctx, uint32_t set, uint32_t rule_id,
+			   const struct pf_state_opts *o);
 	void *ctx;
 	const uint32_t *rule_ids; /* one for each rule */
 	enum pf_emitter emitter;

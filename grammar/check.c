@@ -288,9 +288,7 @@ const char *pf_rule_translation_unenforced(const struct pf_rule *r, enum pf_rule
 /* As above, of state options. */
 static bool state_enforced(const struct pf_state_opts *o)
 {
-	return !o->max_src_nodes && !o->max_src_states && !o->max_src_conn &&
-	       !o->max_src_conn_rate.limit && !o->max_src_conn_rate.seconds && !o->overload &&
-	       !o->flush && !o->flush_global && !o->pflow && !o->allow_related && !o->source_track;
+	return !o->pflow && !o->allow_related;
 }
 
 /* What is left when that which is built is taken away must be nothing. */

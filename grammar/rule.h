@@ -70,6 +70,7 @@ enum pf_timeout_id {
 
 /* The clock of states has 32 bits at up to 62.5 ticks a second. */
 #define PF_TIMEOUT_LARGEST ((1U << 24) - 1)
+#define PF_RATE_LARGEST	   (UINT32_MAX / 1000) /* PF_THRESHOLD_MAX of pfvar.h */
 
 enum pf_limit_id {
 	PF_LIMIT_STATES,

@@ -18,8 +18,6 @@ enum {
 	GIVEN_RELATED = 512,
 };
 
-#define RATE_LARGEST (UINT32_MAX / 1000) /* PF_THRESHOLD_MAX of pfvar.h */
-
 static void twice(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s,
 		  unsigned int bit, const char *name)
 {
@@ -45,29 +43,27 @@ static void opt_max(struct pf_parser *p, const struct pf_loc *loc, struct pf_stm
 
 static void opt_nodes(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s)
 {
-	pf_unenforced(p, loc, "max-src-nodes");
 	number(p, loc, s, GIVEN_NODES, "max-src-nodes", &s->opts.max_src_nodes);
 }
 
 static void opt_states(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s)
 {
-	pf_unenforced(p, loc, "max-src-states");
 	number(p, loc, s, GIVEN_STATES, "max-src-states", &s->opts.max_src_states);
 }
 
 static void opt_conn(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s)
 {
-	pf_unenforced(p, loc, "max-src-conn");
 	number(p, loc, s, GIVEN_CONN, "max-src-conn", &s->opts.max_src_conn);
 }
 
 static void opt_rate(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s)
 {
-	pf_unenforced(p, loc, "max-src-conn-rate");
 	twice(p, loc, s, GIVEN_RATE, "max-src-conn-rate");
-	if (pf_rate(p, "max-src-conn-rate", &s->opts.max_src_conn_rate))
-		pf_in_range(p, loc, "max-src-conn-rate", s->opts.max_src_conn_rate.limit, 1,
-			    RATE_LARGEST);
+	if (pf_rate(p, "max-src-conn-rate", &s->opts.max_src_conn_rate) &&
+	    pf_in_range(p, loc, "max-src-conn-rate", s->opts.max_src_conn_rate.limit, 1,
+			PF_RATE_LARGEST))
+		pf_in_range(p, loc, "seconds", s->opts.max_src_conn_rate.seconds, 1,
+			    PF_TIMEOUT_LARGEST);
 }
 
 static void opt_overload(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s)
@@ -75,7 +71,6 @@ static void opt_overload(struct pf_parser *p, const struct pf_loc *loc, struct p
 	struct pf_loc at;
 	const char *name = pf_parse_table_name(p, &at);
 
-	pf_unenforced(p, loc, "overload");
 	twice(p, loc, s, GIVEN_OVERLOAD, "overload");
 	if (!name)
 		return;
@@ -89,7 +84,6 @@ static void opt_overload(struct pf_parser *p, const struct pf_loc *loc, struct p
 
 static void opt_track(struct pf_parser *p, const struct pf_loc *loc, struct pf_stmt_state *s)
 {
-	pf_unenforced(p, loc, "source-track");
 	if (s->track_given)
 		pf_error(p, loc, "state option 'source-track' is given twice");
 	s->track_given = true;

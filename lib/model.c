@@ -44,7 +44,10 @@ enum {
 	STATE_IF_BOUND = 2,
 	STATE_SLOPPY = 4,
 	STATE_FLOATING = 8,
-	STATE_ALL = 15,
+	STATE_TRACK_GLOBAL = 16,
+	STATE_TRACK_RULE = 32,
+	STATE_FLUSH = 64,
+	STATE_FLUSH_GLOBAL = 128,
 };
 
 /* As deep as braces go, and one more; and files that load files. */
@@ -141,8 +144,20 @@ static void put_state(struct pf_buf *b, const struct pf_state_opts *o)
 		given |= o->timeout[i] ? 1U << i : 0;
 	pf_put_u8(b,
 		  (uint8_t)((o->no_sync ? STATE_NO_SYNC : 0) | (o->if_bound ? STATE_IF_BOUND : 0) |
-			    (o->sloppy ? STATE_SLOPPY : 0) | (o->floating ? STATE_FLOATING : 0)));
+			    (o->sloppy ? STATE_SLOPPY : 0) | (o->floating ? STATE_FLOATING : 0) |
+			    (o->source_track == PF_TRACK_GLOBAL ? STATE_TRACK_GLOBAL : 0) |
+			    (o->source_track == PF_TRACK_RULE ? STATE_TRACK_RULE : 0) |
+			    (o->flush ? STATE_FLUSH : 0) |
+			    (o->flush_global ? STATE_FLUSH_GLOBAL : 0)));
 	pf_put_u32(b, o->max);
+	if (o->source_track) {
+		pf_put_u32(b, o->max_src_nodes);
+		pf_put_u32(b, o->max_src_states);
+		pf_put_u32(b, o->max_src_conn);
+		pf_put_u32(b, o->max_src_conn_rate.limit);
+		pf_put_u32(b, o->max_src_conn_rate.seconds);
+		pf_put_string(b, o->overload ? o->overload : "");
+	}
 	pf_put_u32(b, given);
 	for (int i = 0; i < PF_TIMEOUT_MAX; i++)
 		if (o->timeout[i])
@@ -282,7 +297,7 @@ struct reader {
 	size_t errsize;
 	bool nomem;
 	unsigned int depth, nrules, loads;
-	const char *last_ifname, *last_table, *last_label, *last_tag, *last_tagged;
+	const char *last_ifname, *last_table, *last_label, *last_tag, *last_tagged, *last_overload;
 	const struct pf_rule_ext *last_ext;
 	const struct pf_pool *last_nat, *last_rdr;
 	const struct pf_state_opts *last_state;
@@ -522,6 +537,43 @@ static const struct pf_pool *get_pool(struct reader *r, bool nat, const struct p
 	return r->c.bad ? NULL : keep_pool(r, &pool, &host, last);
 }
 
+/* As the parser leaves them: what is counted by rule needs nodes of the rule. */
+static bool sources_ok(const struct pf_state_opts *o)
+{
+	bool rate = o->max_src_conn_rate.limit != 0;
+
+	if (rate != (o->max_src_conn_rate.seconds != 0) ||
+	    o->max_src_conn_rate.limit > PF_RATE_LARGEST ||
+	    o->max_src_conn_rate.seconds > PF_TIMEOUT_LARGEST)
+		return false;
+	if (o->source_track == PF_TRACK_GLOBAL && (o->max_src_nodes || o->max_src_conn || rate))
+		return false;
+	/* the parser sees to that */
+	if (o->timeout[PF_TIMEOUT_SRC_TRACK] < o->max_src_conn_rate.seconds)
+		return false;
+	if (o->overload && !o->max_src_conn && !rate)
+		return false;
+	return (!o->flush || o->overload) && (!o->flush_global || o->flush);
+}
+
+/* That sources are tracked is known already. */
+static void get_sources(struct reader *r, struct pf_state_opts *o)
+{
+	char name[PF_TABLE_NAME_SIZE];
+	struct pf_cursor ahead;
+
+	o->max_src_nodes = pf_get_u32(&r->c);
+	o->max_src_states = pf_get_u32(&r->c);
+	o->max_src_conn = pf_get_u32(&r->c);
+	o->max_src_conn_rate.limit = pf_get_u32(&r->c);
+	o->max_src_conn_rate.seconds = pf_get_u32(&r->c);
+	ahead = r->c;
+	if (pf_get_string(&ahead, name, sizeof(name)) && !*name)
+		r->c = ahead;
+	else
+		o->overload = get_string(r, PF_TABLE_NAME_SIZE, &r->last_overload, true);
+}
+
 static const struct pf_state_opts *get_state(struct reader *r)
 {
 	uint8_t flags = pf_get_u8(&r->c);
@@ -533,7 +585,15 @@ static const struct pf_state_opts *get_state(struct reader *r)
 	o.if_bound = flags & STATE_IF_BOUND;
 	o.sloppy = flags & STATE_SLOPPY;
 	o.floating = flags & STATE_FLOATING;
+	o.flush = flags & STATE_FLUSH;
+	o.flush_global = flags & STATE_FLUSH_GLOBAL;
+	if (flags & STATE_TRACK_GLOBAL)
+		o.source_track = PF_TRACK_GLOBAL;
+	if (flags & STATE_TRACK_RULE)
+		o.source_track = PF_TRACK_RULE;
 	o.max = pf_get_u32(&r->c);
+	if (o.source_track)
+		get_sources(r, &o);
 	given = pf_get_u32(&r->c);
 	for (int i = 0; i < PF_TIMEOUT_MAX; i++) {
 		if (given & 1U << i)
@@ -542,7 +602,8 @@ static const struct pf_state_opts *get_state(struct reader *r)
 		    i != PF_TIMEOUT_ADAPTIVE_END)
 			bad(r, "a timeout is out of range");
 	}
-	if (flags & ~STATE_ALL || given >> PF_TIMEOUT_MAX || (o.if_bound && o.floating))
+	if (given >> PF_TIMEOUT_MAX || (o.if_bound && o.floating) || !sources_ok(&o) ||
+	    (flags & STATE_TRACK_GLOBAL && flags & STATE_TRACK_RULE))
 		bad(r, "state options say what is unknown");
 	if (r->last_state && memcmp((const char *)r->last_state, (const char *)&o, sizeof(o)) == 0)
 		return r->last_state;

@@ -19,7 +19,7 @@
 #define PF_PIN_DIR_DEFAULT "/sys/fs/bpf/pf"
 #define PF_LOG_DEFAULT	   "/var/log/pflog"
 
-#define PF_PROTO_MAGIC	   0x70664c34 /* "pfL4": the last digit is the version */
+#define PF_PROTO_MAGIC	   0x70664c35 /* "pfL5": the last digit is the version */
 #define PF_FRAME_MOST	   (1U << 20) /* bytes of payload */
 
 struct pf_frame {
@@ -87,6 +87,9 @@ enum pf_msg {
 	 * and nothing else may be asked for
 	 */
 	PF_REQ_MONITOR,
+	PF_REQ_SOURCES, /* -> DATA struct pf_wire_source, many in one */
+	/* u8 hosts, that many of u8 af, u8 bits, u8 neg, 16 address -> u32 nodes */
+	PF_REQ_KILL_SOURCES,
 	PF_REQ_MOST,
 };
 
@@ -137,6 +140,22 @@ struct pf_wire_event {
 };
 enum pf_wire_event_kind { PF_WIRE_INSERT, PF_WIRE_UPDATE, PF_WIRE_DELETE, PF_WIRE_EVENT_MAX };
 
+/* A source that is tracked. */
+struct pf_wire_source {
+	uint8_t addr[16];
+	uint8_t af; /* enum pf_family */
+	uint8_t pad[3];
+	uint32_t states;
+	uint32_t connections;
+	uint32_t rate;	  /* thousandths of connections ... */
+	uint32_t seconds; /* ... in so many seconds */
+	uint32_t age;	  /* seconds */
+	uint32_t expires; /* seconds; if it has no states */
+	uint32_t rule;	  /* number, ~0 if it is of all rules, or of none that is in force */
+	uint64_t packets;
+	uint64_t bytes;
+};
+
 #define PF_WIRE_REASONS 17
 #define PF_WIRE_LIMITS	10
 
@@ -158,6 +177,12 @@ struct pf_wire_status {
 	uint64_t unjudged;
 	uint64_t vlan_deep;
 	uint64_t unknown_link;
+	uint64_t no_flush; /* offenders whose states could not be ended */
+	uint32_t sources;
+	uint32_t pad;
+	uint64_t source_searches;
+	uint64_t source_inserts;
+	uint64_t source_removals;
 	uint64_t no_room; /* addresses that the datapath could not add to a table */
 	uint32_t interfaces;
 	uint32_t confirm_left; /* seconds until a roll-back, begun ones too; 0 none */

@@ -71,7 +71,6 @@ static void put_peer(struct pf_buf *b, const struct pf_saved_state *v, int i)
 	pf_put_u32(b, p->seqdiff);
 	pf_put_u16(b, p->mss);
 	pf_put_u32(b, p->tsval);
-	pf_put_u32(b, p->tsecr);
 	pf_put_u8(b, v->s.peer_state[i]);
 	pf_put_u8(b, v->s.wscale[i]);
 	pf_put_u64(b, v->idle[i]);
@@ -221,7 +220,6 @@ static void get_peer(struct pf_cursor *c, struct pf_saved_state *v, int i)
 	p->seqdiff = pf_get_u32(c);
 	p->mss = pf_get_u16(c);
 	p->tsval = pf_get_u32(c);
-	p->tsecr = pf_get_u32(c);
 	v->s.peer_state[i] = pf_get_u8(c);
 	v->s.wscale[i] = pf_get_u8(c);
 	v->idle[i] = pf_get_u64(c);

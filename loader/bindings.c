@@ -138,28 +138,37 @@ static int compare_uses(const void *a, const void *b)
 	return order ? order : (x->set > y->set) - (x->set < y->set);
 }
 
-static void add_use(struct pf_generation *gen, uint32_t rule, const struct pf_rule_host *h)
+size_t pf_tables_of_rule(const struct pf_rule *r, const char *names[PF_TABLES_OF_RULE])
 {
-	if (h->type == PF_HOST_TABLE)
-		gen->uses[gen->nuses++] = (struct pf_table_use){.name = h->table,
-								.set = gen->policy->set_of[rule]};
+	const struct pf_state_opts *o = pf_rule_ext_of(r)->state;
+	size_t n = 0;
+
+	if (r->src.type == PF_HOST_TABLE)
+		names[n++] = r->src.table;
+	if (r->dst.type == PF_HOST_TABLE)
+		names[n++] = r->dst.table;
+	if (o && o->overload)
+		names[n++] = o->overload;
+	return n;
 }
 
 static int collect_uses(struct pf_generation *gen)
 {
 	const struct pf_policy *p = gen->policy;
+	const char *names[PF_TABLES_OF_RULE];
 	struct pf_table_use *less;
 	size_t n = 0, all;
 
 	for (uint32_t i = 0; i < p->nrules; i++)
-		n += (p->rules[i]->src.type == PF_HOST_TABLE) +
-		     (p->rules[i]->dst.type == PF_HOST_TABLE);
+		n += pf_tables_of_rule(p->rules[i], names);
 	gen->uses = calloc(n + 1, sizeof(*gen->uses));
 	if (!gen->uses)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < p->nrules; i++) {
-		add_use(gen, i, &p->rules[i]->src);
-		add_use(gen, i, &p->rules[i]->dst);
+		n = pf_tables_of_rule(p->rules[i], names);
+		for (size_t k = 0; k < n; k++)
+			gen->uses[gen->nuses++] = (struct pf_table_use){.name = names[k],
+									.set = p->set_of[i]};
 	}
 	qsort(gen->uses, gen->nuses, sizeof(*gen->uses), compare_uses);
 	all = gen->nuses;

@@ -12,8 +12,10 @@
 #define PF_LOADER_BINDINGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "../grammar/rule.h"
 #include "say.h"
 #include "tables.h"
 
@@ -37,6 +39,10 @@ struct pf_table_use {
 	uint32_t set; /* of the policy */
 	uint32_t slot;
 };
+
+/* The names of the tables that a rule names; returns how many. */
+#define PF_TABLES_OF_RULE 3
+size_t pf_tables_of_rule(const struct pf_rule *r, const char *names[PF_TABLES_OF_RULE]);
 
 /*
  * Those of a generation whose policy stands: tables of the rulesets that come with it,

@@ -37,7 +37,7 @@ static const char *const pinned_maps[] = {
 	"pf_progs",	  "pf_top",	      "pf_log",	       "pf_tables", "pf_table_nodes",
 	"pf_table_names", "pf_table_anchors", "pf_sweeper",    "pf_config", "pf_match_more",
 	"pf_tags",	  "pf_table_delta",   "pf_table_nots", "pf_events", "pf_opt_sets",
-	"pf_rule_states",
+	"pf_rule_states", "pf_sources",	      "pf_flushes",
 };
 #define NPINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 
@@ -143,6 +143,13 @@ int pf_datapath_insert(const struct pf_datapath *dp, const struct pf_state *st, 
 
 	copy.status = PF_SLOT_EMBRYO;
 	return run(dp, "pf_insert", &r);
+}
+
+bool pf_datapath_forget_source(const struct pf_datapath *dp, const struct pf_src_key *key)
+{
+	struct run r = {.data = key, .len = sizeof(*key)};
+
+	return run(dp, "pf_forget_source", &r) == 1;
 }
 
 void pf_datapath_sweep(const struct pf_datapath *dp)
@@ -546,9 +553,9 @@ int pf_datapath_open(struct pf_datapath *dp, const char *pin_dir, uint32_t state
 /* Maps of the state table itself; the others go on from one to the next. */
 static bool is_table_map(const char *name)
 {
-	static const char *const names[] = {"pf_states",  "pf_buckets",	    "pf_free",
-					    "pf_limbo",	  "pf_status",	    "pf_progs",
-					    "pf_sweeper", "pf_rule_states", "pf_config"};
+	static const char *const names[] = {
+		"pf_states", "pf_buckets", "pf_free",	     "pf_limbo",  "pf_status",
+		"pf_progs",  "pf_sweeper", "pf_rule_states", "pf_config", "pf_sources"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0)
@@ -576,12 +583,42 @@ static int copy_counted_rules(const struct pf_datapath *dp, const struct pf_data
 {
 	int from = pf_datapath_map(old, "pf_rule_states");
 	int to = pf_datapath_map(dp, "pf_rule_states");
-	uint32_t rule, none = 0;
+	const struct pf_rule_count none = {0};
+	uint32_t rule;
 	const uint32_t *at = NULL;
 	int err = 0;
 
 	for (; !err && bpf_map_get_next_key(from, at, &rule) == 0; at = &rule)
 		err = bpf_map_update_elem(to, &rule, &none, BPF_ANY);
+	return err;
+}
+
+/* The nodes of sources; their states and connections are of the states that come. */
+static int copy_sources(const struct pf_datapath *dp, const struct pf_datapath *old)
+{
+	int from = pf_datapath_map(old, "pf_sources"), to = pf_datapath_map(dp, "pf_sources");
+	int rules = pf_datapath_map(dp, "pf_rule_states");
+	const struct pf_src_key *at = NULL;
+	struct pf_src_key key;
+	struct pf_src_node v;
+	int err = 0;
+
+	for (; !err && bpf_map_get_next_key(from, at, &key) == 0; at = &key) {
+		struct pf_rule_count n;
+
+		if (bpf_map_lookup_elem(from, &key, &v) || (uint32_t)v.states & PF_SOURCE_DEAD)
+			continue;
+		v.states &= ~(uint64_t)UINT32_MAX;
+		v.conns &= ~(uint64_t)UINT32_MAX;
+		err = bpf_map_update_elem(to, &key, &v, BPF_ANY);
+		if (err)
+			break;
+		dp->status->sources++;
+		if (!key.rule || bpf_map_lookup_elem(rules, &key.rule, &n))
+			continue;
+		n.nodes++;
+		err = bpf_map_update_elem(rules, &key.rule, &n, BPF_ANY);
+	}
 	return err;
 }
 
@@ -653,11 +690,12 @@ int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint
 	err = fill_free(dp, e);
 	if (!err)
 		err = fill_progs(dp, e);
-	if (!err && copy_counted_rules(dp, old))
+	if (!err && (copy_counted_rules(dp, old) || copy_sources(dp, old)))
 		err = pf_fail(e, -ENOMEM, "cannot copy the counts of states");
 	if (err)
 		return err;
 	dp->status->next_id = old->status->next_id + (1U << 20);
+	dp->status->next_source = old->status->next_source + (1U << 20);
 	/* the limit of before would refuse what is beyond it */
 	dp->config->state_limit = states;
 	copy_states(dp, old);
@@ -670,6 +708,8 @@ int pf_datapath_grown(struct pf_datapath *dp, struct pf_datapath *old, struct pf
 	int err;
 
 	copy_states(dp, old);
+	/* what was asked of the old one's sweep is this one's */
+	__atomic_store_n(&dp->status->flush_asked, 1, __ATOMIC_RELEASE);
 	err = pin_maps(dp, e);
 	pf_datapath_close(old);
 	if (err)

@@ -101,6 +101,8 @@ int pf_datapath_grown(struct pf_datapath *dp, struct pf_datapath *old, struct pf
 void pf_datapath_purge(const struct pf_datapath *dp, uint32_t from, uint32_t to);
 
 /* One slice of the sweep. */
+/* Takes the node out, whatever states it has; false if there is none. */
+bool pf_datapath_forget_source(const struct pf_datapath *dp, const struct pf_src_key *key);
 void pf_datapath_sweep(const struct pf_datapath *dp);
 
 #endif /* PF_LOADER_DATAPATH_H */

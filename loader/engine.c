@@ -29,6 +29,17 @@ static uint64_t boot_seconds(void)
 
 /* --- options --- */
 
+static uint32_t source_limit(const struct pf_options *o)
+{
+	uint32_t limit = o->limit[PF_LIMIT_SRC_NODES];
+
+	if (limit <= PF_SOURCES_MOST)
+		return limit;
+	pf_say(LOG_WARNING, "room for %u src-nodes only, not for the limit of %u", PF_SOURCES_MOST,
+	       limit);
+	return PF_SOURCES_MOST;
+}
+
 static void apply_options(struct pf_engine *g, const struct pf_options *o)
 {
 	struct pf_config *c = g->dp.config;
@@ -45,6 +56,7 @@ static void apply_options(struct pf_engine *g, const struct pf_options *o)
 		1;
 	c->sweep_slice = (uint32_t)slice;
 	__atomic_store_n(&c->state_limit, o->limit[PF_LIMIT_STATES], __ATOMIC_RELAXED);
+	__atomic_store_n(&c->source_limit, source_limit(o), __ATOMIC_RELAXED);
 	g->tables.limit_tables = o->limit[PF_LIMIT_TABLES];
 	g->tables.limit_entries = o->limit[PF_LIMIT_TABLE_ENTRIES];
 }
@@ -310,10 +322,12 @@ static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset
 		pf_generation_carry(&g->gens, gen, old);
 	}
 	retire(g, old, confirm);
-	if (confirm)
+	if (confirm) {
 		expect_confirm(g, confirm);
-	else
+	} else {
 		drop_fallback(g);
+		pf_optsets_settle(&g->gens.opts);
+	}
 	return 0;
 }
 
@@ -548,6 +562,11 @@ void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 	out->unjudged = counter(g, PF_CNT_UNJUDGED);
 	out->vlan_deep = counter(g, PF_CNT_VLAN);
 	out->unknown_link = counter(g, PF_CNT_LINKTYPE);
+	out->no_flush = counter(g, PF_CNT_NO_FLUSH);
+	out->sources = g->dp.status->sources;
+	out->source_searches = counter(g, PF_CNT_SRC_SEARCHES);
+	out->source_inserts = counter(g, PF_CNT_SRC_INSERTS);
+	out->source_removals = counter(g, PF_CNT_SRC_REMOVALS);
 	out->no_room = counter(g, PF_CNT_NO_ROOM);
 	out->interfaces = attached(g);
 	/* the clock counts whole seconds: within the last one the rules still wait */

@@ -18,6 +18,7 @@
 #include "keep.h"
 #include "pin.h"
 #include "record.h"
+#include "tabledelta.h"
 
 int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
 			struct pf_tables *tables, const struct pf_netifs *ifs,
@@ -159,11 +160,38 @@ static int tag_id(void *ctx, const char *name)
 	return pf_tag_id(&c->g->tags, name);
 }
 
-static int opts_number(void *ctx, uint32_t rule_id, const struct pf_state_opts *o)
+/* The slot of the table where offenders go, which the datapath may write from now on; 0 none. */
+static int overload_slot(const struct pf_compile_ctx *c, uint32_t set,
+			 const struct pf_state_opts *o)
+{
+	struct pf_error_text why;
+	int slot, err;
+
+	if (!o->overload)
+		return 0;
+	slot = pf_generation_slot(c->gen, set, o->overload);
+	if (slot <= 0)
+		return -ENOENT;
+	err = pf_table_set_written(c->g->tables, c->g->tables->slot[slot], true, &why);
+	if (err)
+		pf_say(LOG_ERR, "%s", why.text);
+	if (err)
+		return err;
+	/* it is there, for anybody, as in pf, though nobody may have defined it */
+	for (size_t i = 0; i < c->gen->nbindings; i++)
+		if (c->gen->bindings[i].table->slot == (uint32_t)slot)
+			c->gen->bindings[i].active = true;
+	return slot;
+}
+
+static int opts_number(void *ctx, uint32_t set, uint32_t rule_id, const struct pf_state_opts *o)
 {
 	const struct pf_compile_ctx *c = ctx;
+	int slot = overload_slot(c, set, o);
 
-	return pf_optsets_take(&c->g->opts, rule_id, o, &c->g->stats);
+	if (slot < 0)
+		return slot;
+	return pf_optsets_take(&c->g->opts, rule_id, o, (uint32_t)slot, &c->g->stats);
 }
 
 struct pf_compile_env pf_generation_env(struct pf_compile_ctx *ctx, const uint32_t *rule_ids,

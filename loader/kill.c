@@ -9,7 +9,7 @@
 
 /* --- which --- */
 
-static bool host_matches(const struct pf_kill_host *h, uint8_t af, const struct pf_addr *addr)
+bool pf_kill_host_matches(const struct pf_kill_host *h, uint8_t af, const struct pf_addr *addr)
 {
 	struct pf_ip ip;
 
@@ -37,9 +37,9 @@ static bool matches(const struct pf_kill *k, const struct pf_state *s)
 	       (!k->proto || k->proto == key->proto) &&
 	       (!k->ports || (k->sport == key->port[src] && k->dport == key->port[!src])) &&
 	       (!k->rules || (s->rule < PF_MAX_RULE_IDS && k->rules[s->rule])) &&
-	       host_matches(&k->src, key->af, &key->addr[src]) &&
-	       host_matches(&k->dst, key->af, &key->addr[!src]) &&
-	       host_matches(&k->gateway, key->af, &no_gateway);
+	       pf_kill_host_matches(&k->src, key->af, &key->addr[src]) &&
+	       pf_kill_host_matches(&k->dst, key->af, &key->addr[!src]) &&
+	       pf_kill_host_matches(&k->gateway, key->af, &no_gateway);
 }
 
 /* --- the other state of a connection that is forwarded --- */

@@ -17,6 +17,8 @@ struct pf_kill_host {
 	struct pf_ip ip;
 };
 
+bool pf_kill_host_matches(const struct pf_kill_host *h, uint8_t af, const struct pf_addr *addr);
+
 /*
  * Which ones: all that is said must be true.  Source and destination are those of the
  * packet that made the state, before it was translated.

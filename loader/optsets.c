@@ -27,7 +27,28 @@ static bool is_used(const struct pf_opt_set *set)
 	return set->flags & PF_OPTS_USED;
 }
 
-static struct pf_opt_set set_of(const struct pf_datapath *dp, const struct pf_state_opts *o)
+static void set_sources(const struct pf_datapath *dp, const struct pf_state_opts *o,
+			uint32_t overload, struct pf_opt_set *set)
+{
+	set->flags |= PF_OPTS_TRACK;
+	/* nodes of a rule are counted: its id stays as long as they do */
+	if (o->source_track == PF_TRACK_RULE)
+		set->flags |= PF_OPTS_BY_RULE | PF_OPTS_COUNTED;
+	if (o->flush)
+		set->flags |= PF_OPTS_FLUSH;
+	if (o->flush_global)
+		set->flags |= PF_OPTS_GLOBAL;
+	set->max_src_nodes = o->max_src_nodes;
+	set->max_src_states = o->max_src_states;
+	set->max_src_conn = o->max_src_conn;
+	set->rate_limit = o->max_src_conn_rate.limit;
+	set->rate_seconds = o->max_src_conn_rate.seconds;
+	set->rate_ticks = pf_datapath_ticks(dp, o->max_src_conn_rate.seconds);
+	set->overload = overload;
+}
+
+static struct pf_opt_set set_of(const struct pf_datapath *dp, const struct pf_state_opts *o,
+				uint32_t overload)
 {
 	struct pf_opt_set set = {.max = o->max};
 
@@ -38,6 +59,8 @@ static struct pf_opt_set set_of(const struct pf_datapath *dp, const struct pf_st
 	}
 	if (set.max || set.timeout[PFTM_ADAPTIVE_START])
 		set.flags |= PF_OPTS_COUNTED;
+	if (o->source_track)
+		set_sources(dp, o, overload, &set);
 	return set;
 }
 
@@ -59,7 +82,7 @@ static bool collect(struct pf_optsets *s)
 			kept[st->peer[0].opts % PF_MAX_OPT_SETS] = 1;
 	}
 	for (uint32_t i = 1; i < PF_MAX_OPT_SETS; i++) {
-		if (kept[i] || s->refs[i])
+		if (kept[i] || s->refs[i] || s->before[i])
 			continue;
 		__atomic_store_n(&sets[i].flags, 0, __ATOMIC_RELEASE);
 		any = true;
@@ -103,9 +126,8 @@ static int number_of(struct pf_optsets *s, struct pf_opt_set want, const struct 
 	set = &s->dp->opt_sets[nr];
 	if (is_used(set))
 		return (int)nr;
-	memcpy(set->timeout, want.timeout, sizeof(set->timeout));
-	memcpy(set->spare, want.spare, sizeof(set->spare));
-	set->max = want.max;
+	memcpy((char *)set + sizeof(set->flags), (char *)&want + sizeof(set->flags),
+	       sizeof(*set) - sizeof(set->flags));
 	__atomic_store_n(&set->flags, want.flags, __ATOMIC_RELEASE);
 	return (int)nr;
 }
@@ -114,7 +136,7 @@ static int number_of(struct pf_optsets *s, struct pf_opt_set want, const struct 
 
 static int make_count(const struct pf_optsets *s, uint32_t rule)
 {
-	uint32_t none = 0;
+	const struct pf_rule_count none = {0};
 	int err = bpf_map_update_elem(pf_datapath_map(s->dp, "pf_rule_states"), &rule, &none,
 				      BPF_NOEXIST);
 
@@ -124,39 +146,56 @@ static int make_count(const struct pf_optsets *s, uint32_t rule)
 }
 
 int pf_optsets_take(struct pf_optsets *s, uint32_t rule, const struct pf_state_opts *o,
-		    const struct pf_rulestats *stats)
+		    uint32_t overload, const struct pf_rulestats *stats)
 {
 	static const struct pf_opt_set nothing;
-	struct pf_opt_set want = set_of(s->dp, o);
+	struct pf_opt_set want = set_of(s->dp, o, overload);
 	int nr, err;
 
 	if (memcmp(&want, &nothing, sizeof(want)) == 0)
 		return 0;
-	/* a rule that has its id from before says the same as before */
-	if (s->of_rule[rule])
-		return s->of_rule[rule];
 	nr = number_of(s, want, stats);
 	if (nr < 0)
 		return nr;
 	err = want.flags & PF_OPTS_COUNTED ? make_count(s, rule) : 0;
 	if (err)
 		return err;
+	if (s->of_rule[rule] == nr)
+		return nr;
+	/* a rule that has its id from before says the same, but of another table */
+	if (s->of_rule[rule]) {
+		s->refs[s->of_rule[rule]]--;
+		s->before[s->of_rule[rule]] = true;
+	}
 	s->of_rule[rule] = (uint16_t)nr;
 	s->refs[nr]++;
 	return nr;
 }
 
+void pf_optsets_settle(struct pf_optsets *s)
+{
+	memset(s->before, 0, sizeof(s->before));
+}
+
 void pf_optsets_release(struct pf_optsets *s, uint32_t rule)
 {
-	uint32_t n = 1;
+	struct pf_rule_count n = {0};
 
 	if (!s->of_rule[rule])
 		return;
 	s->refs[s->of_rule[rule]]--;
 	s->of_rule[rule] = 0;
-	/* with states it is needed as long as they live */
-	if (!bpf_map_lookup_elem(pf_datapath_map(s->dp, "pf_rule_states"), &rule, &n) && !n)
+	/* with states or nodes it is needed as long as they live */
+	if (!bpf_map_lookup_elem(pf_datapath_map(s->dp, "pf_rule_states"), &rule, &n) &&
+	    !n.states && !n.nodes)
 		pf_optsets_forget(s, rule);
+}
+
+bool pf_optsets_free(const struct pf_optsets *s, uint32_t rule)
+{
+	struct pf_rule_count n;
+
+	return bpf_map_lookup_elem(pf_datapath_map(s->dp, "pf_rule_states"), &rule, &n) || !n.nodes;
 }
 
 void pf_optsets_forget(const struct pf_optsets *s, uint32_t rule)

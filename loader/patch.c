@@ -21,14 +21,27 @@ static bool calls_anchors(const struct pf_block *b)
 	return false;
 }
 
-static bool names_table(const struct pf_rule_host *h, const char *name)
+/* The rule's own spelling of the name; NULL if it does not name the table. */
+static const char *names_table(const struct pf_rule *r, const char *name)
 {
-	return h->type == PF_HOST_TABLE && strcmp(h->table, name) == 0;
+	const char *names[PF_TABLES_OF_RULE];
+	size_t n = pf_tables_of_rule(r, names);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names[i], name) == 0)
+			return names[i];
+	return NULL;
 }
 
-static bool knows(const struct pf_generation *gen, uint32_t set, const struct pf_rule_host *h)
+static bool knows(const struct pf_generation *gen, uint32_t set, const struct pf_rule *r)
 {
-	return h->type != PF_HOST_TABLE || pf_generation_slot(gen, set, h->table) >= 0;
+	const char *names[PF_TABLES_OF_RULE];
+	size_t n = pf_tables_of_rule(r, names);
+
+	for (size_t i = 0; i < n; i++)
+		if (pf_generation_slot(gen, set, names[i]) < 0)
+			return false;
+	return true;
 }
 
 /* Do they name the very tables that the set has named until now? */
@@ -37,14 +50,13 @@ static bool same_tables(const struct pf_generation *gen, uint32_t set, const str
 	const struct pf_rule_list *l = &b->list[PF_LIST_FILTER];
 
 	for (size_t i = 0; i < l->n; i++)
-		if (!knows(gen, set, &l->v[i].src) || !knows(gen, set, &l->v[i].dst))
+		if (!knows(gen, set, &l->v[i]))
 			return false;
 	for (size_t k = 0; k < gen->nuses; k++) {
 		bool named = gen->uses[k].set != set;
 
 		for (size_t i = 0; i < l->n && !named; i++)
-			named = names_table(&l->v[i].src, gen->uses[k].name) ||
-				names_table(&l->v[i].dst, gen->uses[k].name);
+			named = names_table(&l->v[i], gen->uses[k].name) != NULL;
 		if (!named)
 			return false;
 	}
@@ -224,12 +236,10 @@ static void rename_uses(struct pf_generation *gen, uint32_t set)
 		if (use->set != set)
 			continue;
 		for (size_t i = 0; i < l->n; i++) {
-			const struct pf_rule_host *src = &l->v[i].src, *dst = &l->v[i].dst;
+			const char *name = names_table(&l->v[i], use->name);
 
-			if (names_table(src, use->name))
-				use->name = src->table;
-			else if (names_table(dst, use->name))
-				use->name = dst->table;
+			if (name)
+				use->name = name;
 		}
 	}
 }

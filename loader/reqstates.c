@@ -8,6 +8,7 @@
 #include "kill.h"
 #include "monitor.h"
 #include "save.h"
+#include "sources.h"
 
 #define STATES_AT_ONCE 256 /* in one message */
 
@@ -132,6 +133,49 @@ void pf_request_kill(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_reply_error(c, err, "out of memory");
 	else
 		pf_reply_u32(c, n);
+}
+
+/* --- their sources --- */
+
+void pf_request_sources(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	const struct pf_engine *g = c->control->engine;
+	const size_t most = PF_FRAME_MOST / sizeof(struct pf_wire_source);
+	struct pf_wire_source *list;
+	size_t n;
+	int err;
+
+	if (!pf_request_complete(c, p))
+		return;
+	err = pf_sources_list(&g->dp, g->active, &list, &n);
+	if (err) {
+		pf_reply_error(c, err, strerror(-err));
+		return;
+	}
+	for (size_t at = 0; at < n; at += most)
+		pf_reply_data(c, &list[at], (n - at < most ? n - at : most) * sizeof(*list));
+	free(list);
+	pf_reply_ok(c, NULL);
+}
+
+void pf_request_kill_sources(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	struct pf_kill_host hosts[2] = {{.af = 0}};
+	uint8_t n = pf_get_u8(p);
+	uint32_t killed;
+	int err;
+
+	if (n < 1 || n > 2)
+		pf_cursor_fail(p);
+	for (uint8_t i = 0; i < n && i < 2; i++)
+		get_host(p, &hosts[i]);
+	if (!pf_request_complete(c, p))
+		return;
+	err = pf_sources_kill(&c->control->engine->dp, hosts, n, &killed);
+	if (err)
+		pf_reply_error(c, err, strerror(-err));
+	else
+		pf_reply_u32(c, killed);
 }
 
 /* --- keeping them over a reboot --- */

@@ -10,6 +10,7 @@
 #include "../lib/model.h"
 #include "control.h"
 #include "dump.h"
+#include "sources.h"
 #include "tabledelta.h"
 
 #define LOAD_MOST    ((size_t)1 << 30)
@@ -686,6 +687,8 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_STATES_DATA - PF_REQ_FIRST] = pf_request_saved,
 	[PF_REQ_STATES_LOAD - PF_REQ_FIRST] = pf_request_restore,
 	[PF_REQ_MONITOR - PF_REQ_FIRST] = pf_request_monitor,
+	[PF_REQ_SOURCES - PF_REQ_FIRST] = pf_request_sources,
+	[PF_REQ_KILL_SOURCES - PF_REQ_FIRST] = pf_request_kill_sources,
 };
 
 void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *p)

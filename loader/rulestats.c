@@ -199,8 +199,11 @@ static int is_free(const struct pf_rulestats *s, struct reader *r, uint32_t id)
 		return err;
 	if (v->states != v->states_gone)
 		return 0;
-	if (memcmp(v, &none, sizeof(none)) != 0)
-		err = zero(s, r, id);
+	if (memcmp(v, &none, sizeof(none)) == 0)
+		return 1;
+	if (!pf_optsets_free(s->opts, id))
+		return 0;
+	err = zero(s, r, id);
 	return err ? err : 1;
 }
 

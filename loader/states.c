@@ -11,9 +11,9 @@
 
 static uint32_t states_of_rule(const struct pf_datapath *dp, uint32_t rule)
 {
-	uint32_t n = 0;
+	struct pf_rule_count n;
 
-	return bpf_map_lookup_elem(pf_datapath_map(dp, "pf_rule_states"), &rule, &n) ? 0 : n;
+	return bpf_map_lookup_elem(pf_datapath_map(dp, "pf_rule_states"), &rule, &n) ? 0 : n.states;
 }
 
 /* As the datapath's sweep reckons, adaptive timeouts and the rule's own included. */

@@ -271,12 +271,24 @@ int pf_table_set_written(struct pf_tables *t, struct pf_table *table, bool on,
 		   : 0;
 }
 
+/* States outlive the rules that named the table: their offenders go nowhere from now on. */
+static void forget_overload(const struct pf_tables *t, uint32_t slot)
+{
+	for (uint32_t i = 1; i < PF_MAX_OPT_SETS; i++) {
+		uint32_t *of = &t->dp->opt_sets[i].overload;
+
+		if (*of == slot)
+			__atomic_store_n(of, 0, __ATOMIC_RELAXED);
+	}
+}
+
 void pf_delta_drop(struct pf_tables *t, struct pf_table *table)
 {
 	int err;
 
 	if (!table->written)
 		return;
+	forget_overload(t, table->slot);
 	allow(t, table, PF_TABLE_SHUT);
 	err = pf_tablestore_wait(&t->store);
 	if (err)
@@ -300,6 +312,7 @@ int pf_delta_adopt(struct pf_tables *t)
 		} else {
 			r->writes = PF_TABLE_SHUT;
 			r->delta = PF_DELTA_NONE;
+			forget_overload(t, i);
 		}
 	}
 	pf_nots_clean(t);

@@ -295,11 +295,9 @@ static const struct {
 	int (*flush)(struct pfctl *c);
 	bool anchors;
 } flushers[] = {
-	{"Tables", flush_tables, true},
-	{"rules", flush_rules, true},
-	{"states", pfctl_flush_states, false},
-	{"info", flush_info, false},
-	{"Reset", reset, false},
+	{"Tables", flush_tables, true},	       {"rules", flush_rules, true},
+	{"states", pfctl_flush_states, false}, {"Sources", pfctl_flush_sources, false},
+	{"info", flush_info, false},	       {"Reset", reset, false},
 };
 
 int pfctl_flush(struct pfctl *c, const char *what)

@@ -19,6 +19,8 @@ struct actions {
 	const char *flush;
 	const char *kill[KILLS_MOST];
 	size_t nkill;
+	const char *kill_sources[KILLS_MOST];
+	size_t nkill_sources;
 	const char *table, *table_command;
 	const char *rules;
 	const char *save, *restore; /* files of states */
@@ -37,13 +39,13 @@ struct choices {
 static const struct choices show_choices = {
 	's', "show modifier",
 	(const char *const[]){"rules", "states", "info", "labels", "timeouts", "memory", "Tables",
-			      "Anchors", "all", NULL},
-	(const char *const[]){"queue", "Sources", "Interfaces", "osfp", NULL}};
+			      "Anchors", "Sources", "all", NULL},
+	(const char *const[]){"queue", "Interfaces", "osfp", NULL}};
 
 static const struct choices flush_choices = {
 	'F', "flush modifier",
-	(const char *const[]){"rules", "states", "info", "Tables", "Reset", "all", NULL},
-	(const char *const[]){"Sources", "osfp", NULL}};
+	(const char *const[]){"rules", "states", "Sources", "info", "Tables", "Reset", "all", NULL},
+	(const char *const[]){"osfp", NULL}};
 
 static const struct choices table_choices = {
 	'T', "table command",
@@ -53,9 +55,10 @@ static const struct choices table_choices = {
 static void usage(FILE *f)
 {
 	fputs("usage: pfctl-linux [-dehMNnPqvz] [-a anchor] [-D macro=value] [-F modifier]\n"
-	      "\t[-f file] [-i interface] [-k host | label | id | key | gateway | nat]\n"
-	      "\t[-L statefile] [-o level] [-p socket] [-S statefile]\n"
-	      "\t[-s modifier [-R rule]] [-t table -T command [address ...]] [-x level]\n"
+	      "\t[-f file] [-i interface] [-K host [-K host]]\n"
+	      "\t[-k host | label | id | key | gateway | nat] [-L statefile] [-o level]\n"
+	      "\t[-p socket] [-S statefile] [-s modifier [-R rule]] [-t table -T command [address "
+	      "...]] [-x level]\n"
 	      "\t[--confirm seconds] [--confirmed] [--dump-program] [--json] [--lint]\n"
 	      "\t[--monitor] [--offline] [--version]\n",
 	      f);
@@ -214,6 +217,16 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+static int add_kill(int opt, const char **hosts, size_t *n)
+{
+	if (*n == KILLS_MOST) {
+		pfctl_warn("can only specify -%c twice", opt);
+		return 1;
+	}
+	hosts[(*n)++] = optarg;
+	return 0;
+}
+
 /* Those whose argument is looked at; returns as one_option(). */
 static int checked_option(struct pfctl *c, struct actions *a, int opt)
 {
@@ -227,12 +240,9 @@ static int checked_option(struct pfctl *c, struct actions *a, int opt)
 	case 'i':
 		return parse_interface(optarg, &c->interface);
 	case 'k':
-		if (a->nkill == KILLS_MOST) {
-			pfctl_warn("can only specify -k twice");
-			return 1;
-		}
-		a->kill[a->nkill++] = optarg;
-		return 0;
+		return add_kill(opt, a->kill, &a->nkill);
+	case 'K':
+		return add_kill(opt, a->kill_sources, &a->nkill_sources);
 	case 'o':
 		return pfctl_optimize(c, optarg);
 	case 'R':
@@ -395,7 +405,7 @@ static int parse_options(struct pfctl *c, struct actions *a, int argc, char **ar
 {
 	int opt, r;
 
-	while ((opt = getopt_long(argc, argv, "a:dD:eF:f:hi:k:L:MNno:Pp:qR:S:s:t:T:vx:z",
+	while ((opt = getopt_long(argc, argv, "a:dD:eF:f:hi:K:k:L:MNno:Pp:qR:S:s:t:T:vx:z",
 				  long_options, NULL)) != -1) {
 		r = one_option(c, a, opt);
 		if (r == 2)
@@ -412,6 +422,7 @@ static void only_check(struct actions *a)
 	a->enable = a->disable = a->clear_counters = a->confirmed = false;
 	a->flush = NULL;
 	a->nkill = 0;
+	a->nkill_sources = 0;
 	a->debug = -1;
 }
 
@@ -445,6 +456,8 @@ static int run(struct pfctl *c, const struct actions *a, char *const *rest, size
 	if (a->flush && pfctl_flush(c, a->flush))
 		return 1;
 	if (a->nkill && pfctl_kill(c, a->kill, a->nkill))
+		return 1;
+	if (a->nkill_sources && pfctl_kill_sources(c, a->kill_sources, a->nkill_sources))
 		return 1;
 	if (a->table) {
 		r = pfctl_table(c, a->table, a->table_command, rest, nrest, a->rules);

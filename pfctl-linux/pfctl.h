@@ -66,6 +66,8 @@ int pfctl_clear_rule_counters(struct pfctl *c);
 int pfctl_flush(struct pfctl *c, const char *what);
 int pfctl_kill(struct pfctl *c, const char *const *args, size_t nargs);
 int pfctl_flush_states(struct pfctl *c);
+int pfctl_kill_sources(struct pfctl *c, const char *const *hosts, size_t nhosts);
+int pfctl_flush_sources(struct pfctl *c);
 int pfctl_show(struct pfctl *c, const char *what, bool clear);
 int pfctl_dump_program(struct pfctl *c);
 int pfctl_save_states(struct pfctl *c, const char *file);
@@ -81,6 +83,7 @@ void pfctl_print_state(const struct pfctl *c, const struct pf_wire_state *s);
 /* Parts of pfctl_show(). */
 int pfctl_show_rules(struct pfctl *c, bool labels);
 int pfctl_show_states(struct pfctl *c);
+int pfctl_show_sources(struct pfctl *c);
 int pfctl_show_status(struct pfctl *c);
 /* MD5 of what -s rules shows of the main ruleset, in digits; 0, or 1 with the reason said. */
 #define PFCTL_CHECKSUM_SIZE 33
@@ -137,6 +140,9 @@ void pfctl_tables_free(struct pfctl_tables *l);
 /* The one that rules of the anchor at this path mean by the name, out of all; or NULL. */
 const struct pfctl_table_line *pfctl_tables_find(const struct pfctl_tables *l, const char *path,
 						 const char *name);
+
+/* seconds as hours, minutes, seconds */
+void pfctl_print_time(uint32_t seconds);
 
 /* --- addresses on the command line --- */
 

@@ -108,6 +108,7 @@ static const struct {
 } showers[] = {
 	{"rules", "FILTER RULES:", "rules", show_rules, false},
 	{"states", "STATES:", "states", pfctl_show_states, true},
+	{"Sources", "SOURCE TRACKING NODES:", "sources", pfctl_show_sources, true},
 	{"info", "INFO:", "info", pfctl_show_status, false},
 	{"labels", "LABEL COUNTERS:", "labels", show_labels, true},
 	{"timeouts", "TIMEOUTS:", "timeouts", pfctl_show_timeouts, false},

@@ -98,7 +98,7 @@ static void print_window(const struct pf_wire_state *s, int peer)
 		printf(" wscale %u", s->wscale[peer] & 15);
 }
 
-static void print_time(uint32_t seconds)
+void pfctl_print_time(uint32_t seconds)
 {
 	printf("%.2u:%.2u:%.2u", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
@@ -113,9 +113,9 @@ static void print_details(const struct pf_wire_state *s, int first, int second)
 		putchar('\n');
 	}
 	fputs("   age ", stdout);
-	print_time(s->age);
+	pfctl_print_time(s->age);
 	fputs(", expires in ", stdout);
-	print_time(s->expires);
+	pfctl_print_time(s->expires);
 	printf(", %" PRIu64 ":%" PRIu64 " pkts, %" PRIu64 ":%" PRIu64 " bytes", s->packets[0],
 	       s->packets[1], s->bytes[0], s->bytes[1]);
 	if (s->anchor != UINT32_MAX)

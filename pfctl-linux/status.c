@@ -66,8 +66,10 @@ static size_t sections(const struct pf_wire_status *w, struct section *s)
 	add(&s[n], "inserts", w->inserts, true);
 	add(&s[n++], "removals", w->removals, true);
 	s[n] = (struct section){"Source Tracking Table", "source-tracking", true, .n = 0};
-	add(&s[n], "current entries", 0, false);
-	add_zeroes(&s[n++], table_counters);
+	add(&s[n], "current entries", w->sources, false);
+	add(&s[n], "searches", w->source_searches, true);
+	add(&s[n], "inserts", w->source_inserts, true);
+	add(&s[n++], "removals", w->source_removals, true);
 	s[n] = (struct section){"Fragments", "fragments", true, .n = 0};
 	add(&s[n], "current entries", 0, false);
 	add_zeroes(&s[n++], table_counters);
@@ -89,7 +91,8 @@ static size_t sections(const struct pf_wire_status *w, struct section *s)
 	add(&s[n], "dropped: no rules", w->unjudged, true);
 	add(&s[n], "dropped: vlan depth", w->vlan_deep, true);
 	add(&s[n], "dropped: link type", w->unknown_link, true);
-	add(&s[n++], "tables: no room", w->no_room, true);
+	add(&s[n], "tables: no room", w->no_room, true);
+	add(&s[n++], "flush: no room", w->no_flush, true);
 	return n;
 }
 

@@ -99,9 +99,9 @@ CONFIRM = "--confirm takes a number of seconds (1 to 86400), not "
        ("-x", ["-x", "nonsense"], "unknown debug level 'nonsense'"),
        ("-x empty", ["-x", ""], "unknown debug level ''"),
        *((f"-s {m}", ["-s", m], f"-s {m} is not supported yet")
-         for m in ("queue", "Sources", "Interfaces", "osfp")),
+         for m in ("queue", "Interfaces", "osfp")),
        *((f"-F {m}", ["-F", m], f"-F {m} is not supported yet")
-         for m in ("Sources", "osfp")),
+         for m in ("osfp",)),
        *((f"-T {m}", ["-t", "t", "-T", m], f"-T {m} is not supported yet")
          for m in ("expire", "zero")),
        *((f"-k {m} {what}", ["-k", m, *more], f"no {m} specified")
@@ -345,7 +345,8 @@ def test_order():
         r = lab.pf.ctl("-Fa", "-f", "-", input="pass in\n")
         lines_eq(sorted(r.stderr.splitlines()),
                  sorted(["1 tables deleted.", "rules cleared", "0 states cleared",
-                         "pf: statistics cleared", "pf: interface flags reset"]))
+                         "source tracking entries cleared", "pf: statistics cleared",
+                         "pf: interface flags reset"]))
         eq(lab.pf.rules(), ["pass in all flags S/SA"])
         # the flush comes first, as pfctl does it: a file that is wrong does not undo it
         r = lab.pf.ctl("-F", "rules", "-f", "-", check=False, input="nonsense in\n")
@@ -431,6 +432,7 @@ def test_flush_all():
         r = lab.pf.ctl("-F", "all")
         eq(sorted(r.stderr.splitlines()), sorted(["rules cleared", "2 tables deleted.",
                                                   "1 states cleared", "pf: statistics cleared",
+                                                  "source tracking entries cleared",
                                                   "pf: interface flags reset"]))
         eq([lab.pf.ctl(a).stdout for a in ("-sr", "-ss", "-sT")], ["", "", ""])
         eq((lab.pf.info()["match"], lab.pf.info()["inserts"]), (0, 0))

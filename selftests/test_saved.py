@@ -288,7 +288,7 @@ def test_broken_files_change_nothing():
         for what, off, value in (
                 ("a family", 37, 5), ("another family in one key", 40 + 37, 6),
                 ("an IPv4 address of more", 4, 1), ("a second key, but no translation", 40, 77),
-                ("a peer's state", 80 + 16 + 16 + 10, 99), ("a wscale", 80 + 16 + 16 + 11, 0x8f),
+                ("a peer's state", 80 + 16 + 16 + 6, 99), ("a wscale", 80 + 16 + 16 + 7, 0x8f),
                 ("a timeout", size - 28, 14), ("a flag", size - 27, 0x88),
                 ("a direction", size - 26, 3), ("more rules", size - 25, 200),
                 ("a rule that is not there", size - 16, 2), ("no tag", size - 8, 0),

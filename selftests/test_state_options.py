@@ -394,9 +394,8 @@ def test_interface_that_comes_back():
 
 def test_refused():
     with Lab(hosts=2, rules="pass\n") as lab:
-        for text, where in (("pass keep state (max 3, source-track rule)", "1:25: source-track"),
-                            ("set state-defaults max 3, pflow", "1:27: pflow"),
-                            ("pass proto tcp keep state (max-src-conn 3)", "1:28: max-src-conn")):
+        for text, where in (("pass keep state (max 3, pflow)", "1:25: pflow"),
+                            ("set state-defaults max 3, pflow", "1:27: pflow")):
             r = lab.pf.ctl("-f", "-", input=text + "\n", check=False)
             eq(r.returncode, 1)
             contains(r.stderr, f"{where}: not enforced yet")

@@ -345,6 +345,11 @@ static void tell_state(char *buf, size_t size, const struct pf_state *s)
 bool compare_states(const struct test *t, const struct real *real, const struct model *m,
 		    struct result *r)
 {
+	if (model_nodes(m, NULL) != real->dp.status->sources) {
+		snprintf(r->text, sizeof(r->text), "  at the end sources: model %zu, real %u\n",
+			 model_nodes(m, NULL), real->dp.status->sources);
+		return false;
+	}
 	for (uint32_t i = 0; i < real->dp.config->slots; i++) {
 		const struct pf_state *s = &real->dp.states[i];
 
@@ -377,6 +382,7 @@ bool compare_reasons(const struct real_reasons *before, const struct real_reason
 		{MODEL_R_STATEINS, PFRES_STATEINS, "state-insert"},
 		{MODEL_R_TRANSLATE, PFRES_TRANSLATE, "translate"},
 		{MODEL_R_MAXSTATES, PFRES_MAXSTATES, "state-limit"},
+		{MODEL_R_SRCLIMIT, PFRES_SRCLIMIT, "src-limit"},
 	};
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
@@ -423,14 +429,22 @@ static void tell_count(char *buf, size_t size, size_t nr, const struct model_cou
 static bool same_limit(const struct real *real, const struct model *m, size_t rule)
 {
 	const struct pf_state_opts *o = pf_rule_ext_of(real->active->policy->rules[rule])->state;
-	uint32_t id = real->active->rule_ids[rule], got = 0, want = 0;
+	uint32_t id = real->active->rule_ids[rule], want = 0;
+	const bool nodes = o && o->source_track == PF_TRACK_RULE;
+	const struct pf_rule *of = NULL;
+	struct pf_rule_count got;
+	bool found;
 
-	if (!o || !o->max)
+	if (!o || (!o->max && !nodes))
 		return true;
-	for (size_t i = 0; i < m->nstates; i++)
-		want += !m->states[i].dead && number_of(m, m->states[i].rule) == real->nr_of[rule];
-	return !bpf_map_lookup_elem(pf_datapath_map(&real->dp, "pf_rule_states"), &id, &got) &&
-	       got == want;
+	for (size_t i = 0; i < m->nstates; i++) {
+		if (m->states[i].dead || number_of(m, m->states[i].rule) != real->nr_of[rule])
+			continue;
+		of = m->states[i].rule;
+		want++;
+	}
+	found = !bpf_map_lookup_elem(pf_datapath_map(&real->dp, "pf_rule_states"), &id, &got);
+	return found && got.states == want && got.nodes == (nodes && of ? model_nodes(m, of) : 0);
 }
 
 bool compare_counts(struct real *real, const struct model *m, struct result *r)

@@ -133,6 +133,8 @@ static void add_up(struct tally *t, const struct model_answer *a)
 	t->drew += a->draws > 0;
 	t->translated += a->translated;
 	t->limited += a->reason == MODEL_R_MAXSTATES;
+	t->sources += a->reason == MODEL_R_SRCLIMIT;
+	t->offended += a->reason == MODEL_R_SRCLIMIT && !a->from_rules;
 	t->no_place += a->reason == MODEL_R_FRAG || a->reason == MODEL_R_STATEINS ||
 		       a->reason == MODEL_R_TRANSLATE;
 }
@@ -417,7 +419,10 @@ static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct pack
 	rehearsal_open(&h, g);
 	for (p->n = 0; p->n < n; p->n++) {
 		p->change[p->n] = gen_change(r, g);
-		if (!h.runs || !rnd_percent(r, g->dialog) || !gen_of_state(r, &h.m, &p->v[p->n]))
+		if (p->n && g->sources && rnd_percent(r, 95))
+			p->v[p->n] = gen_connect(r, &p->v[p->n - 1], &left);
+		else if (!h.runs || !rnd_percent(r, g->dialog) ||
+			 !gen_of_state(r, &h.m, &p->v[p->n]))
 			p->v[p->n] = p->n && rnd_percent(r, g->translate ? 65 : 45)
 					     ? gen_follow(r, &p->v[p->n - 1], &left)
 					     : gen_packet(r, g);
@@ -449,6 +454,8 @@ static void add_tally(struct tally *to, const struct tally *t)
 	to->translated += t->translated;
 	to->no_place += t->no_place;
 	to->limited += t->limited;
+	to->sources += t->sources;
+	to->offended += t->offended;
 }
 
 static void one_ruleset(struct run *run, uint64_t seed)
@@ -549,14 +556,16 @@ static void tell_tally(const struct tally *t, const struct real *real, double se
 {
 	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; of open "
 	       "TCP connections %llu, and %llu refused; %llu met match rules, %llu had tags, %llu "
-	       "drew numbers; %llu were translated, %llu could not be, %llu met a limit; %llu "
-	       "anchors replaced in place, %llu of them translate\n",
+	       "drew numbers; %llu were translated, %llu could not be, %llu met a limit, %llu a "
+	       "source's, %llu of them of connections; %llu anchors replaced in place, %llu of "
+	       "them translate\n",
 	       seconds, (unsigned long long)t->by_rule, (unsigned long long)t->by_anchor,
 	       (unsigned long long)t->by_state, (unsigned long long)(t->established - t->refused),
 	       (unsigned long long)t->refused, (unsigned long long)t->by_match,
 	       (unsigned long long)t->tagged, (unsigned long long)t->drew,
 	       (unsigned long long)t->translated, (unsigned long long)t->no_place,
-	       (unsigned long long)t->limited, (unsigned long long)real->patched,
+	       (unsigned long long)t->limited, (unsigned long long)t->sources,
+	       (unsigned long long)t->offended, (unsigned long long)real->patched,
 	       (unsigned long long)real->patched_nats);
 }
 

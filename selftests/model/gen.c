@@ -24,6 +24,8 @@ const struct gen_probe gen_probes[GEN_FEATURES] = {
 	[GEN_STATE_OPTS] = {"state options",
 			    "set state-policy if-bound\nset state-defaults no-sync\n"
 			    "pass keep state (max 3, sloppy, floating, udp.first 3)\n"},
+	[GEN_SOURCES] = {"sources", "table <t> persist\npass keep state (max-src-states 3, "
+				    "max-src-nodes 4, max-src-conn 1, overload <t> flush)\n"},
 	[GEN_ENDLESS] = {"endless anchors", "anchor \"a\" {\n anchor \"/a\"\n}\n"},
 };
 
@@ -235,14 +237,40 @@ static void gen_block(struct rnd *r, struct gen_rule *x)
 		x->part[GEN_ACTION] = "block return-rst";
 }
 
+/* What sources may have: little, for they are few. */
+static const char *gen_sources(struct rnd *r, struct gen_ruleset *g)
+{
+	static const char *const flushes[] = {"", " flush", " flush global"};
+	const char *states = "", *nodes = "", *conn = "", *to = "";
+
+	if (rnd_percent(r, 25))
+		return rnd_percent(r, 50) ? "source-track, "
+					  : gen_keep(g, "source-track global, max-src-states %u, ",
+						     1 + rnd_below(r, 5));
+	if (rnd_percent(r, 50))
+		states = gen_keep(g, "max-src-states %u, ", 1 + rnd_below(r, 5));
+	if (rnd_percent(r, 40))
+		nodes = gen_keep(g, "max-src-nodes %u, ", 1 + rnd_below(r, 6));
+	if (rnd_percent(r, 75)) {
+		conn = gen_keep(g, "max-src-conn %u, ", 1 + rnd_below(r, 2));
+		if (g->ntables && rnd_percent(r, 70))
+			to = gen_keep(g, "overload <%s>%s, ",
+				      g->table[rnd_below(r, g->ntables)].name,
+				      rnd_pick(r, flushes));
+	}
+	return gen_keep(g, "source-track rule, %s%s%s%s", states, nodes, conn, to);
+}
+
 static const char *gen_state_opts(struct rnd *r, struct gen_ruleset *g)
 {
 	static const char *const locks[] = {"if-bound", "if-bound", "floating"};
 	static const char *const times[] = {"udp.first 5", "tcp.established 77, icmp.error 3",
 					    "adaptive.start 5, adaptive.end 100", "other.single 9"};
-	const char *max = "", *sloppy = "", *lock = "", *time = "no-sync";
+	const char *max = "", *sloppy = "", *lock = "", *time = "no-sync", *sources = "";
 
-	if (rnd_percent(r, 50))
+	if (g->sources && rnd_percent(r, 85))
+		sources = gen_sources(r, g);
+	if (rnd_percent(r, g->sources ? 20 : 50))
 		max = gen_keep(g, "max %u, ", 1 + rnd_below(r, rnd_percent(r, 70) ? 4 : 40));
 	if (rnd_percent(r, 40))
 		sloppy = "sloppy, ";
@@ -250,7 +278,7 @@ static const char *gen_state_opts(struct rnd *r, struct gen_ruleset *g)
 		lock = gen_keep(g, "%s, ", rnd_pick(r, locks));
 	if (rnd_percent(r, 30))
 		time = rnd_pick(r, times);
-	return gen_keep(g, "%s%s%s%s", max, sloppy, lock, time);
+	return gen_keep(g, "%s%s%s%s%s", max, sloppy, lock, sources, time);
 }
 
 static void gen_pass(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
@@ -600,6 +628,14 @@ static void gen_translation_mood(struct rnd *r, struct gen_ruleset *g)
 static void gen_state_mood(struct rnd *r, struct gen_ruleset *g)
 {
 	g->state_opts = rnd_below(r, 60);
+	g->sources = has(g, GEN_SOURCES) && rnd_percent(r, 60);
+	if (g->sources) {
+		g->state_opts = 60 + rnd_below(r, 40);
+		g->state = 70 + rnd_below(r, 30);
+		g->any_flags = 70 + rnd_below(r, 30);
+		g->block = rnd_below(r, 30);
+		g->ntables = g->ntables ? g->ntables : 1;
+	}
 	if (rnd_percent(r, 40))
 		g->head = gen_keep(g, "%sset state-policy if-bound\n", g->head);
 	if (rnd_percent(r, 40))
@@ -626,6 +662,8 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	g->any_flags = rnd_below(r, 100);
 	g->head = rnd_percent(r, 15) ? "set block-policy return\n" : "";
 	g->ntables = rnd_pick(r, tables);
+	for (size_t i = 0; i < GEN_TABLES; i++)
+		g->table[i].name = table_names[i];
 	g->many_ifaces = rnd_percent(r, 8);
 	g->changes = rnd_percent(r, 40);
 	if (has(g, GEN_TRANSLATION) && rnd_percent(r, 33))
@@ -633,7 +671,6 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	if (has(g, GEN_STATE_OPTS) && rnd_percent(r, 40))
 		gen_state_mood(r, g);
 	for (size_t i = 0; i < g->ntables; i++) {
-		g->table[i].name = table_names[i];
 		gen_table(r, g, &g->table[i]);
 	}
 	if (has(g, GEN_ANCHOR_CALL) && rnd_percent(r, 2))

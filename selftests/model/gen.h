@@ -23,6 +23,7 @@ enum gen_feature {
 	GEN_ANCHOR_STAR,
 	GEN_ANCHOR_LOAD,
 	GEN_ANCHOR_TABLE,
+	GEN_SOURCES,
 	GEN_ENDLESS,
 	GEN_TRANSLATION,
 	GEN_STATE_OPTS,
@@ -119,6 +120,7 @@ struct gen_ruleset {
 	uint32_t match, quick, block, anchor, wide, log, state, any_flags, translate, state_opts;
 	uint32_t dialog;  /* packets of connections that there are */
 	bool many_ifaces; /* more names than one word has bits */
+	bool sources;	  /* are tracked by rules */
 	bool changes;	  /* of tables, while packets come */
 	bool endless;	  /* an anchor calls itself */
 };
@@ -143,6 +145,9 @@ struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g);
 /* What the packet's other side, or its own, may send next; left: as it went on. */
 struct model_packet gen_follow(struct rnd *r, const struct model_packet *last,
 			       const struct model_packet *left);
+/* The next segment of a handshake; behind its last one, another connection. */
+struct model_packet gen_connect(struct rnd *r, const struct model_packet *last,
+				const struct model_packet *left);
 
 /* One of a connection that the model has; false: none is there to speak of. */
 bool gen_of_state(struct rnd *r, const struct model *m, struct model_packet *p);

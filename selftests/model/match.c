@@ -52,8 +52,8 @@ static bool in_prefix(const struct pf_ip *ip, const struct pf_ip *net, unsigned 
 	return true;
 }
 
-static const struct pf_table_def *find_table(const struct model *m, const struct model_ruleset *in,
-					     const char *name)
+const struct pf_table_def *model_find_table(const struct model *m, const struct model_ruleset *in,
+					    const char *name)
 {
 	const struct pf_table_def *t = pf_block_find_table(in->block, name);
 
@@ -97,7 +97,7 @@ static bool host_matches(const struct model *m, const struct model_ruleset *in,
 	case PF_HOST_RANGE:
 		return (h->af == af && in_range(ip, &h->ip, h->hi)) != h->neg;
 	case PF_HOST_TABLE:
-		return in_table(find_table(m, in, h->table), af, ip) != h->neg;
+		return in_table(model_find_table(m, in, h->table), af, ip) != h->neg;
 	default:
 		abort(); /* what depends on interfaces and routes is in no ruleset here */
 	}

@@ -88,6 +88,7 @@ enum model_reason {
 	MODEL_R_STATEINS,  /* another state has one of its keys */
 	MODEL_R_TRANSLATE, /* no port is left for it */
 	MODEL_R_MAXSTATES, /* its rule has as many states as it may */
+	MODEL_R_SRCLIMIT,  /* its source has as much as it may */
 	MODEL_R_DEPTH,	   /* anchors in anchors without end */
 	MODEL_R_MATCHES,   /* more of them than we take */
 	MODEL_R_STEPS,	   /* given up: no answer at all */
@@ -114,7 +115,7 @@ enum model_side { MODEL_WIRE, MODEL_STACK };
 struct model_state {
 	struct model_key key[2]; /* by enum model_side; alike without translation */
 	uint8_t dir;
-	bool allow_opts, sloppy, dead;
+	bool allow_opts, sloppy, dead, connected;
 	const char *ifname; /* it holds there alone; NULL: everywhere */
 	uint8_t sctp_time;  /* which of its timeouts runs */
 	const struct pf_rule *rule, *anchor;
@@ -263,6 +264,16 @@ bool model_keeps_never(const struct model_packet *p);
 bool model_track(struct model *m, const struct model_packet *p, struct model_answer *a);
 /* Has the rule as many states as it may have? */
 bool model_rule_is_full(const struct model *m, const struct pf_rule *r);
+/* Has the packet's source as many states, or the rule as many sources, as they may? */
+bool model_source_is_full(const struct model *m, const struct pf_rule *r,
+			  const struct model_packet *p);
+/* A TCP handshake is done.  false: it is one too many; the state is dead. */
+bool model_connected(struct model *m, struct model_state *s);
+/* How many sources are tracked, by one rule or NULL for all. */
+size_t model_nodes(const struct model *m, const struct pf_rule *of);
+/* What rules of a ruleset mean by the name; NULL if there is none. */
+const struct pf_table_def *model_find_table(const struct model *m, const struct model_ruleset *in,
+					    const char *name);
 /* now: the packet behind translation. */
 void model_make_state(struct model *m, const struct model_packet *p, const struct model_packet *now,
 		      struct model_answer *a);

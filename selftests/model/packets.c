@@ -187,6 +187,8 @@ struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g)
 	if (h && h->af && rnd_percent(r, 95))
 		p.af = h->af;
 	p.proto = rnd_pick(r, protos);
+	if (g->sources && rnd_percent(r, 60))
+		p.proto = MODEL_P_TCP;
 	if (h && h->proto && rnd_percent(r, 90))
 		p.proto = h->proto;
 	if (p.proto == MODEL_P_ICMP || p.proto == MODEL_P_ICMP6)
@@ -384,5 +386,36 @@ struct model_packet gen_follow(struct rnd *r, const struct model_packet *last,
 		follow_icmp(r, &p, back);
 	if (rnd_percent(r, 3) && p.nchunks < 2)
 		make_fragment(&p);
+	return p;
+}
+
+struct model_packet gen_connect(struct rnd *r, const struct model_packet *last,
+				const struct model_packet *left)
+{
+	const bool opens = last->proto == MODEL_P_TCP && last->frag == MODEL_WHOLE &&
+			   last->flags & TH_SYN;
+	struct model_packet p = opens ? *left : *last;
+
+	p.seed = (uint32_t)rnd_next(r) | 1;
+	if (!opens) {
+		/* another one, mostly of the same source */
+		if (p.proto == MODEL_P_TCP || p.proto == MODEL_P_UDP)
+			p.sport = (uint16_t)(p.sport + 1 + rnd_below(r, 8));
+		if (p.proto == MODEL_P_TCP && p.frag == MODEL_WHOLE) {
+			p.flags = TH_SYN;
+			p.ack = 0;
+			p.len = 0;
+		}
+		if (model_is_icmp(&p) && !is_error(&p))
+			p.icmp_id = (uint16_t)rnd_below(r, 8);
+		return p;
+	}
+	turn_round(r, &p);
+	p.options = false;
+	p.flags = last->flags & TH_ACK ? TH_ACK : TH_SYN | TH_ACK;
+	p.seq = last->flags & TH_ACK ? last->ack : (uint32_t)rnd_next(r);
+	p.ack = last->seq + last->len + 1;
+	p.len = 0;
+	p.win = 1000;
 	return p;
 }

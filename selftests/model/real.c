@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -114,6 +115,7 @@ static void configure(struct real *r)
 						 : 1000 * pf_datapath_ticks(&r->dp, o.timeout[i]);
 	}
 	r->dp.config->sweep_slice = 1;
+	r->dp.config->source_limit = PF_SOURCES_MOST;
 	r->tables.limit_tables = PF_MAX_TABLES;
 	r->tables.limit_entries = 1000000;
 }
@@ -389,6 +391,17 @@ static enum model_verdict verdict_of(int retval, const struct pf_pkt *p, bool lo
 	return p->answer_flags & TH_RST ? MODEL_RST : MODEL_ACK;
 }
 
+/* What a packet has asked for is done a moment later. */
+static void wait_for_flush(const struct real *r)
+{
+	const struct timespec ms = {.tv_nsec = 1000000};
+	const struct pf_status *st = r->dp.status;
+
+	while (__atomic_load_n(&st->flush_asked, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&st->flush_on, __ATOMIC_SEQ_CST))
+		nanosleep(&ms, NULL);
+}
+
 int real_run(struct real *r, const struct model_packet *p, struct real_answer *a)
 {
 	static const uint8_t gateway[6] = {2, 0, 0, 0, 0xff, 2};
@@ -415,6 +428,7 @@ int real_run(struct real *r, const struct model_packet *p, struct real_answer *a
 		err = bpf_map_lookup_elem(r->scratch, &zero, r->after);
 	if (err)
 		return err;
+	wait_for_flush(r);
 	pkt = (const struct pf_pkt *)(r->after + (size_t)r->cpu * r->scratch_size);
 	a->verdict = verdict_of((int)o.retval, pkt, strcmp(p->ifname, "lo") == 0);
 	a->icmp = a->verdict == MODEL_ICMP ? pkt->answer_icmp : 0;

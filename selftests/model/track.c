@@ -147,9 +147,13 @@ static bool track_tcp(struct model *m, struct model_state *s, const struct model
 		      struct model_answer *a)
 {
 	unsigned int from = s->dir != p->dir;
+	bool was_open = model_tcp_established(s);
+	enum model_tcp verdict = model_tcp(s, from, p);
 
-	a->established = model_tcp_established(s);
-	switch (model_tcp(s, from, p)) {
+	a->established = was_open;
+	if (!was_open && model_tcp_established(s) && !model_connected(m, s))
+		return drop(a, MODEL_R_SRCLIMIT);
+	switch (verdict) {
 	case MODEL_TCP_PASS:
 		return pass(m, s, from, a);
 	case MODEL_TCP_NEW:

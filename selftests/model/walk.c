@@ -386,9 +386,14 @@ static bool pass_with_state(struct model *m, const struct model_packet *p,
 	if (settled == MODEL_AGAIN && may_repeat)
 		return false;
 	/* that a port could not be had is known before */
-	if (why_is_later(settled, why) && model_rule_is_full(m, a->rule)) {
-		settled = MODEL_NO_PLACE;
-		why = MODEL_R_MAXSTATES;
+	if (why_is_later(settled, why)) {
+		if (model_source_is_full(m, a->rule, p)) {
+			settled = MODEL_NO_PLACE;
+			why = MODEL_R_SRCLIMIT;
+		} else if (model_rule_is_full(m, a->rule)) {
+			settled = MODEL_NO_PLACE;
+			why = MODEL_R_MAXSTATES;
+		}
 	}
 	if (settled != MODEL_SETTLED) {
 		drop(a, why);

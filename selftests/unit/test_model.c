@@ -36,6 +36,12 @@ static const char rich[] =
 	"pass in inet6 proto udp rdr-to 2001:db8:1::1 port 53\n"
 	"pass on eth0 from 10.1.2.0/24 binat-to 192.0.2.0/24\n";
 
+static const char of_sources[] =
+	"pass keep state (source-track global, max-src-states 4, src.track 5)\n"
+	"pass keep state (max-src-nodes 4294967295, if-bound)\n"
+	"pass keep state (max-src-conn 1, overload <t> flush)\n"
+	"pass keep state (max-src-conn-rate 4294967/16777215, overload <u> flush global)\n";
+
 /* --- there and back --- */
 
 static void check_round_trip(const struct pf_ruleset *rs)
@@ -65,6 +71,15 @@ static void all_of_the_language_comes_back(void **state)
 
 	(void)state;
 	assert_int_equal(pf_filter(rs)->n, 41);
+	check_round_trip(rs);
+}
+
+static void options_of_sources_come_back(void **state)
+{
+	pf_ruleset_auto rs = parse_ok(of_sources);
+
+	(void)state;
+	assert_int_equal(pf_filter(rs)->n, 4);
 	check_round_trip(rs);
 }
 
@@ -355,6 +370,17 @@ struct bad_rule {
 static const struct pf_ip ip1 = {{1}}, ip6 = {{[15] = 1}};
 static const struct pf_anchor nameless, reserved = {.path = "_1"}, named = {.path = "a"};
 
+#define SOURCES(track, ...)                                          \
+	{                                                            \
+		.keep_state = true, .x = &(const struct pf_rule_ext) \
+		{                                                    \
+			.state = &(const struct pf_state_opts)       \
+			{                                            \
+				.source_track = (track), __VA_ARGS__ \
+			}                                            \
+		}                                                    \
+	}
+
 static const struct bad_rule bad_rules[] = {
 	{"action", {.action = PF_RULE_ACTION_SCRUB}, "action 3 is unknown"},
 	{"direction", {.dir = 3}, "direction 3 is unknown"},
@@ -422,6 +448,22 @@ static const struct bad_rule bad_rules[] = {
 	{"port", {.sport = {PF_PORT_EQ, 2, 2}}, "port only applies to tcp/udp/sctp"},
 	{"flags", {.proto = 17, .flags = 2, .flagset = 2}, "flags only apply to tcp"},
 	{"state", {BLOCK, .keep_state = true}, "only for pass rules"},
+	/* of sources */
+	{"global", SOURCES(PF_TRACK_GLOBAL, .max_src_nodes = 1), "say what is unknown"},
+	{"global", SOURCES(PF_TRACK_GLOBAL, .max_src_conn = 1), "say what is unknown"},
+	{"rate", SOURCES(PF_TRACK_RULE, .max_src_conn_rate = {1, 0}), "say what is unknown"},
+	{"rate", SOURCES(PF_TRACK_RULE, .max_src_conn_rate = {0, 1}), "say what is unknown"},
+	{"rate", SOURCES(PF_TRACK_RULE, .max_src_conn_rate = {PF_RATE_LARGEST + 1, 1}),
+	 "say what is unknown"},
+	{"rate", SOURCES(PF_TRACK_RULE, .max_src_conn_rate = {1, PF_TIMEOUT_LARGEST + 1}),
+	 "say what is unknown"},
+	{"overload", SOURCES(PF_TRACK_RULE, .overload = "t"), "say what is unknown"},
+	{"overload", SOURCES(PF_TRACK_RULE, .max_src_conn = 1, .overload = "a>b"),
+	 "odd characters"},
+	{"flush", SOURCES(PF_TRACK_RULE, .max_src_conn = 1, .flush = true), "say what is unknown"},
+	{"flush global",
+	 SOURCES(PF_TRACK_RULE, .max_src_conn = 1, .overload = "t", .flush_global = true),
+	 "say what is unknown"},
 };
 
 static void bad_rules_are_refused(void **state)
@@ -705,6 +747,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_of_the_language_comes_back),
+		cmocka_unit_test(options_of_sources_come_back),
 		cmocka_unit_test(an_empty_ruleset_comes_back),
 		cmocka_unit_test(rules_for_no_address_come_back),
 		cmocka_unit_test(the_longest_names_come_back),

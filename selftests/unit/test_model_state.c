@@ -67,7 +67,7 @@ static void bad_options_are_refused(void **state)
 		int want;
 		const char *msg;
 	} cases[] = {
-		{"pass keep state (udp.first 9)\n", STATE_FLAGS, 1, 16, -EINVAL, "unknown"},
+		{"pass keep state (udp.first 9)\n", STATE_FLAGS, 1, 64, -EINVAL, "unknown"},
 		{"pass keep state (udp.first 9)\n", STATE_FLAGS, 1, 10, -EINVAL, "unknown"},
 		{"pass keep state (udp.first 9)\n", STATE_GIVEN, 4, 1U << PF_TIMEOUT_MAX, -EINVAL,
 		 ""},
@@ -92,12 +92,6 @@ static void bad_options_are_refused(void **state)
 static void options_that_are_not_enforced_have_no_encoding(void **state)
 {
 	static const char *const texts[] = {
-		"pass keep state (source-track rule)\n",
-		"pass keep state (max-src-nodes 3)\n",
-		"pass keep state (max-src-states 3)\n",
-		"pass keep state (max-src-conn 3)\n",
-		"pass keep state (max-src-conn-rate 3/4)\n",
-		"table <t> persist\npass keep state (max-src-conn 3, overload <t>)\n",
 		"pass keep state (pflow)\n",
 		"pass proto sctp keep state (allow-related)\n",
 		"set state-defaults max 3, pflow\npass\n",

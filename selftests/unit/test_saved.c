@@ -43,8 +43,7 @@ static struct pf_saved_state random_state(struct rnd *r, uint32_t nrules, uint32
 						     .max_win = rnd_next(r) & 0xffff,
 						     .seqdiff = (uint32_t)rnd_next(r),
 						     .mss = (uint16_t)rnd_next(r),
-						     .tsval = (uint32_t)rnd_next(r),
-						     .tsecr = (uint32_t)rnd_next(r)};
+						     .tsval = (uint32_t)rnd_next(r)};
 		v.s.peer_state[p] = rnd_next(r) % (proto == 6 ? 11 : 3);
 		v.s.wscale[p] = rnd_next(r) & 1 ? (uint8_t)(PF_WSCALE_FLAG | rnd_next(r) % 15) : 0;
 	}
