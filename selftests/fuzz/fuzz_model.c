@@ -32,8 +32,9 @@ static int tag(void *ctx, const char *name)
 	return *name == 'n' ? -ENOSPC : *name + 1;
 }
 
-static int opts(void *ctx, uint32_t rule_id, const struct pf_state_opts *o)
+static int opts(void *ctx, uint32_t set, uint32_t rule_id, const struct pf_state_opts *o)
 {
+	(void)set;
 	(void)ctx;
 	(void)rule_id;
 	return o->max == 7 ? -ENOSPC : (int)(o->max & 1023);
