@@ -49,7 +49,8 @@ const volatile __u32 bucket_mask = 0;
 
 /* CLASH: the key is another connection's. */
 enum pf_insert_result { INSERT_OK, INSERT_EXISTS, INSERT_CLASH, INSERT_NOROOM };
-enum key_there { KEY_FREE, KEY_TAKEN, KEY_TRANSLATED };
+/* OTHERS: not by who makes the same connection at the same time */
+enum key_there { KEY_FREE, KEY_TAKEN, KEY_OTHERS };
 #define KEY_THERE     0x0f
 #define KEY_ELSEWHERE 0x10 /* also, or only: of states that are bound to other interfaces */
 enum place_result { PLACE_OK, PLACE_FULL, PLACE_MOVED };
@@ -295,7 +296,8 @@ global_sub int state_exists(const struct pf_state_key *key, __u32 which, __u32 i
 	elsewhere = x.elsewhere ? KEY_ELSEWHERE : 0;
 	if (!x.found)
 		return elsewhere | KEY_FREE;
-	return elsewhere | (x.flags & PF_SF_NAT ? KEY_TRANSLATED : KEY_TAKEN);
+	/* a shadowed one comes to light when the bound one ends for a SYN that reuses it */
+	return elsewhere | (x.flags & (PF_SF_NAT | PF_SF_SHADOWED) ? KEY_OTHERS : KEY_TAKEN);
 }
 
 /* Into the first bucket, if its version is still `ver`. */
@@ -418,7 +420,7 @@ global_sub int place_key(const struct pf_state_key *key, __u32 index, __u32 whic
 		behind = there & KEY_ELSEWHERE ? BEHIND : 0;
 		there &= KEY_THERE;
 		if (there)
-			return placed | (there == KEY_TRANSLATED ? INSERT_CLASH : INSERT_EXISTS);
+			return placed | (there == KEY_OTHERS ? INSERT_CLASH : INSERT_EXISTS);
 		r = place_first(b1, hash_tag(hash), index, ver);
 		if (r == PLACE_FULL) {
 			placed = PLACED;
