@@ -343,6 +343,22 @@ def udp_at(lab, dev, mac=None):
     return go(lab, dev, "in", ip(GHOST, GHOST_DST) / UDP(sport=1, dport=53) / b"q", mac)
 
 
+@EMITTERS
+def test_reuse_before_a_floating_one(emitter):
+    """The bound state ends for the SYN, but the floating one behind it has the key."""
+    by(emitter)
+    rules = "pass flags any\npass keep state (sloppy, if-bound)\n"
+    with Lab(hosts=3, rules=rules, v6=False) as lab:
+        def tcp(dev, flags):
+            return go(lab, dev, "in", ip(GHOST, GHOST_DST) / TCP(sport=1, dport=2, flags=flags))
+
+        eq((tcp("ext", "S"), tcp("ext", "R"), tcp("int", "RA")), (True, True, True))
+        eq(sorted(s.split()[0] for s in lab.pf.states()), ["all", "ext"])
+        answer = ip(GHOST_DST, GHOST) / TCP(sport=2, dport=1, flags="S")
+        eq((go(lab, "ext", "out", answer), lab.pf.info()["state-insert"]), (False, 1))
+        eq([s.split()[0] for s in lab.pf.states()], ["all"])
+
+
 def test_if_bound_forwarded():
     """Real connections, with a state on either interface; translated ones as well."""
     rules = ("set state-policy if-bound\nblock\npass in on ext proto { tcp icmp }\n"
