@@ -2,9 +2,10 @@
 /*
  * What the datapath and its loader share: the layouts of map keys and values,
  * the numbers of programs, counters and reasons.  Included by bpf/ (clang, BPF)
- * and by compiler/ and loader/ (the host's compiler).
+ * and by compiler/ and loader/ (the host's compiler).  Tables, and rules as data, have
+ * parts of their own.
  *
- * Everything here may stand in pinned maps when a newer pfd takes over, so a
+ * Everything here and there may stand in pinned maps when a newer pfd takes over, so a
  * change of a layout or of a number is a change of PF_ABI_VERSION.
  *
  * Byte order: addresses and the ports of keys are in network order, all else
@@ -13,26 +14,11 @@
 #ifndef PF_ABI_H
 #define PF_ABI_H
 
-#ifdef __bpf__
-#include <linux/types.h>
-#else
-#include <assert.h>
-#include <linux/types.h>
-#include <stddef.h>
-#endif
+#include "abi_base.h"
+#include "abi_table.h"
+#include "abi_tree.h"
 
 #define PF_ABI_VERSION 9
-
-#if defined(__bpf__) || !defined(__cplusplus)
-#define PF_ABI_ASSERT(expr) _Static_assert(expr, #expr)
-#endif
-
-/* OpenBSD's numbers, which pflog and pfctl's users know. */
-enum pf_dir { PF_INOUT = 0, PF_IN = 1, PF_OUT = 2 };
-enum pf_action { PF_PASS = 0, PF_BLOCK = 1, PF_MATCH = 12 };
-
-/* Address families by IP version: the host's AF_INET6 differs between systems. */
-enum pf_af { PF_AF_ANY = 0, PF_AF_INET = 4, PF_AF_INET6 = 6 };
 
 /* Reasons of a verdict, OpenBSD's order; pflog records carry them. */
 enum pf_reason {
@@ -176,10 +162,6 @@ enum pf_peer_state { PF_NO_TRAFFIC, PF_SINGLE, PF_MULTIPLE };
 #define PF_SCTP_SHUTDOWN_COMPLETE 0x0040
 #define PF_SCTP_ABORT		  0x0080
 #define PF_SCTP_REFLECTED	  0x0100 /* with one of the latter two: their T bit */
-
-struct pf_addr {
-	__u32 w[4];
-};
 
 /*
  * addr[0], port[0] are the side outside of the interface (the source of a
@@ -436,138 +418,6 @@ struct pf_iface {
 	struct pf_addr linklocal;
 };
 
-/*
- * An entry of a table, as the loader keeps it in the table's own pinned array;
- * packets are judged by the ranges made of them.  The family is written last.
- */
-#define PF_TABLE_ENTRY_NOT 0x01
-struct pf_table_item {
-	struct pf_addr addr;
-	__u8 af; /* enum pf_af; 0: no entry */
-	__u8 bits;
-	__u8 flags;
-	__u8 pad;
-	__u32 pad2;
-};
-
-/*
- * The ranges of a table: which addresses are in it, longest prefixes and negated
- * ones worked out.  A word tells it for a range of addresses; for all of them it
- * stands in pf_tables, one for each family.  What a word leads to does not change
- * while a packet may look at it, but for single words in slots of a node.
- *
- * SAME: the bit says it for all.  LEAF: the bit says it for the first, and from
- * each address above one of `above` on it is the other way round; what is unused
- * there is all ones.  SPLIT: the word of the address's part of the range says it.
- */
-#define PF_RANGE_SAME	     0x0
-#define PF_RANGE_LEAF	     0x1
-#define PF_RANGE_SPLIT	     0x2
-#define PF_RANGE_KIND	     0x3
-#define PF_RANGE_IN	     0x4
-#define PF_RANGE_IN_SHIFT    2
-/* where it is: word >> 16 the chunk, these bits the unit in it */
-#define PF_RANGE_UNIT	     0xfff0
-#define PF_RANGE_UNIT_BYTES  16 /* word & PF_RANGE_UNIT, times this, is the byte */
-#define PF_RANGE_CHUNK_SHIFT 16
-
-#define PF_NODE_UNIT	     256 /* bytes */
-#define PF_NODE_UNITS	     4096
-#define PF_NODE_CHUNK	     (PF_NODE_UNIT * PF_NODE_UNITS)
-#define PF_NODE_CHUNKS	     4096
-
-/* One unit more than there is, for the verifier: a leaf in the last one may be of two. */
-struct pf_node_chunk {
-	__u8 bytes[PF_NODE_CHUNK + PF_NODE_UNIT];
-};
-
-/*
- * A table that the datapath may add addresses to, as `overload' does: they stand in
- * pf_table_delta until the loader has put them into the ranges, and are in the table
- * from the start (bpf/delta.h).
- */
-enum pf_table_writes {
-	PF_TABLE_SHUT = 0, /* the datapath adds nothing: to most tables, for ever */
-	PF_TABLE_OPEN,
-	PF_TABLE_FULL, /* it would, but the table may have no more */
-};
-
-/*
- * What stands there of a table.  SOME is the datapath's to write, before it adds; the
- * loader goes by CLOSING to NONE.  Only at NONE do look-ups pass the delta by.
- */
-enum pf_table_delta_state { PF_DELTA_NONE = 0, PF_DELTA_SOME, PF_DELTA_CLOSING };
-
-struct pf_table_roots {
-	__u32 word[2]; /* IPv4, IPv6; an aligned pair, written as one */
-	__u32 delta;   /* enum pf_table_delta_state */
-	__u32 writes;  /* enum pf_table_writes */
-};
-
-#define PF_DELTA_MOST 32768 /* addresses of all tables: 100 bytes each, taken from the start */
-
-/* A host in a table; af is enum pf_af. */
-struct pf_table_host {
-	__u32 slot;
-	__u32 af;
-	struct pf_addr addr;
-};
-
-/* The same as a key of a trie, all of which is the prefix. */
-struct pf_table_not {
-	__u32 bits;
-	struct pf_table_host host;
-};
-#define PF_TABLE_NOT_BITS  (8 * sizeof(struct pf_table_host))
-#define PF_TABLE_NOTS_MOST (1U << 20) /* of all tables; see pf.conf(5), LIMITS */
-
-#define PF_LEAF4_MOST	   63
-struct pf_range_leaf4 {
-	__u32 above[PF_LEAF4_MOST + 1];
-};
-
-/* In host order. */
-struct pf_range_addr {
-	__u64 hi, lo; /* an IPv4 address is in lo */
-};
-#define PF_LEAF6_MOST 31
-struct pf_range_leaf6 {
-	struct pf_range_addr above[PF_LEAF6_MOST + 1];
-};
-
-/*
- * The slot is (address - base) >> shift; what is below the base belongs to the
- * first, what is beyond the last to that.  At least 8 bits are taken at each step,
- * unless nothing is left of the address: that bounds the depth.
- */
-struct pf_range_split {
-	struct pf_range_addr base;
-	__u32 shift;
-	__u32 last;
-	__u32 pad[2];
-	__u32 slot[];
-};
-#define PF_SPLIT_BITS_LEAST 8
-#define PF_SPLIT_BITS_MOST  17
-#define PF_RANGE_DEPTH4	    5 /* words from the root's on, that of the leaf's range too */
-#define PF_RANGE_DEPTH6	    17
-
-#define PF_MAX_TABLES	    4096 /* slots of the array of tables; 0 is always empty */
-
-/* Who a table is; kept by the loader, by slot. */
-#define PF_TABLE_USED	    0x01
-#define PF_TABLE_PERSIST    0x02
-#define PF_TABLE_CONST	    0x04
-#define PF_TABLE_ANCHORED   0x08 /* an anchor's, whose path is in pf_table_anchors */
-struct pf_table_name {
-	char name[32];
-	__u32 flags;
-	__u32 generation; /* of the rules that it belongs to; 0: of all that come */
-};
-struct pf_table_anchor {
-	char path[1024];
-};
-
 /* Tags: a name's number is given out once, and pinned: packets and states carry it. */
 #define PF_MAX_TAGS 50000
 struct pf_tag_name {
@@ -631,130 +481,12 @@ struct pf_ifmask {
 };
 
 /*
- * Rules as data: see compiler/tree.h.  A packet's fields, for the tree: 32 bits
- * each, in host order.  An IPv4 address is in the first of the four words.
- */
-enum pf_tree_field {
-	PF_TREE_SRC = 0, /* four words */
-	PF_TREE_DST = 4,
-	PF_TREE_SPORT = 8,
-	PF_TREE_DPORT,
-	PF_TREE_PROTO,
-	PF_TREE_DIR,
-	PF_TREE_IFACE, /* pf_ifmask.name */
-	PF_TREE_ICMP,  /* type << 8 | code */
-	PF_TREE_FIELDS,
-	PF_TREE_LEAF = 15,
-};
-
-/* Trees of one family: rules by destination, by source, and the rest. */
-#define PF_TREE_GROUPS	   3
-#define PF_TREE_DEPTH_MOST 48
-#define PF_TREE_NONE	   0xffffffffU
-
-/*
- * field < PF_TREE_FIELDS: on to node `next`, or to the one behind it if the
- * packet's field is above `value`.  PF_TREE_LEAF: `next` entries from `value` on.
- */
-struct pf_tree_node {
-	__u32 next_field; /* next << 4 | field */
-	__u32 value;
-};
-
-/* Entries of leaves, in the order of the rules: a rule's index, perhaps with this. */
-#define PF_TREE_SURE 0x80000000U /* every packet that comes to the leaf matches */
-struct pf_tree_entries {
-	__u32 rule[2]; /* an array's elements take eight bytes at least */
-};
-
-/* What is left of a leaf's list; head is PF_TREE_NONE when nothing is. */
-struct pf_tree_list {
-	__u32 head, at, left;
-};
-
-/* The trees of one ruleset: the main one, or an anchor's. */
-struct pf_tree_set {
-	__u32 root[2][PF_TREE_GROUPS]; /* by family and group; PF_TREE_NONE: no rules */
-};
-
-/* What an anchor's rule calls: `n` of the callees from `first` on. */
-struct pf_tree_call {
-	__u32 first, n;
-};
-struct pf_tree_callee {
-	__u32 set;
-	__u32 pad;
-};
-
-#define PF_WALK_DEPTH 64 /* anchors in anchors; deeper than that is a drop, as in pf */
-
-/* A ruleset that is walked: the main one at 0, then the anchors that led there. */
-struct pf_walk_frame {
-	struct pf_tree_list list[PF_TREE_GROUPS];
-	__u32 set;
-	__u32 from;	  /* rules before it have been looked at */
-	__u32 moves;	  /* struct pf_pkt.moves when the lists were looked up */
-	__u32 rule;	  /* the anchor's */
-	__u32 at, left;	  /* callees that are not yet walked */
-	__u32 won_before; /* how often a rule had won when it began */
-	__u32 quick;
-};
-
-/*
  * How often rules were evaluated: that of rule i is n[i % PF_EVALS_EACH] of value
  * i / PF_EVALS_EACH.  One number a value would need a pointer each, out of the cache.
  */
 #define PF_EVALS_EACH 512
 struct pf_evals {
 	__u64 n[PF_EVALS_EACH];
-};
-
-/* What a rule asks beyond the words that are always compared. */
-enum {
-	PF_TEST_IFACE = 0x0001,	    /* bit ifbit of the mask */
-	PF_TEST_IFACE_NOT = 0x0002, /* ... must be 0 */
-	PF_TEST_SRC = 0x0004,	    /* the four words */
-	PF_TEST_SRC_NOT = 0x0008,   /* ... must differ */
-	PF_TEST_DST = 0x0010,
-	PF_TEST_DST_NOT = 0x0020,
-	PF_TEST_SRC_TABLE = 0x0040,
-	PF_TEST_DST_TABLE = 0x0080, /* _NOT of both as above */
-	PF_TEST_SPORT_NOT = 0x0100, /* the ports must be outside of the range */
-	PF_TEST_DPORT_NOT = 0x0200,
-	PF_TEST_WHOLE = 0x0400, /* no fragment but the first */
-	PF_TEST_FRAGMENT = 0x0800,
-	PF_TEST_KEEP = 0x1000,	    /* no packet that keeps no state */
-	PF_TEST_FLAGS = 0x2000,	    /* TCP's flags, if it is TCP */
-	PF_TEST_NEVER = 0x4000,	    /* matches no packet: it is in no tree */
-	PF_TEST_SRC_RANGE = 0x8000, /* src is the first address, src_mask the last */
-	PF_TEST_DST_RANGE = 0x10000,
-	PF_TEST_TOS = 0x20000,
-	PF_TEST_PROB = 0x40000,
-	PF_TEST_TAG = 0x80000,
-	PF_TEST_TAG_NOT = 0x100000,
-	PF_TEST_RCV = 0x200000, /* bit rcvbit of the receiving interface's mask */
-	PF_TEST_RCV_NOT = 0x400000,
-};
-
-/* What a rule is. */
-enum pf_tree_kind { PF_TREE_VERDICT, PF_TREE_MATCH, PF_TREE_ANCHOR };
-
-/* A rule of the tree.  The first words are as they lie in struct pf_pkt. */
-struct pf_tree_rule {
-	__u32 head, head_mask; /* af, dir, proto, tcp_flags */
-	__u32 icmp, icmp_mask; /* type, code */
-	__u32 src0, src0_mask, dst0, dst0_mask;
-	__u16 sport, sport_span; /* the first one, and how many follow */
-	__u16 dport, dport_span;
-	__u32 tests; /* PF_TEST_* */
-	__u16 ifbit, rcvbit;
-	__u8 kind_quick;     /* enum pf_tree_kind << 1 | quick */
-	__u8 flags, flagset; /* PF_TEST_FLAGS */
-	__u8 tos;
-	__u16 tagged, tag;			     /* that it asks for; that it gives, 0 none */
-	__u32 prob;				     /* of 2^32 */
-	__u32 call;				     /* of an anchor's rule */
-	struct pf_addr src, src_mask, dst, dst_mask; /* w[0] of src, dst: a table's slot */
 };
 
 /* What a packet asks of the answer program. */
@@ -951,7 +683,6 @@ struct pf_log_rec {
 	__u32 pad;
 };
 
-PF_ABI_ASSERT(sizeof(struct pf_addr) == 16);
 PF_ABI_ASSERT(sizeof(struct pf_state_key) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_state_peer) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_state) == 256);
@@ -965,23 +696,12 @@ PF_ABI_ASSERT(sizeof(struct pf_src_key) == 24);
 PF_ABI_ASSERT(sizeof(struct pf_src_node) == 72);
 PF_ABI_ASSERT(sizeof(struct pf_rule_stats) == 48);
 PF_ABI_ASSERT(sizeof(struct pf_iface) == 40);
-PF_ABI_ASSERT(sizeof(struct pf_table_item) == 24);
-PF_ABI_ASSERT(sizeof(struct pf_table_roots) == 16);
-PF_ABI_ASSERT(sizeof(struct pf_table_host) == 24);
-PF_ABI_ASSERT(sizeof(struct pf_table_not) == 28);
-PF_ABI_ASSERT(sizeof(struct pf_range_leaf4) == PF_NODE_UNIT);
-PF_ABI_ASSERT(sizeof(struct pf_range_leaf6) == 2 * PF_NODE_UNIT);
-PF_ABI_ASSERT(sizeof(struct pf_range_split) == 32);
-PF_ABI_ASSERT(sizeof(struct pf_table_name) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_rule_info) == 32);
 PF_ABI_ASSERT(sizeof(struct pf_matched) == 16);
 PF_ABI_ASSERT(sizeof(struct pf_ifmask) == 72);
-PF_ABI_ASSERT(sizeof(struct pf_tree_node) == 8);
-PF_ABI_ASSERT(sizeof(struct pf_tree_rule) == 128);
 PF_ABI_ASSERT(sizeof(struct pf_log_rec) == 48);
 PF_ABI_ASSERT(sizeof(struct pf_note) == 384);
 PF_ABI_ASSERT(sizeof(struct pf_event) == 272);
-PF_ABI_ASSERT(sizeof(struct pf_walk_frame) == 68);
 PF_ABI_ASSERT(sizeof(struct pf_nat) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_pkt) % 8 == 0);
 PF_ABI_ASSERT(__builtin_offsetof(struct pf_pkt, rule) % 8 == 0);

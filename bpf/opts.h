@@ -70,8 +70,8 @@ global_sub int rule_state_take(__u32 rule, __u32 opts)
 	return ROOM_TAKEN;
 }
 
-/* One less. */
-global_sub int rule_state_give(__u32 rule, __u32 opts)
+/* So many more, or less: of states that are there or have ended, so no limit is asked. */
+global_sub int rule_states_change(__u32 rule, __u32 opts, int by)
 {
 	struct pf_opt_set *o = opt_set(opts);
 	struct pf_rule_count *n;
@@ -80,21 +80,7 @@ global_sub int rule_state_give(__u32 rule, __u32 opts)
 		return 0;
 	n = bpf_map_lookup_elem(&pf_rule_states, &rule);
 	if (n)
-		__sync_fetch_and_add(&n->states, -1);
-	return 0;
-}
-
-/* A state that is taken over from another table: no limit holds it back. */
-global_sub int rule_state_add(__u32 rule, __u32 opts)
-{
-	struct pf_opt_set *o = opt_set(opts);
-	struct pf_rule_count *n;
-
-	if (!o || !(o->flags & PF_OPTS_COUNTED))
-		return 0;
-	n = bpf_map_lookup_elem(&pf_rule_states, &rule);
-	if (n)
-		__sync_fetch_and_add(&n->states, 1);
+		__sync_fetch_and_add(&n->states, by);
 	return 0;
 }
 

@@ -262,6 +262,13 @@ inline_always struct pf_state *state_alloc(struct pf_status *st, enum create_res
 	return s;
 }
 
+/* What state_alloc() gave, and nobody else has seen. */
+inline_always void state_give_back(struct pf_state *s, struct pf_status *st)
+{
+	slot_offer(s);
+	__sync_fetch_and_add(&st->states, -1);
+}
+
 /*
  * The `match` rules that the packet has met go with its state; -1: no memory.  The packet
  * is looked up, for helpers of 6.1 take no other memory for a value.
@@ -330,8 +337,7 @@ inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 		p->state = s->index;
 	}
 	if (state_take_rules(s, p)) {
-		slot_offer(s);
-		__sync_fetch_and_add(&st->states, -1);
+		state_give_back(s, st);
 		return CREATE_MEMORY;
 	}
 	switch (p->proto) {
@@ -396,7 +402,7 @@ inline_always enum create_result state_create(struct pf_pkt *p, const int nat)
 		return why;
 	why = state_make(p, nat);
 	if (why != CREATE_OK) {
-		rule_state_give(p->rule.id, p->rule.opts);
+		rule_states_change(p->rule.id, p->rule.opts, -1);
 		source_give(p);
 	}
 	return why;

@@ -610,38 +610,54 @@ global_sub int state_credit(const struct pf_state *s, __u32 rule)
 	return 0;
 }
 
-global_sub int state_credit_matches(const struct pf_state *s)
+inline_always void state_counts_for(const struct pf_state *s, __u32 rule, const int ends)
+{
+	struct pf_rule_stats *rs;
+
+	if (ends) {
+		state_credit(s, rule);
+		return;
+	}
+	rs = rule_stats(rule);
+	if (rs)
+		rs->states++;
+}
+
+/* The rules that a state counts for, when it has been made or `ends`. */
+inline_always void state_count(const struct pf_state *s, const int ends)
 {
 	struct pf_match_more *more;
-	__u32 n;
-	__u64 key;
+	__u32 n = s->nmatch;
+	__u64 key = s->id;
 
-	if (!s)
-		return 0;
-	n = s->nmatch;
-	key = s->id;
-
+	state_counts_for(s, s->rule, ends);
+	if (s->anchor)
+		state_counts_for(s, s->anchor, ends);
 	for (__u32 i = 0; i < PF_MATCH_INLINE && i < n; i++)
-		state_credit(s, i < 4 ? s->peer[0].match[i & 3] : s->peer[1].match[i & 3]);
+		state_counts_for(s, i < 4 ? s->peer[0].match[i & 3] : s->peer[1].match[i & 3],
+				 ends);
 	if (n <= PF_MATCH_INLINE)
-		return 0;
+		return;
 	more = bpf_map_lookup_elem(&pf_match_more, &key);
 	if (!more)
-		return 0;
+		return;
 	for (__u32 i = 0; i < PF_MATCH_MOST - PF_MATCH_INLINE && i + PF_MATCH_INLINE < n; i++)
-		state_credit(s, more->id[i]);
-	bpf_map_delete_elem(&pf_match_more, &key);
+		state_counts_for(s, more->id[i], ends);
+	if (ends)
+		bpf_map_delete_elem(&pf_match_more, &key);
+}
+
+global_sub int state_count_end(const struct pf_state *s)
+{
+	if (s)
+		state_count(s, 1);
 	return 0;
 }
 
 /* What a state has counted goes to the totals of its rules and of the firewall. */
 inline_always void state_retire(struct pf_state *s)
 {
-	state_credit(s, s->rule);
-	if (s->anchor)
-		state_credit(s, s->anchor);
-	if (s->nmatch)
-		state_credit_matches(s);
+	state_count_end(s);
 	count_n(PF_CNT_HITS_RETIRED, s->peer[0].packets + s->peer[1].packets);
 	count(PF_CNT_REMOVALS);
 }
@@ -660,7 +676,7 @@ global_sub int state_remove(struct pf_state *s)
 	event(s, PF_EVENT_DELETE);
 	state_retire(s);
 	if (unlikely(s->peer[0].opts))
-		rule_state_give(s->rule, s->peer[0].opts);
+		rule_states_change(s->rule, s->peer[0].opts, -1);
 	if (unlikely(READ_ONCE(s->peer[0].source)))
 		source_leave(s);
 	st = status();

@@ -6,38 +6,14 @@
 #include "state.h"
 #include "sweep.h"
 
-inline_always void count_made(__u32 rule)
-{
-	struct pf_rule_stats *rs = rule_stats(rule);
-
-	if (rs)
-		rs->states++;
-}
-
 /* A state of the loader's counts for its rules as one that a packet has made. */
 global_sub int count_inserted(const struct pf_state *s)
 {
-	struct pf_match_more *more;
-	__u32 n;
-	__u64 key;
-
 	if (!s)
 		return 0;
-	n = s->nmatch;
-	key = s->id;
 	count(PF_CNT_INSERTS);
 	event(s, PF_EVENT_INSERT);
-	count_made(s->rule);
-	if (s->anchor)
-		count_made(s->anchor);
-	for (__u32 i = 0; i < PF_MATCH_INLINE && i < n; i++)
-		count_made(i < 4 ? s->peer[0].match[i & 3] : s->peer[1].match[i & 3]);
-	if (n <= PF_MATCH_INLINE)
-		return 0;
-	more = bpf_map_lookup_elem(&pf_match_more, &key);
-	for (__u32 i = 0; more && i < PF_MATCH_MOST - PF_MATCH_INLINE && i + PF_MATCH_INLINE < n;
-	     i++)
-		count_made(more->id[i]);
+	state_count(s, 0);
 	return 0;
 }
 
@@ -61,8 +37,7 @@ SEC("tc") int pf_insert(struct __sk_buff *skb)
 	index = s->index;
 	if (bpf_skb_load_bytes(skb, 0, s, sizeof(*s))) {
 		s->index = index;
-		slot_offer(s);
-		__sync_fetch_and_add(&st->states, -1);
+		state_give_back(s, st);
 		return CREATE_MEMORY;
 	}
 	s->index = index;
@@ -73,12 +48,12 @@ SEC("tc") int pf_insert(struct __sk_buff *skb)
 	opts = s->peer[0].opts;
 	/* as it may end as soon as it is there */
 	if (opts)
-		rule_state_add(rule, opts);
+		rule_states_change(rule, opts, 1);
 	if (s->peer[0].source)
 		source_add(s);
 	why = state_publish(s, st);
 	if (why != CREATE_OK && opts)
-		rule_state_give(rule, opts);
+		rule_states_change(rule, opts, -1);
 	if (why == CREATE_OK && fresh)
 		count_inserted(s);
 	return why;

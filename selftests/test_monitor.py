@@ -214,6 +214,20 @@ def test_losses_are_counted():
             eq(times, sorted(times), "in order")
 
 
+def test_a_larger_table():
+    """The one that takes the place of the first tells as well."""
+    with Lab(hosts=2, rules="pass\n", v6=False) as lab:
+        w = lab.wire("src")
+        with Monitor(lab.pf) as m:
+            w.send(udp(53, 1))
+            eq(m.events(1)[0][0], "insert")
+            lab.pf.load("set limit states 200000\npass\n")
+            w.send(udp(53, 2))
+            eq([(k, s) for k, s, _ in m.events(1)], [("insert", f"udp {GHOST_DST}:53 <- {GHOST}:2")])
+            lab.pf.ctl("-F", "states")
+            eq(sorted(k for k, *_ in m.events(2)), ["delete", "delete"])
+
+
 def test_slow_listener_hinders_nobody():
     with Lab(hosts=2, rules="set timeout udp.first 1000\npass\n", v6=False) as lab:
         w = lab.wire("src")

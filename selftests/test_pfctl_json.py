@@ -2,20 +2,15 @@
 """pfctl-linux --json: the same as the text says, as one document."""
 import hashlib
 import json
-import os
 import re
-import socket
-import subprocess
-import tempfile
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 
-from pft import own, proto
+from pft import proto
 from pft.check import between, eq
-from pft.lab import (FW_DST, FW_SRC, GHOST, GHOST6, GHOST6_DST, GHOST_DST, PFCTL, REASONS, SRC,
-                     Lab)
-from pft.pfctl import LIMITS, TIMEOUTS, pfctl
+from pft.lab import FW_DST, FW_SRC, GHOST, GHOST6, GHOST6_DST, GHOST_DST, REASONS, SRC, Lab
+from pft.pfctl import LIMITS, TIMEOUTS, before, pfctl
 from test_pfctl_show import wire_state
 
 
@@ -107,25 +102,6 @@ def test_states_of_other_protocols():
 BIG = 2 ** 63
 
 
-def fake(answer, *args):
-    """pfctl-linux's result, before a socket that gives this answer."""
-    with tempfile.TemporaryDirectory(dir=own.TMP) as where, \
-            socket.socket(socket.AF_UNIX) as listener:
-        path = os.path.join(where, "pfd.sock")
-        listener.bind(path)
-        listener.listen()
-        listener.settimeout(20)
-        with subprocess.Popen([PFCTL, "-p", path, *args], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE) as p:
-            client, _ = listener.accept()
-            with client:
-                client.recv(16, socket.MSG_WAITALL)
-                client.sendall(answer)
-                client.shutdown(socket.SHUT_WR)
-                out, err = p.communicate(timeout=30)
-        return p.returncode, out, err.decode()
-
-
 def test_states_beyond_what_json_can_hold():
     """Numbers above 63 bits are strings, and names of interfaces may be of any bytes."""
     state = bytearray(wire_state(17, 4, 1, [(GHOST, 1), (FW_SRC, 53)],
@@ -135,8 +111,8 @@ def test_states_beyond_what_json_can_hold():
     state[at:at + 32] = b"".join(n.to_bytes(8, "little") for n in numbers)
     name = 'a"\\\x01\xe9'.encode("latin-1").ljust(16, b"\0")
     state[-20:-4] = name
-    status, out, err = fake(proto.frame(proto.DATA, bytes(state)) + proto.frame(proto.OK),
-                            "--json", "-ss")
+    _, status, out, err = before(proto.frame(proto.DATA, bytes(state)) + proto.frame(proto.OK),
+                                 "--json", "-ss")
     eq((status, err), (0, ""))
     s, = json.loads(out.decode("utf-8"))["states"]
     eq((s["packets"], s["bytes"], s["origif"]),
@@ -146,7 +122,7 @@ def test_states_beyond_what_json_can_hold():
 def test_failure_leaves_no_document():
     r = pfctl("--json", "-ss")
     eq((r.returncode, r.stdout), (1, ""))
-    status, out, err = fake(b"", "--json", "-ss")
+    _, status, out, err = before(b"", "--json", "-ss")
     eq((status, err), (1, "pfctl-linux: pfd has closed the connection\n"))
     try:
         json.loads(out)

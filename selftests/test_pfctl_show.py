@@ -5,14 +5,13 @@ import re
 import socket
 import struct
 import subprocess
-import tempfile
 import time
 
-from pft import own, proto
+from pft import proto
 from pft.check import between, eq, lines_eq, matches
 from pft.lab import FW6_SRC, FW_SRC, PFCTL, SRC, SRC6, Lab
 from pft.netns import wait_for
-from pft.pfctl import limits_text, run, timeouts_text
+from pft.pfctl import before, limits_text, run, timeouts_text
 
 IN, OUT = 1, 2  # enum pf_rule_dir
 
@@ -219,24 +218,10 @@ def wire_state(number, af, way, *keys):
 
 def test_show_translated_states():
     """The inside first; each end as it is on the wire, or for who came in behind it."""
-    text = ""
-    with tempfile.TemporaryDirectory(dir=own.TMP) as where, \
-            socket.socket(socket.AF_UNIX) as listener:
-        path = os.path.join(where, "pfd.sock")
-        listener.bind(path)
-        listener.listen()
-        listener.settimeout(20)
-        with subprocess.Popen([PFCTL, "-p", path, "-ss"], stdout=subprocess.PIPE,
-                              text=True) as p:
-            client, _ = listener.accept()
-            with client:
-                kind, = struct.unpack_from("=H", client.recv(16, socket.MSG_WAITALL), 4)
-                eq(kind, proto.STATES)
-                client.sendall(proto.frame(proto.DATA, b"".join(
-                    wire_state(*state) for *state, _ in TRANSLATED)) + proto.frame(proto.OK))
-                text = p.communicate(timeout=30)[0]
-            eq(p.returncode, 0)
-    lines_eq(text.splitlines(), [f"all {line}" for *_, line in TRANSLATED])
+    answer = proto.frame(proto.DATA, b"".join(wire_state(*state) for *state, _ in TRANSLATED))
+    kind, status, out, err = before(answer + proto.frame(proto.OK), "-ss")
+    eq((kind, status, err), (proto.STATES, 0, ""))
+    lines_eq(out.decode().splitlines(), [f"all {line}" for *_, line in TRANSLATED])
 
 
 COUNTERS = ["match", "bad-offset", "fragment", "short", "normalize", "memory", "bad-timestamp",

@@ -10,13 +10,17 @@ import time
 
 from pft import proto
 from pft.check import between, cases, contains, eq, lines_eq, matches
-from pft.lab import DST, DST6, GHOST, GHOST_DST, PFCTL, SRC, SRC6, Lab
+from pft.lab import DST, DST6, GHOST, GHOST_DST, MAC, PFCTL, SRC, SRC6, Lab
 from pft.netns import hears_nothing, talks, wait_for
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+from scapy.layers.sctp import SCTP, SCTPChunkInit
+from scapy.packet import raw
 
 RULES = "block\npass in on ext proto tcp to port 8000 flags S/SA\npass out proto tcp flags S/SA\n"
 VERSION, BLOCK, END, SUM = 1, 1, 2, 32
+PASS = -1
 
 
 def reboot(pf, rules=None):
@@ -141,6 +145,64 @@ def test_all_of_a_state_comes_back():
         lab.pf.ctl("-F", "states")
         eq([n["packets"] for _, n in lab.pf.rule_numbers()], counted, "nothing is counted twice")
         eq([n["states"] for _, n in lab.pf.rule_numbers()[1:13]], [0] * 12)
+
+
+OPTIONS = ("pass in proto udp from any to any port 1:9 keep state (max 3, if-bound, udp.first 3000)\n"
+           "pass in on int proto udp to port 20 keep state (if-bound)\n"
+           "pass in on ext proto udp to port 20 keep state (floating)\n"
+           "pass in proto sctp keep state (sctp.first 4000)\n"
+           "pass in proto tcp keep state (sloppy)\n")
+
+
+def test_options_of_states():
+    """They hold as before: where a state is bound to, which comes first, its timeout, the limit."""
+    with Lab(hosts=3, rules=OPTIONS, v6=False) as lab:
+        def go(dev, proto, port, way="in"):
+            ends = (GHOST, GHOST_DST) if way == "in" else (GHOST_DST, GHOST)
+            ports = (1000, port) if way == "in" else (port, 1000)
+            pkt = IP(src=ends[0], dst=ends[1]) / proto(sport=ports[0], dport=ports[1])
+            if proto is SCTP:
+                pkt /= SCTPChunkInit(init_tag=7, a_rwnd=65536, n_out_streams=1, n_in_streams=1)
+            return lab.pf.run(dev, way, raw(Ether(dst=MAC[dev], src=MAC["src"]) / pkt))[0] == PASS
+
+        made = [("ext", UDP, 1), ("int", UDP, 2), ("int", UDP, 20), ("ext", UDP, 20),
+                ("ext", SCTP, 5), ("ext", TCP, 7)]
+        eq([go(*a) for a in made], [True] * len(made))
+        before = sorted(lab.pf.states())
+        eq([s.split()[0] for s in before].count("int"), 2, before)
+        path = saved(lab)
+        reboot(lab.pf, OPTIONS)
+        eq(lab.pf.ctl("-L", path).stderr, "6 states loaded\n")
+        lines_eq(sorted(lab.pf.states()), before)
+        text = lab.pf.ctl("-ss", "-v").stdout
+        eq(len(re.findall(r"expires in 00:(?:50:00|49:5\d),.* rule 0", text)), 2, text)
+        matches(text, r"expires in 01:06:[34]\d,.* rule 3")
+        lab.pf.load("set keepcounters\nblock\n" + OPTIONS)
+        eq((go("ext", UDP, 3), go("ext", UDP, 4)), (True, False), "the third of three, and a fourth")
+        lab.pf.load("block\n")
+        eq([[go(dev, UDP, n, "out") for dev in ("ext", "int")] for n in (1, 2, 20)],
+           [[True, False], [False, True], [True, True]])
+        # the one that is bound there comes first
+        answered = [s for s in lab.pf.states() if ":20 " in s]
+        lines_eq(sorted(answered), [
+            f"all udp {GHOST_DST}:20 <- {GHOST}:1000       SINGLE:MULTIPLE",
+            f"int udp {GHOST_DST}:20 <- {GHOST}:1000       SINGLE:MULTIPLE"])
+        # in the same order once more, over those that are there
+        eq(lab.pf.ctl("-L", path).stderr, "0 states loaded\n6 states were there already\n")
+
+
+def test_bound_to_what_is_not_there():
+    rules = "pass in proto udp keep state (if-bound)\n"
+    with Lab(hosts=2, rules=rules, v6=False) as lab:
+        lab.wire("src").send(IP(src=GHOST, dst=GHOST_DST) / UDP(sport=1000, dport=53))
+        wait_for("a state", lambda: len(lab.pf.states()) == 1)
+        path = saved(lab)
+        lab.pf.ctl("-F", "states")
+        lab.fw.run("ip", "link", "set", "ext", "down")
+        lab.fw.run("ip", "link", "set", "ext", "name", "other")
+        r = lab.pf.ctl("-L", path)
+        contains(r.stderr, "0 states loaded\n")
+        eq(lab.pf.states(), [])
 
 
 def test_rules_that_have_gone():

@@ -433,6 +433,16 @@ def test_timeouts_end_states():
         contains(lab.pf.state("sctp"), "ESTABLISHED:ESTABLISHED")
 
 
+def test_timeouts_of_a_rule():
+    rules = "block\npass in on ext proto sctp keep state (sctp.first 500, sctp.established 7000)\n"
+    with Lab(hosts=2, rules=rules) as lab:
+        p = Peers(lab)
+        p.there(init(), 0)
+        between(expires(lab), 490, 500, "first")
+        p.associate()
+        between(expires(lab), 6990, 7000, "established")
+
+
 def test_log_has_the_ports():
     with Lab(hosts=2, rules="block log\n") as lab:
         Peers(lab).there(init(), 0)

@@ -2,7 +2,10 @@
 """pfctl-linux by itself: files that it checks, and what it says of them."""
 import os
 import re
+import socket
+import struct
 import subprocess
+import tempfile
 
 from . import own
 from .check import eq, lines_eq
@@ -52,6 +55,25 @@ def run(lab, *args, out="", err="", status=0, input=None):
     """pfctl-linux with these arguments says exactly this."""
     r = lab.pf.ctl(*args, check=False, input=input)
     eq((r.stdout, r.stderr, r.returncode), (out, err, status), " ".join(args))
+
+
+def before(answer, *args):
+    """pfctl-linux before a pfd that gives this answer: (what it asked for, status, out, err)."""
+    with tempfile.TemporaryDirectory(dir=own.TMP) as where, \
+            socket.socket(socket.AF_UNIX) as listener:
+        path = os.path.join(where, "pfd.sock")
+        listener.bind(path)
+        listener.listen()
+        listener.settimeout(20)
+        with subprocess.Popen([PFCTL, "-p", path, *args], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as p:
+            client, _ = listener.accept()
+            with client:
+                kind, = struct.unpack_from("=H", client.recv(16, socket.MSG_WAITALL), 4)
+                client.sendall(answer)
+                client.shutdown(socket.SHUT_WR)
+                out, err = p.communicate(timeout=30)
+        return kind, p.returncode, out, err.decode()
 
 
 def golden_names(directory):

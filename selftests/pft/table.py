@@ -40,7 +40,7 @@ class Table:
     def __init__(self, pf):
         c = pf.map("config").get(struct.pack("=I", 0))
         self.hash_key = struct.unpack_from("=6Q", c, 8)
-        self.limit, self.slots, self.mask = struct.unpack_from("=III", c, 76)
+        self.limit, self.slots, self.mask = struct.unpack_from("=I4xII", c, 76)
         self.count, = struct.unpack_from("=I", pf.map("status").get(struct.pack("=I", 0)))
         self.mem = Slots(pf).mem
         self.status = memoryview(self.mem)[:self.slots * SLOT].cast("I")[10::SLOT // 4].tolist()

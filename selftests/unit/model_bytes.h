@@ -41,4 +41,17 @@ static inline void check_refused(const struct pf_buf *b, int want, const char *w
 	assert_ptr_equal(rs, &rs);
 }
 
+/* What is not enforced must not get lost on the way. */
+static inline void check_no_encoding(const char *const *texts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		pf_ruleset_auto rs = parse_ok(texts[i]);
+		pf_buf_auto b = {0};
+
+		pf_model_encode(rs, &b);
+		if (!b.failed)
+			fail_msg("%s has an encoding", texts[i]);
+	}
+}
+
 #endif /* PF_SELFTESTS_UNIT_MODEL_BYTES_H */

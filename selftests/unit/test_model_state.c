@@ -98,14 +98,7 @@ static void options_that_are_not_enforced_have_no_encoding(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		pf_ruleset_auto rs = parse_ok(texts[i]);
-		pf_buf_auto b = {0};
-
-		pf_model_encode(rs, &b);
-		if (!b.failed)
-			fail_msg("%s has an encoding", texts[i]);
-	}
+	check_no_encoding(texts, ARRAY_SIZE(texts));
 }
 
 int main(void)
