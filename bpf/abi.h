@@ -355,7 +355,7 @@ struct pf_config {
 	__u32 state_limit;  /* set limit states */
 	__u32 source_limit; /* set limit src-nodes */
 	__u32 slots;	    /* entries of the slot array */
-	__u32 bucket_mask;
+	__u32 buckets;
 	__u32 debug;
 	__u32 timeout[PFTM_MAX]; /* ticks; adaptive.start and .end count states */
 	__u32 sweep_slice;	 /* slots that one sweep looks at */

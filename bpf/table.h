@@ -46,7 +46,7 @@
 
 /* Set before load; constants for the verifier and the JIT. */
 const volatile __u64 hash_key[6] = {1, 2, 3, 4, 5, 6};
-const volatile __u32 bucket_mask = 0;
+const volatile __u32 buckets = 1;
 
 /* CLASH: the key is another connection's. */
 enum pf_insert_result { INSERT_OK, INSERT_EXISTS, INSERT_CLASH, INSERT_NOROOM };
@@ -85,15 +85,16 @@ inline_always __u16 hash_tag(__u64 hash)
 	return (hash >> 48) | 1;
 }
 
+/* By a product, not by bits: memory for any number of buckets, not for a power of two. */
 inline_always __u32 hash_bucket1(__u64 hash)
 {
-	return (__u32)hash & bucket_mask;
+	return ((__u64)(__u32)hash * buckets) >> 32;
 }
 
-/* Each is the other's partner: the tag alone tells the way. */
+/* By other bits than the first one, and than most of the tag's. */
 inline_always __u32 hash_bucket2(__u64 hash)
 {
-	return ((__u32)hash ^ (hash_tag(hash) * 0x5bd1e995U)) & bucket_mask;
+	return ((__u64)(__u32)(hash >> 20) * buckets) >> 32;
 }
 
 inline_always struct pf_bucket *bucket(__u32 nr)

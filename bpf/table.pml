@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The protocol of the state table (table.h, state_publish() and state_alloc() of
- * state.h, sweep.h, pf_datapath_purge() of the loader) for spin(1), which looks at
+ * state.h, sweep.h, pf_datapath_drain() of the loader) for spin(1), which looks at
  * all the ways in which CPUs can come between each other.  `make spin' runs it.
  *
  * Each step here is one access to memory that others write, an atomic operation,
@@ -729,7 +729,7 @@ release:
 
 #ifdef PURGE
 	/*
-	 * pf_datapath_purge(): pfd has ended states as the sweep does, and wants their slots
+	 * pf_datapath_drain(): pfd has ended states as the sweep does, and wants their slots
 	 * back.  What it has ended rests like what others have ended until now.
 	 */
 purge:

@@ -159,43 +159,37 @@ void pf_datapath_sweep(const struct pf_datapath *dp)
 	run(dp, "pf_sweep", &r);
 }
 
-/* Waits for the clock of states to move on: *tick is what it was before. */
-static bool wait_for_tick(const struct pf_datapath *dp, uint32_t *tick)
-{
-	const struct timespec pause = {.tv_nsec = 1000000};
-	uint64_t now = pf_datapath_jiffies(dp);
-
-	*tick = (uint32_t)(now >> PF_TICK_SHIFT);
-	while (now && (uint32_t)(now >> PF_TICK_SHIFT) == *tick) {
-		nanosleep(&pause, NULL);
-		now = pf_datapath_jiffies(dp);
-	}
-	return now != 0;
-}
-
 void pf_datapath_purge(const struct pf_datapath *dp, uint32_t from, uint32_t to)
 {
 	const uint32_t chunk = 65536;
-	uint32_t ended = 0, tick;
 
 	for (uint32_t at = from; at < to; at += chunk) {
 		struct run r = {.cb = {at, to - at < chunk ? to - at : chunk}};
 
-		if (run(dp, "pf_purge", &r) == 0)
-			ended += r.cb[2];
+		run(dp, "pf_purge", &r);
 	}
+}
+
+uint32_t pf_datapath_tick(const struct pf_datapath *dp)
+{
+	return (uint32_t)(pf_datapath_jiffies(dp) >> PF_TICK_SHIFT);
+}
+
+bool pf_datapath_drain(const struct pf_datapath *dp, uint32_t tick)
+{
+	struct run r = {.cb = {tick}};
+
+	if (pf_datapath_tick(dp) == tick)
+		return false;
 	/*
 	 * An RCU grace period, and no packet holds one of them any more: they need
-	 * not rest.  Without the system call they rest as others do, and so do those that
-	 * packets and the sweep end meanwhile: it begins in a later tick than the last
-	 * of which the slots are given back.
+	 * not rest.  It begins in a later tick than the last of which slots are given
+	 * back, for packets and the sweep end states meanwhile.  Without the system call
+	 * all of them rest as others do.
 	 */
-	if (ended && wait_for_tick(dp, &tick) &&
-	    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0) {
-		struct run r = {.cb = {tick}};
-
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0)
 		run(dp, "pf_drain", &r);
-	}
+	return true;
 }
 
 uint64_t pf_datapath_counter(const struct pf_datapath *dp, uint32_t which)
@@ -220,14 +214,15 @@ static uint32_t slots_for(uint32_t states)
 	return states + states / 20 + RESTING_LEAST;
 }
 
-/* A bucket a state: both keys of translated ones find room, see facts in DESIGN. */
+/*
+ * Three for four states.  If all of them are translated that is 2.7 keys for the 8 places
+ * of a bucket, and when the table is full about three in a million find both buckets full.
+ */
 static uint32_t buckets_for(uint32_t states)
 {
-	uint32_t n = BUCKETS_LEAST;
+	uint32_t n = states / 4 * 3;
 
-	while (n < states && n < 1U << 31)
-		n *= 2;
-	return n;
+	return n > BUCKETS_LEAST ? n : BUCKETS_LEAST;
 }
 
 uint32_t pf_datapath_capacity(const struct pf_datapath *dp)
@@ -256,9 +251,11 @@ static uint64_t memory_available(void)
 
 uint32_t pf_datapath_affordable(uint32_t states)
 {
-	/* slots with their place in the two queues; up to two buckets a state */
-	const uint64_t each = (sizeof(struct pf_state) + 2 * sizeof(uint64_t)) * 21 / 20 +
-			      2 * sizeof(struct pf_bucket);
+	/* slots with their place in the two queues; buckets */
+	const uint64_t each =
+		(sizeof(struct pf_state) + sizeof(struct pf_limbo_entry) + sizeof(uint32_t)) * 21 /
+			20 +
+		sizeof(struct pf_bucket) * 3 / 4;
 	uint64_t most = memory_available() / MEMORY_PART / each;
 
 	return most && states > most ? (uint32_t)most : states;
@@ -351,7 +348,7 @@ static int adopt_maps(struct pf_datapath *dp, const struct pf_config *old, struc
 	}
 	for (int i = 0; i < 6; i++)
 		dp->skel->rodata->hash_key[i] = old->hash_key[i];
-	dp->skel->rodata->bucket_mask = old->bucket_mask;
+	dp->skel->rodata->buckets = old->buckets;
 	dp->adopted = true;
 	return 0;
 }
@@ -368,7 +365,7 @@ static int new_maps(struct pf_datapath *dp, uint32_t states, struct pf_config *c
 	cfg->hz = kernel_hz();
 	cfg->debug = LOG_ERR;
 	cfg->slots = slots_for(states);
-	cfg->bucket_mask = buckets_for(states) - 1;
+	cfg->buckets = buckets_for(states);
 	cfg->state_limit = states;
 	err = random_bytes(cfg->hash_key, sizeof(cfg->hash_key));
 	if (!err)
@@ -380,7 +377,7 @@ static int new_maps(struct pf_datapath *dp, uint32_t states, struct pf_config *c
 	cfg->mark16 = (cfg->mark16 & 0xffff) | 1;
 	for (int i = 0; i < 6; i++)
 		dp->skel->rodata->hash_key[i] = cfg->hash_key[i];
-	dp->skel->rodata->bucket_mask = cfg->bucket_mask;
+	dp->skel->rodata->buckets = cfg->buckets;
 	return 0;
 }
 
@@ -685,7 +682,7 @@ int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint
 	/* all but what belongs to the table's size and hash */
 	*dp->config = *old->config;
 	dp->config->slots = cfg.slots;
-	dp->config->bucket_mask = cfg.bucket_mask;
+	dp->config->buckets = cfg.buckets;
 	memcpy(dp->config->hash_key, cfg.hash_key, sizeof(cfg.hash_key));
 	err = fill_free(dp, e);
 	if (!err)

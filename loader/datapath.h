@@ -97,12 +97,21 @@ int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint
  */
 int pf_datapath_grown(struct pf_datapath *dp, struct pf_datapath *old, struct pf_error_text *err);
 
-/* Ends the states in slots of [from, to) whose `kill` is set, and makes their slots free again. */
+/* Ends the states in slots of [from, to) whose `kill` is set. */
 void pf_datapath_purge(const struct pf_datapath *dp, uint32_t from, uint32_t to);
 
-/* One slice of the sweep. */
+/* The clock of states, in units of 1 << PF_TICK_SHIFT jiffies. */
+uint32_t pf_datapath_tick(const struct pf_datapath *dp);
+/*
+ * Slots of states that ended in that tick or before are free again, though they have not
+ * rested for as long as others do.  False: the tick is not over yet.
+ */
+bool pf_datapath_drain(const struct pf_datapath *dp, uint32_t tick);
+
 /* Takes the node out, whatever states it has; false if there is none. */
 bool pf_datapath_forget_source(const struct pf_datapath *dp, const struct pf_src_key *key);
+
+/* One slice of the sweep. */
 void pf_datapath_sweep(const struct pf_datapath *dp);
 
 #endif /* PF_LOADER_DATAPATH_H */

@@ -17,6 +17,7 @@
 
 #define DEFAULT_STATES	  100000
 #define SWEEP_FALLBACK_MS 10
+#define DRAIN_MS	  70  /* with HZ 250 a tick is 64 ms */
 #define WRITTEN_MS	  100 /* what the datapath adds to tables waits so long */
 
 static uint64_t boot_seconds(void)
@@ -650,6 +651,20 @@ static void written_fire(void *ctx)
 		watch_tables(g);
 }
 
+static void drain_fire(void *ctx)
+{
+	struct pf_engine *g = ctx;
+
+	if (!pf_datapath_drain(&g->dp, g->drain_tick))
+		pf_timer_once(&g->drain, DRAIN_MS);
+}
+
+void pf_engine_killed(struct pf_engine *g)
+{
+	g->drain_tick = pf_datapath_tick(&g->dp);
+	pf_timer_once(&g->drain, DRAIN_MS);
+}
+
 static int open_timers(struct pf_engine *g, struct pf_error_text *e)
 {
 	int err = pf_timer_init(g->loop, &g->sweep, sweep_fire, g);
@@ -658,6 +673,8 @@ static int open_timers(struct pf_engine *g, struct pf_error_text *e)
 		err = pf_timer_init(g->loop, &g->confirm, roll_back, g);
 	if (!err)
 		err = pf_timer_init(g->loop, &g->written, written_fire, g);
+	if (!err)
+		err = pf_timer_init(g->loop, &g->drain, drain_fire, g);
 	if (!err && g->dp.timer_failed)
 		err = pf_timer_every(&g->sweep, SWEEP_FALLBACK_MS);
 	return err ? pf_fail(e, err, "timers: %s", strerror(-err)) : 0;
@@ -714,6 +731,7 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	memset(g, 0, sizeof(*g));
 	g->loop = loop;
 	g->sweep.source.fd = g->confirm.source.fd = g->written.source.fd = -1;
+	g->drain.source.fd = -1;
 	g->log.source.fd = -1;
 	g->pin_lock = -1;
 	g->log.timer.source.fd = -1;
@@ -774,6 +792,7 @@ void pf_engine_close(struct pf_engine *g)
 	pf_timer_close(g->loop, &g->sweep);
 	pf_timer_close(g->loop, &g->confirm);
 	pf_timer_close(g->loop, &g->written);
+	pf_timer_close(g->loop, &g->drain);
 	pf_netifs_close(&g->ifs, g->loop);
 	pf_generation_release(g->active);
 	pf_generation_release(g->fallback);

@@ -111,7 +111,7 @@ static bool get_kill(const struct pf_client_conn *c, struct pf_cursor *p, struct
 
 void pf_request_kill(struct pf_client_conn *c, struct pf_cursor *p)
 {
-	const struct pf_engine *g = c->control->engine;
+	struct pf_engine *g = c->control->engine;
 	char label[PF_LABEL_SIZE];
 	struct pf_kill k = {.ports = false};
 	bool some = get_kill(c, p, &k, label);
@@ -129,6 +129,8 @@ void pf_request_kill(struct pf_client_conn *c, struct pf_cursor *p)
 	if (some && !err)
 		err = pf_states_kill(&g->dp, &k, &n);
 	free(rules);
+	if (n)
+		pf_engine_killed(g);
 	if (err)
 		pf_reply_error(c, err, "out of memory");
 	else

@@ -2,6 +2,7 @@
 """States: how they are made, found, shown, ended; ICMP errors; the limit."""
 import re
 import socket
+import struct
 import time
 
 from pft.check import at_least, between, cases, contains, eq, lines_eq, matches
@@ -9,6 +10,7 @@ from pft.lab import (DST, DST6, FW6_SRC, FW_SRC, GHOST, GHOST6, GHOST6_DST, GHOS
                      SRC6, Lab)
 from pft.netns import wait_for
 from pft.state import Slots
+from pft.table import Table, is_empty
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest,
                                 ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6PacketTooBig, ICMPv6TimeExceeded,
@@ -17,6 +19,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw, raw
 
 PASS, DROP = -1, 2
+GRACE_AT = 204  # in struct pf_config
 
 
 def frame(pkt, dev="ext"):
@@ -613,6 +616,29 @@ def test_kill():
         fill()
         r = lab.pf.ctl("-F", "states")
         eq((r.stderr, lab.pf.states()), ("5 states cleared\n", []))
+
+
+def test_slots_of_killed_states_do_not_rest():
+    with Lab(hosts=2, v6=False, rules="pass in on ext\n") as lab:
+        g = Gate(lab)
+        config, limbo = lab.pf.map("config"), lab.pf.map("limbo")
+        c = bytearray(config.get(bytes(4)))
+        struct.pack_into("=I", c, GRACE_AT, 1 << 20)
+        config.set(bytes(4), c)
+        try:
+            for args, n, said in (
+                    (("-F", "states"), 20, "20 states cleared\n"),
+                    (("-k", "192.0.2.100"), 1,
+                     "killed 1 states from 1 sources and 0 destinations\n")):
+                for port in range(n):
+                    g.into(ip("192.0.2.100", "198.51.100.100") / UDP(sport=port, dport=2))
+                eq(lab.pf.ctl(*args).stderr, said)
+                wait_for("the slots to be free again", lambda: is_empty(limbo), 20)
+        finally:
+            config.close()
+            limbo.close()
+        table = Table(lab.pf)
+        eq((table.faults(), table.queue_faults(lab.pf)), ([], []))
 
 
 def test_no_state():

@@ -144,12 +144,18 @@ class Map:
             last = found.raw
             out.append(last)
 
+    def _first(self, cmd):
+        v = ctypes.create_string_buffer(self.value_size)
+        bpf(cmd, bytearray(struct.pack("=IIQQQ", self.fd, 0, 0, _ptr(v), 0)))
+        return v.raw
+
+    def peek(self):
+        """The first value of a queue, which stays; ENOENT when there is none."""
+        return self._first(MAP_LOOKUP_ELEM)
+
     def pop(self):
         """Takes the first value out of a queue; ENOENT when there is none."""
-        v = ctypes.create_string_buffer(self.value_size)
-        bpf(MAP_LOOKUP_AND_DELETE_ELEM,
-            bytearray(struct.pack("=IIQQQ", self.fd, 0, 0, _ptr(v), 0)))
-        return v.raw
+        return self._first(MAP_LOOKUP_AND_DELETE_ELEM)
 
     def push(self, value):
         """Into a queue."""

@@ -10,6 +10,7 @@ from .state import LIVE, SLOT, Slots
 BUCKET = 64
 NAT = 0x10
 IN, OUT = "in", "out"
+M32 = (1 << 32) - 1
 M64 = (1 << 64) - 1
 
 
@@ -40,7 +41,7 @@ class Table:
     def __init__(self, pf):
         c = pf.map("config").get(struct.pack("=I", 0))
         self.hash_key = struct.unpack_from("=6Q", c, 8)
-        self.limit, self.slots, self.mask = struct.unpack_from("=I4xII", c, 76)
+        self.limit, self.slots, nbuckets = struct.unpack_from("=I4xII", c, 76)
         self.count, = struct.unpack_from("=I", pf.map("status").get(struct.pack("=I", 0)))
         self.mem = Slots(pf).mem
         self.status = memoryview(self.mem)[:self.slots * SLOT].cast("I")[10::SLOT // 4].tolist()
@@ -48,7 +49,7 @@ class Table:
                      for i, s in enumerate(self.status) if s == LIVE}
         buckets = pf.map("buckets")
         data = buckets.all()
-        eq(len(data), (self.mask + 1) * BUCKET)
+        eq(len(data), nbuckets * BUCKET)
         self.buckets = [Bucket(data, at) for at in range(0, len(data), BUCKET)]
         buckets.close()
 
@@ -62,7 +63,8 @@ class Table:
         a = (a ^ a >> 29) * 0xbf58476d1ce4e5b9 & M64
         a ^= a >> 32
         tag = a >> 48 | 1
-        return tag, a & self.mask, (a ^ tag * 0x5bd1e995) & self.mask
+        n = len(self.buckets)
+        return tag, (a & M32) * n >> 32, (a >> 20 & M32) * n >> 32
 
     def faults(self):
         """What is wrong, in words."""
@@ -115,6 +117,14 @@ class Table:
 def overflown(buckets):
     """How many keys stand in their second bucket, by the buckets' own counts."""
     return sum(memoryview(buckets.all()).cast("I")[2::BUCKET // 4].tolist())
+
+
+def is_empty(queue):
+    try:
+        queue.peek()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def drain(queue):

@@ -61,7 +61,7 @@ struct flow {
 
 struct table {
 	uint64_t hash_key[6];
-	uint32_t mask;
+	uint32_t nbuckets;
 	uint32_t bucket; /* that all begin in */
 	int buckets;	 /* the map */
 	const struct pf_state *states;
@@ -117,12 +117,12 @@ static uint64_t key_hash(const struct table *t, const struct pf_state_key *key)
 
 static uint32_t first_bucket(const struct table *t, uint64_t hash)
 {
-	return (uint32_t)hash & t->mask;
+	return (uint32_t)((uint64_t)(uint32_t)hash * t->nbuckets >> 32);
 }
 
 static uint32_t second_bucket(const struct table *t, uint64_t hash)
 {
-	return ((uint32_t)hash ^ ((uint32_t)(hash >> 48 | 1) * 0x5bd1e995U)) & t->mask;
+	return (uint32_t)((uint64_t)(uint32_t)(hash >> 20) * t->nbuckets >> 32);
 }
 
 /* Side 0 is outside of the interface. */
@@ -183,7 +183,7 @@ static void choose_translated(const struct table *t, struct flow *f, bool wire, 
 
 static void choose_flows(struct table *t, uint64_t *random)
 {
-	t->bucket = (uint32_t)draw(random) & t->mask;
+	t->bucket = (uint32_t)(draw(random) % t->nbuckets);
 	for (int i = 0; i < PLAIN; i++)
 		choose_plain(t, &flows[i], random);
 	for (int i = PLAIN; i < FLOWS; i += 2)
@@ -462,7 +462,7 @@ static int read_config(const char *pin_dir, uint32_t grace, struct table *t)
 	if (c == MAP_FAILED)
 		return -errno;
 	memcpy(t->hash_key, c->hash_key, sizeof(t->hash_key));
-	t->mask = c->bucket_mask;
+	t->nbuckets = c->buckets;
 	__atomic_store_n(&c->grace, grace, __ATOMIC_RELAXED);
 	snprintf(path, sizeof(path), "%s/maps/pf_buckets", pin_dir);
 	t->buckets = bpf_obj_get(path);
