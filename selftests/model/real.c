@@ -110,11 +110,11 @@ static void configure(struct real *r)
 	for (int i = 0; i < PF_TIMEOUT_MAX; i++) {
 		bool count = i == PF_TIMEOUT_ADAPTIVE_START || i == PF_TIMEOUT_ADAPTIVE_END;
 
-		/* nothing ends while we look elsewhere */
 		r->dp.config->timeout[i] = count ? 0
 						 : 1000 * pf_datapath_ticks(&r->dp, o.timeout[i]);
 	}
-	r->dp.config->sweep_slice = 1;
+	/* nothing ends while we look elsewhere, not even what adaptive timeouts leave no time */
+	r->dp.config->sweep_slice = 0;
 	r->dp.config->source_limit = PF_SOURCES_MOST;
 	r->tables.limit_tables = PF_MAX_TABLES;
 	r->tables.limit_entries = 1000000;
