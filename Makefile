@@ -164,7 +164,7 @@ $(BUILD)/stress/churn: $(BUILD)/obj/selftests/stress/churn.o
 
 stress: all $(BUILD)/stress/churn
 	PF_BUILD=$(BUILD) PF_STRESS_SECONDS=$(STRESS_SECONDS) selftests/run -v \
-		-k test_churn selftests/test_stress.py
+		-k '^stress.churn' selftests/test_stress.py
 
 # The model of the state table, see bpf/table.pml: what `make check' searches, and more.
 spin:

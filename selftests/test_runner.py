@@ -36,6 +36,10 @@ def test_waits():
 @timeout(0.1)
 def test_short():
     time.sleep({short})
+
+
+def test_nothing():
+    pass
 '''
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -119,3 +123,10 @@ def test_late():
         eq(status, 1)
         contains(said, "took more than 0 s")
         contains(said, "\n0 passed, 1 failed")
+
+
+def test_no_such_name():
+    """What would have run no test at all has not passed."""
+    with own.directory() as d:
+        eq(Run(d + "/none", "nobody").ends(),
+           (1, "selftests: there is no test of that name: nobody\n"))
