@@ -8,10 +8,11 @@ import threading
 import time
 
 from pft.check import at_least, cases, contains, eq, timeout
-from pft.lab import BUILD, DST, GHOST_DST, MAC, Lab
+from pft import bpf
+from pft.lab import BUILD, DST, GHOST, GHOST_DST, MAC, Lab
 from pft.netns import wait_for
 from pft.table import Table
-from scapy.layers.inet import IP, TCP
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import raw
 
@@ -151,3 +152,58 @@ def test_syn_flood(name, adaptive):
         time.sleep(0.3)
         t = Table(lab.pf)
         eq(t.faults(), [])
+
+
+# --- an offender ---
+
+MANY = 200000
+OTHERS = 5000
+
+
+def fill(lab, src, n):
+    """States of datagrams to as many ports, each judged on its own."""
+    frame = bytearray(raw(Ether(dst=MAC["ext"]) / IP(src=src, dst=GHOST_DST) /
+                          UDP(sport=1, dport=1, chksum=0) / b"x"))
+    prog = lab.pf.program("ext", "in")
+    with lab.fw:
+        ifindex = lab.fw.ifindex("ext")
+        for i in range(n):
+            struct.pack_into("!HH", frame, 34, 1 + i % 60000, 53 + i // 60000)
+            bpf.test_run(prog, frame, ifindex, out_size=64)
+    os.close(prog)
+
+
+@timeout(120)
+def test_flush_of_many():
+    """All states of who offends end within a moment, and nobody else's."""
+    rules = (f"set limit states {MANY + OTHERS + 1000}\n"
+             "set timeout { udp.first 3000, adaptive.start 0, adaptive.end 0 }\n"
+             "table <bad> persist\nblock in quick from <bad>\npass in proto tcp to port 80 "
+             "keep state (max-src-conn 1, overload <bad> flush global)\npass in proto udp\n")
+    other = "192.0.2.101"
+    with Lab(hosts=2, v6=False, rules=rules) as lab:
+        there, back = {"sport": 7, "dport": 80}, {"sport": 80, "dport": 7}
+
+        def segment(way, flags, ports, n, **numbers):
+            ends = (GHOST, GHOST_DST) if way == "in" else (GHOST_DST, GHOST)
+            moved = {k: v + n if v == 7 else v for k, v in ports.items()}
+            p = IP(src=ends[0], dst=ends[1]) / TCP(flags=flags, **moved, **numbers)
+            return lab.pf.run("ext", way, raw(Ether(dst=MAC["ext"]) / p))[0] == -1
+
+        fill(lab, GHOST, MANY)
+        fill(lab, other, OTHERS)
+        for n in (0, 1):
+            eq(segment("in", "S", there, n, seq=100), True)
+            eq(segment("out", "SA", back, n, seq=500, ack=101), True)
+            if n:
+                began = time.monotonic()
+            eq(segment("in", "A", there, n, seq=101, ack=501), not n)
+        status = lab.pf.map("status")
+        wait_for("the flush", lambda: struct.unpack_from("=I", status.get(bytes(4)))[0] == OTHERS,
+                 2, 0.0005)
+        print(f"note: {MANY} states ended within {(time.monotonic() - began) * 1000:.0f} ms")
+        time.sleep(0.2)
+        t = Table(lab.pf)
+        eq((len(t.live), t.faults(), t.queue_faults(lab.pf)), (OTHERS, [], []))
+        eq(lab.pf.info()["current entries"], OTHERS)
+        contains(lab.pf.ctl("-k", other).stderr, f"killed {OTHERS} states")
