@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * flood [-f] [-r RATE] DEVICE FILE SECONDS CPU: sends the frames of a file, 60 bytes
- * each, one after the other and again and again, as fast as the other end takes them,
- * and prints how many.  It ends when the last one has been taken.
+ * flood [-f PORTS | -F PORTS] [-r RATE] DEVICE FILE SECONDS CPU: sends the frames of a file, 60
+ * bytes each, one after the other and again and again, as fast as the other end takes them, and
+ * prints how many.  It ends when the last one has been taken.
  *
- * -f: frames of TCP or UDP over IPv4 without options get a new source port each time
- * that they come round, and so are of a new connection.  Their checksum was not right
- * before, and is not then.
+ * -f: frames of TCP or UDP over IPv4 without options have so many source ports in turn,
+ * from 1024 on, another one each time that they come round: so many connections each.
+ * Their checksum was not right before, and is not then.  -F: the same of the destination.
  * -r: not more than that many a second; and it is not in the way of others then.
  */
 #include <arpa/inet.h>
@@ -30,11 +30,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BATCH  32
-#define FRAME  60
-#define FLYING 100 /* frames on the way at most: fewer than a veth's ring holds */
-#define ROOM   768 /* the kernel's for a frame */
-#define SPORT  34  /* where the source port is */
+#define BATCH	   32
+#define FRAME	   60
+#define FLYING	   100 /* frames on the way at most: fewer than a veth's ring holds */
+#define ROOM	   768 /* the kernel's for a frame */
+#define SPORT	   34  /* where the source port is */
+#define DPORT	   36
+#define PORT_LEAST 1024
 
 static double seconds(void)
 {
@@ -76,20 +78,19 @@ static char *map_file(const char *name, size_t *n)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static void next_port(char *frame)
+static void set_port(char *at, unsigned long nr)
 {
-	uint16_t port;
+	uint16_t port = htons((uint16_t)(PORT_LEAST + nr));
 
-	memcpy(&port, frame + SPORT, sizeof(port));
-	port = htons((uint16_t)(ntohs(port) + 1));
-	memcpy(frame + SPORT, &port, sizeof(port));
+	memcpy(at, &port, sizeof(port));
 }
 
 struct flood {
 	int fd;
 	char *frames;
 	size_t nframes;
-	bool fresh;
+	unsigned long ports; /* 0: they stay */
+	size_t port_at;
 	double rate; /* 0: no limit */
 	double begin, end;
 	unsigned long sent;
@@ -104,7 +105,11 @@ static int send_batch(struct flood *f)
 
 	memset(batch, 0, sizeof(batch));
 	for (size_t i = 0; i < BATCH; i++) {
-		iov[i].iov_base = f->frames + (f->sent + i) % f->nframes * FRAME;
+		size_t nr = f->sent + i;
+
+		iov[i].iov_base = f->frames + nr % f->nframes * FRAME;
+		if (f->ports)
+			set_port((char *)iov[i].iov_base + f->port_at, nr / f->nframes % f->ports);
 		iov[i].iov_len = FRAME;
 		batch[i].msg_hdr.msg_iov = &iov[i];
 		batch[i].msg_hdr.msg_iovlen = 1;
@@ -112,8 +117,6 @@ static int send_batch(struct flood *f)
 	n = sendmmsg(f->fd, batch, BATCH, MSG_DONTWAIT);
 	if (n < 0)
 		return errno == EAGAIN ? sched_yield() : -errno;
-	for (int i = 0; i < n && f->fresh; i++)
-		next_port(iov[i].iov_base);
 	f->sent += (unsigned long)n;
 	return 0;
 }
@@ -150,16 +153,19 @@ int main(int argc, char **argv)
 	struct flood f = {.fd = -1};
 	int opt, err, flying;
 
-	while ((opt = getopt(argc, argv, "fr:")) != -1) {
-		if (opt == 'f')
-			f.fresh = true;
-		else if (opt == 'r')
+	while ((opt = getopt(argc, argv, "f:F:r:")) != -1) {
+		if (opt == 'r') {
 			f.rate = atof(optarg);
-		else
+		} else if (opt == 'f' || opt == 'F') {
+			f.ports = strtoul(optarg, NULL, 10);
+			f.port_at = opt == 'f' ? SPORT : DPORT;
+		} else {
 			argc = 0;
+		}
 	}
 	if (argc - optind != 4) {
-		fputs("usage: flood [-f] [-r rate] device file seconds cpu\n", stderr);
+		fputs("usage: flood [-f ports | -F ports] [-r rate] device file seconds cpu\n",
+		      stderr);
 		return 1;
 	}
 	argv += optind;
