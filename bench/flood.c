@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * flood [-f PORTS | -F PORTS] [-r RATE] DEVICE FILE SECONDS CPU: sends the frames of a file, 60
- * bytes each, one after the other and again and again, as fast as the other end takes them, and
+ * flood [-f PORTS | -F PORTS] [-n] [-r RATE] DEVICE FILE SECONDS CPU: sends the frames of a file,
+ * 60 bytes each, one after the other and again and again, as fast as the other end takes them, and
  * prints how many.  It ends when the last one has been taken.
  *
  * -f: frames of TCP or UDP over IPv4 without options have so many source ports in turn,
  * from 1024 on, another one each time that they come round: so many connections each.
  * Their checksum was not right before, and is not then.  -F: the same of the destination.
- * -r: not more than that many a second; and it is not in the way of others then.
+ * -r: that many a second, if it can; what the other end has no time for is lost.
+ * -n: in nobody's way.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,13 +31,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BATCH	   32
-#define FRAME	   60
-#define FLYING	   100 /* frames on the way at most: fewer than a veth's ring holds */
-#define ROOM	   768 /* the kernel's for a frame */
-#define SPORT	   34  /* where the source port is */
-#define DPORT	   36
-#define PORT_LEAST 1024
+#define BATCH	    32
+#define FRAME	    60
+#define FLYING	    100	 /* frames on the way at most: fewer than a veth's ring holds */
+#define FLYING_MOST 4000 /* where they may be lost */
+#define ROOM	    768	 /* the kernel's for a frame */
+#define SPORT	    34	 /* where the source port is */
+#define DPORT	    36
+#define PORT_LEAST  1024
 
 static double seconds(void)
 {
@@ -50,15 +52,15 @@ static double seconds(void)
  * A socket that hands frames to the device itself, without a queue between.  A frame
  * takes room in its buffer until the other end's IP takes it, or something drops it.
  */
-static int open_device(const char *name)
+static int open_device(const char *name, int flying)
 {
 	struct sockaddr_ll to = {.sll_family = AF_PACKET};
-	int fd = socket(AF_PACKET, SOCK_RAW, 0), one = 1, room = FLYING * ROOM / 2;
+	int fd = socket(AF_PACKET, SOCK_RAW, 0), one = 1, room = flying * ROOM / 2;
 
 	to.sll_ifindex = (int)if_nametoindex(name);
 	if (fd < 0 || !to.sll_ifindex ||
 	    setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) ||
 	    bind(fd, (const struct sockaddr *)&to, sizeof(to)))
 		return -1;
 	return fd;
@@ -92,6 +94,7 @@ struct flood {
 	unsigned long ports; /* 0: they stay */
 	size_t port_at;
 	double rate; /* 0: no limit */
+	bool modest;
 	double begin, end;
 	unsigned long sent;
 };
@@ -153,9 +156,11 @@ int main(int argc, char **argv)
 	struct flood f = {.fd = -1};
 	int opt, err, flying;
 
-	while ((opt = getopt(argc, argv, "f:F:r:")) != -1) {
+	while ((opt = getopt(argc, argv, "f:F:nr:")) != -1) {
 		if (opt == 'r') {
 			f.rate = atof(optarg);
+		} else if (opt == 'n') {
+			f.modest = true;
 		} else if (opt == 'f' || opt == 'F') {
 			f.ports = strtoul(optarg, NULL, 10);
 			f.port_at = opt == 'f' ? SPORT : DPORT;
@@ -164,14 +169,14 @@ int main(int argc, char **argv)
 		}
 	}
 	if (argc - optind != 4) {
-		fputs("usage: flood [-f ports | -F ports] [-r rate] device file seconds cpu\n",
+		fputs("usage: flood [-f ports | -F ports] [-n] [-r rate] device file seconds cpu\n",
 		      stderr);
 		return 1;
 	}
 	argv += optind;
-	f.fd = open_device(argv[0]);
+	f.fd = open_device(argv[0], f.rate > 0 ? FLYING_MOST : FLYING);
 	f.frames = map_file(argv[1], &f.nframes);
-	if (f.fd < 0 || !f.frames || take_cpu(atoi(argv[3]), !(f.rate > 0))) {
+	if (f.fd < 0 || !f.frames || take_cpu(atoi(argv[3]), !f.modest)) {
 		perror("flood");
 		return 1;
 	}

@@ -32,7 +32,7 @@ class SynFlood:
         self.proc = None
 
     def start(self, seconds, rate=0):
-        self.proc = self.lab.src.popen([FLOOD, "-f", 60000, *(["-r", rate] if rate else []), "src",
+        self.proc = self.lab.src.popen([FLOOD, "-f", 60000, "-n", *(["-r", rate] if rate else []), "src",
                                         self.file, seconds, 0], stdout=subprocess.PIPE)
 
     def wait(self):
