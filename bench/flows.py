@@ -35,16 +35,25 @@ def _alone(lab, empty, ports):
     n = FRAMES * ports
     lab.pf.ctl("-Fa")
     lab.pf.load(f"set limit states {n + 1000}\n{LIVE}pass\n")
-    prog = lab.pf.program("ext", "in")
+    progs = [lab.pf.program("ext", way) for way in ("in", "out")]
+    flows = _flows()
     try:
         with Replay() as again:
-            again.fill(_flows(), ports)
-            again.run(lab, prog, n)
+            again.fill(flows, ports)
+            again.run(lab, progs[0], n)
+            again.fill(map(frames.answer, flows), ports, True)
+            again.run(lab, progs[1], n)
+            # from here on they are established, as pf sees it
+            again.fill(flows, ports)
+            again.run(lab, progs[0], n)
             got = rounds({"empty": lambda: again.run(lab, empty, n),
-                          "state": lambda: again.run(lab, prog, n)}, SLOW_ROUNDS)
-        return got["state"] - got["empty"], lab.pf.info()["current entries"]
+                          "state": lambda: again.run(lab, progs[0], n)}, SLOW_ROUNDS)
+        info = lab.pf.info()
+        assert info["current entries"] == info["inserts"] == n, info
+        return got["state"] - got["empty"], n
     finally:
-        os.close(prog)
+        for fd in progs:
+            os.close(fd)
 
 
 def _conntrack_most():
@@ -73,6 +82,7 @@ def _on_the_road(peers, ports):
             road.flood(file, n * EACH, ports)
             if peer:
                 road.answers(flows, n * EACH, ports)
+                road.flood(file, n * EACH, ports)
             ns, part = road.flood(file, n * EACH / 2, ports)
             if peer:
                 peer.stop(lab)

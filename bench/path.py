@@ -97,10 +97,9 @@ class Road:
     def answers(self, flows, seconds, ports):
         """To all of these, from dst, so that conntrack has them established; see flood()."""
         eth = bytes.fromhex((MAC["int"] + MAC["dst"]).replace(":", ""))
-        back = [frames.frame(f._replace(src=f.dst, dst=f.src, port=0), f.port) for f in flows]
         path = os.path.join(self.lab.dir, "answers")
         with open(path, "wb") as f:
-            f.write(b"".join(eth + b[12:] for b in back))
+            f.write(b"".join(eth + frames.answer(flow)[12:] for flow in flows))
         self.lab.dst.run(FLOOD, "-F", str(ports), "dst", path, str(seconds), "0")
 
     def answer(self):

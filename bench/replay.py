@@ -49,12 +49,12 @@ class Replay:
     def __exit__(self, *exc):
         self.close()
 
-    def fill(self, flows, ports=0):
+    def fill(self, flows, ports=0, of_destination=False):
         """As many as there is room for, again and again; `ports' see replay.bpf.c."""
-        some = [frames.frame(f).ljust(ROOM, b"\0") for f in flows]
+        some = [(f if isinstance(f, bytes) else frames.frame(f)).ljust(ROOM, b"\0") for f in flows]
         self.frames[:] = b"".join(some[i % len(some)] for i in range(FRAMES))
         self.first = some[0]
-        self.ports.set(struct.pack("=I", 0), struct.pack("=I", ports))
+        self.ports.set(struct.pack("=I", 0), struct.pack("=II", ports, of_destination))
 
     def run(self, lab, prog, repeat):
         """Nanoseconds a frame, with what it costs to change the frame."""
