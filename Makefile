@@ -126,7 +126,7 @@ $(BUILD)/selftests/%.bpf.o: selftests/bpf/%.bpf.c $(BUILD)/.flags
 # Unit tests: each a cmocka program over all that is not a main().
 UNIT := $(patsubst selftests/unit/%.c,$(BUILD)/unit/%,$(wildcard selftests/unit/test_*.c))
 
-unit: $(UNIT) $(TEST_BPF) $(BUILD)/selftests/written
+unit: $(UNIT) $(TEST_BPF) $(BUILD)/selftests/written $(BUILD)/bench/flood
 
 $(BUILD)/unit/%: $(BUILD)/obj/selftests/unit/%.o $(LIB_OBJ) $(COMPILER_OBJ) $(GRAMMAR_OBJ)
 	@mkdir -p $(@D)

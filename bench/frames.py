@@ -28,4 +28,9 @@ def frame(flow, sport=SPORT, flags=0x02, seq=1000, ack=0):
     return (_ETH + ip + up).ljust(SIZE, b"\0")
 
 
+def answer(flow):
+    """To a frame of that flow; its source is its port."""
+    return frame(flow._replace(src=flow.dst, dst=flow.src, port=SPORT), flow.port)
+
+
 LAST_FRAME = frame(LAST)

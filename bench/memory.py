@@ -10,6 +10,8 @@ from pft import bpf
 from pft.lab import Lab
 
 RULE_MOST = 500
+STATE_MAPS = ("pf_states", "pf_buckets", "pf_free", "pf_limbo")
+STATE_MOST = 340
 
 
 def pinned_bytes(path):
@@ -22,6 +24,11 @@ def pinned_bytes(path):
             return next(int(line.split()[1]) for line in f if line.startswith("memlock:"))
     finally:
         os.close(fd)
+
+
+def state_bytes(lab, limit):
+    """A state's part of the maps that grow with their limit."""
+    return sum(pinned_bytes(os.path.join(lab.pin, "maps", name)) for name in STATE_MAPS) / limit
 
 
 def _rule_bytes(lab):
@@ -105,6 +112,7 @@ def memory_section(peers):
     title("Kernel memory for 100,000 states")
     with Lab(v6=False, rules="set limit states 100000\npass\n") as lab:
         maps = os.path.join(lab.pin, "maps")
-        for name in ("pf_states", "pf_buckets", "pf_free", "pf_limbo"):
+        for name in STATE_MAPS:
             row(name, f"{pinned_bytes(os.path.join(maps, name)) / 1e6:.1f} MB")
         row("all maps", f"{pinned_bytes(maps) / 1e6:.1f} MB", "target 40")
+        row("those four, a state", f"{state_bytes(lab, 100000):.0f} B", f"target {STATE_MOST}")

@@ -8,7 +8,7 @@ import policy
 from common import ROUNDS, SECONDS, SIZES, SLOW_ROUNDS, ratio, say, table, title
 from peers import Pf
 from pft import bpf
-from pft.lab import BUILD, DST, Lab
+from pft.lab import BUILD, DST, MAC, Lab
 from pft.netns import wait_for
 from replay import FRAMES
 
@@ -87,11 +87,20 @@ class Road:
         with open(f"/proc/{self.thread}/schedstat", encoding="ascii") as f:
             return int(f.read().split()[0])
 
-    def flood(self, file, seconds=SECONDS):
-        """(nanoseconds a packet, the part of them that arrived)"""
+    def flood(self, file, seconds=SECONDS, ports=0):
+        """(nanoseconds a packet, the part of them that arrived); `ports' see flood.c"""
         arrived, time = self._arrived(), self._time()
-        sent = int(self.lab.src.run(FLOOD, "src", file, str(seconds), "0").stdout)
+        more = ("-f", str(ports)) if ports else ()
+        sent = int(self.lab.src.run(FLOOD, *more, "src", file, str(seconds), "0").stdout)
         return (self._time() - time) / sent, (self._arrived() - arrived) / sent
+
+    def answers(self, flows, seconds, ports):
+        """To all of these, from dst, so that conntrack has them established; see flood()."""
+        eth = bytes.fromhex((MAC["int"] + MAC["dst"]).replace(":", ""))
+        path = os.path.join(self.lab.dir, "answers")
+        with open(path, "wb") as f:
+            f.write(b"".join(eth + frames.answer(flow)[12:] for flow in flows))
+        self.lab.dst.run(FLOOD, "-F", str(ports), "dst", path, str(seconds), "0")
 
     def answer(self):
         """To the last packet, from dst: for conntrack a flow is established then."""

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The program alone, by BPF_PROG_TEST_RUN: what rules and states cost."""
 import os
-import random
 import statistics
 from contextlib import closing
 
@@ -152,24 +151,6 @@ def _established(lab, empty, n):
         os.close(prog)
 
 
-def _many_states(lab, empty):
-    """(net of an empty program, how many states there are)"""
-    flows = [policy.Flow(policy.UDP, policy.GHOST, 0xc6120000 + i, 9999) for i in range(FRAMES)]
-    random.Random(1).shuffle(flows)
-    lab.pf.ctl("-Fa")
-    lab.pf.load("set limit states 200000\npass\n")
-    prog = lab.pf.program("ext", "in")
-    try:
-        with Replay() as again:
-            again.fill(flows)
-            again.run(lab, prog, FRAMES)
-            got = rounds({"empty": lambda: again.run(lab, empty, REPEAT),
-                          "state": lambda: again.run(lab, prog, REPEAT)})
-        return got["state"] - got["empty"], lab.pf.info()["current entries"]
-    finally:
-        os.close(prog)
-
-
 def states_section():
     """a packet of a connection that has a state, with few and with many rules"""
     title("A packet that has a state (BPF_PROG_TEST_RUN, net of an empty program)")
@@ -180,7 +161,5 @@ def states_section():
                 got = _established(lab, empty, n)
                 row(f"established TCP, {n} rule{'s' if n > 1 else ''}",
                     f"{got['state'] - got['empty']:.0f} ns", "target 25" if n > 1 else "")
-            ns, many = _many_states(lab, empty)
-            row(f"UDP, another one of {many} states each time", f"{ns:.0f} ns")
     finally:
         os.close(empty)

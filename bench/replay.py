@@ -27,6 +27,7 @@ class Replay:
                 raise RuntimeError(f"bpftool prog load: {r.stdout}{r.stderr}")
             self.prog = bpf.obj_get(self.pin + "/prog")
             self.to = bpf.Map(self.pin + "/to")
+            self.ports = bpf.Map(self.pin + "/ports")
             fd = bpf.obj_get(self.pin + "/frames")
             self.frames = mmap.mmap(fd, FRAMES * ROOM)
             os.close(fd)
@@ -38,6 +39,7 @@ class Replay:
     def close(self):
         self.frames.close()
         self.to.close()
+        self.ports.close()
         os.close(self.prog)
         shutil.rmtree(self.pin)
 
@@ -47,11 +49,12 @@ class Replay:
     def __exit__(self, *exc):
         self.close()
 
-    def fill(self, flows):
-        """As many as there is room for, again and again."""
-        some = [frames.frame(f).ljust(ROOM, b"\0") for f in flows]
+    def fill(self, flows, ports=0, of_destination=False):
+        """As many as there is room for, again and again; `ports' see replay.bpf.c."""
+        some = [(f if isinstance(f, bytes) else frames.frame(f)).ljust(ROOM, b"\0") for f in flows]
         self.frames[:] = b"".join(some[i % len(some)] for i in range(FRAMES))
         self.first = some[0]
+        self.ports.set(struct.pack("=I", 0), struct.pack("=II", ports, of_destination))
 
     def run(self, lab, prog, repeat):
         """Nanoseconds a frame, with what it costs to change the frame."""

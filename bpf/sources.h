@@ -434,8 +434,8 @@ inline_always void flush_ask(const struct pf_state *s, __u32 rule)
 	f.before = READ_ONCE(st->next_id);
 	if (bpf_map_update_elem(&pf_flushes, &k, &f, BPF_ANY))
 		count(PF_CNT_NO_FLUSH);
-	else
-		__sync_lock_test_and_set(&st->flush_asked, 1);
+	/* also if there was no room: the pass makes some */
+	__sync_lock_test_and_set(&st->flush_asked, 1);
 }
 
 #endif /* PF_BPF_SOURCES_H */

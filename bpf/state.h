@@ -321,6 +321,7 @@ inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 	struct pf_status *st = status();
 	enum create_result why;
 	struct pf_state *s;
+	__u64 id;
 
 	if (!st)
 		return CREATE_MEMORY;
@@ -363,10 +364,13 @@ inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 	s->peer[0].packets = 1;
 	s->peer[0].bytes = p->tot_len;
 	p->source = 0; /* the state has it */
+	id = s->id;
 	why = state_publish(s, st);
 	if (why == CREATE_OK) {
 		count(PF_CNT_INSERTS);
 		event(s, PF_EVENT_INSERT);
+	} else if (p->nmatched > PF_MATCH_INLINE) {
+		bpf_map_delete_elem(&pf_match_more, &id);
 	}
 	return why;
 }

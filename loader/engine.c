@@ -735,7 +735,7 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	g->log.source.fd = -1;
 	g->pin_lock = -1;
 	g->log.timer.source.fd = -1;
-	g->events.timer.source.fd = -1;
+	g->events.timer.source.fd = g->shortage.timer.source.fd = -1;
 	err = claim_pins(g, o->pin_dir, e);
 	if (!err)
 		err = pf_datapath_open(&g->dp, o->pin_dir, DEFAULT_STATES, e);
@@ -776,6 +776,8 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	watch_tables(g);
 	pf_generations_clean(&g->gens, g->active, g->fallback);
 	err = pf_events_open(&g->events, &g->dp, loop, e);
+	if (!err)
+		err = pf_shortage_open(&g->shortage, &g->dp, loop, e);
 	if (err)
 		return err;
 	err = pf_pflog_open(&g->log, &g->dp, &g->ifs, loop, o->log_path, e);
@@ -789,6 +791,7 @@ void pf_engine_close(struct pf_engine *g)
 {
 	pf_pflog_close(&g->log, g->loop);
 	pf_events_close(&g->events);
+	pf_shortage_close(&g->shortage);
 	pf_timer_close(g->loop, &g->sweep);
 	pf_timer_close(g->loop, &g->confirm);
 	pf_timer_close(g->loop, &g->written);

@@ -16,6 +16,7 @@
 #include "patch.h"
 #include "pflog.h"
 #include "say.h"
+#include "shortage.h"
 #include "states.h"
 #include "tables.h"
 
@@ -34,6 +35,7 @@ struct pf_engine {
 	const struct pf_patch *retiring_patch; /* the same, of rules that a patch has replaced */
 	struct pf_pflog log;
 	struct pf_events events;
+	struct pf_shortage shortage;
 	struct pf_timer sweep;
 	struct pf_timer confirm;
 	struct pf_timer written; /* tables that the datapath writes */

@@ -10,7 +10,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_GET_NEXT_KEY = 1, 2, 4
 PROG_LOAD, OBJ_GET, PROG_TEST_RUN, PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD = 5, 7, 10, 13, 15
-MAP_LOOKUP_AND_DELETE_ELEM, MAP_LOOKUP_BATCH = 21, 24
+MAP_LOOKUP_AND_DELETE_ELEM, MAP_LOOKUP_BATCH, MAP_UPDATE_BATCH = 21, 24, 26
+MAP_DELETE_ELEM = 3
 LINK_CREATE = 28
 SCHED_CLS = 3
 TCX_INGRESS, TCX_EGRESS = 46, 47
@@ -129,6 +130,16 @@ class Map:
         k = ctypes.create_string_buffer(bytes(key), self.key_size)
         v = ctypes.create_string_buffer(bytes(value), self.value_size)
         bpf(MAP_UPDATE_ELEM, bytearray(struct.pack("=IIQQQ", self.fd, 0, _ptr(k), _ptr(v), 0)))
+
+    def fill(self, pairs):
+        """Many at once, [(key, value)]; OSError says that not all found room."""
+        keys, values = (ctypes.create_string_buffer(b"".join(part)) for part in zip(*pairs))
+        bpf(MAP_UPDATE_BATCH, bytearray(struct.pack("=QQQQIIQQ", 0, 0, _ptr(keys), _ptr(values),
+                                                    len(pairs), self.fd, 0, 0)))
+
+    def delete(self, key):
+        k = ctypes.create_string_buffer(bytes(key), self.key_size)
+        bpf(MAP_DELETE_ELEM, bytearray(struct.pack("=IIQQQ", self.fd, 0, _ptr(k), 0, 0)))
 
     def keys(self):
         """All of them; those of a hash that changes meanwhile may be told twice."""
