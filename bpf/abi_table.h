@@ -16,7 +16,7 @@ struct pf_table_item {
 	__u8 bits;
 	__u8 flags;
 	__u8 pad;
-	__u32 pad2;
+	__u32 since; /* it is there, or was last cleared: CLOCK_BOOTTIME seconds */
 };
 
 /*
@@ -75,7 +75,7 @@ struct pf_table_roots {
 
 #define PF_DELTA_MOST 32768 /* addresses of all tables: 100 bytes each, taken from the start */
 
-/* A host in a table; af is enum pf_af. */
+/* A host in a table; af is enum pf_af.  The value beside it there is its pf_table_item.since. */
 struct pf_table_host {
 	__u32 slot;
 	__u32 af;

@@ -23,12 +23,12 @@ enum delta_result {
  */
 inline_always int delta_write(struct pf_table_roots *roots, const struct pf_table_host *key)
 {
-	const __u32 value = 0;
+	const __u32 since = bpf_ktime_get_boot_ns() / 1000000000;
 	long err;
 
 	if (READ_ONCE(roots->delta) != PF_DELTA_SOME)
 		__sync_lock_test_and_set(&roots->delta, PF_DELTA_SOME);
-	err = bpf_map_update_elem(&pf_table_delta, key, &value, BPF_NOEXIST);
+	err = bpf_map_update_elem(&pf_table_delta, key, &since, BPF_NOEXIST);
 	if (!err)
 		return DELTA_ADDED;
 	/* another CPU was first */

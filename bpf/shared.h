@@ -60,7 +60,7 @@ struct {
 
 /*
  * What the datapath has added to tables since the loader last looked: see delta.h.
- * Preallocated, for it is written in the packet's path; the value says nothing.
+ * Preallocated, for it is written in the packet's path; the value is the entry's pf_table_item.since.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

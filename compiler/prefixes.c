@@ -49,7 +49,7 @@ void pf_prefix_to_item(const struct pf_prefix_key *k, uint8_t af, struct pf_tabl
 	out->bits = k->bits;
 	out->flags = k->neg ? PF_TABLE_ENTRY_NOT : 0;
 	out->pad = 0;
-	out->pad2 = 0;
+	out->since = k->since;
 }
 
 /* --- sorting --- */

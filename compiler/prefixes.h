@@ -22,10 +22,11 @@ struct pf_prefix {
 	bool neg;
 };
 
-/* For sorting: what it says, and the number that the caller knows it by. */
+/* For sorting: what it says, since when, and the number that the caller knows it by. */
 struct pf_prefix_key {
 	uint64_t hi, lo;
 	uint32_t at;
+	uint32_t since;
 	uint8_t bits;
 	bool neg;
 };

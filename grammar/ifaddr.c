@@ -61,17 +61,21 @@ void pf_ifdb_free(struct pf_ifdb *db)
 
 /* --- names --- */
 
-/* "tun" for tun0: all that has a number behind it */
-static bool in_group(const struct pf_ifname *n, const char *group)
+bool pf_if_in_group(const char *name, const char *group)
 {
 	size_t len = strlen(group);
 
+	return len && !isdigit((unsigned char)group[len - 1]) && strncmp(name, group, len) == 0 &&
+	       isdigit((unsigned char)name[len]);
+}
+
+static bool in_group(const struct pf_ifname *n, const char *group)
+{
 	if (strcmp(group, "egress") == 0)
 		return n->egress;
 	if (strcmp(group, "all") == 0)
 		return true;
-	return len && !isdigit((unsigned char)group[len - 1]) &&
-	       strncmp(n->name, group, len) == 0 && isdigit((unsigned char)n->name[len]);
+	return pf_if_in_group(n->name, group);
 }
 
 /* Linux calls it lo. */

@@ -40,6 +40,9 @@ struct pf_ifdb {
 
 enum pf_if_kind { PF_IF_UNKNOWN, PF_IF_DEVICE, PF_IF_GROUP };
 
+/* "tun" for tun0: a name without a number is the group of all that have one behind it. */
+bool pf_if_in_group(const char *name, const char *group);
+
 /* NULL when memory is short. */
 struct pf_ifdb *pf_ifdb_new(void);
 void pf_ifdb_free(struct pf_ifdb *db);

@@ -19,7 +19,7 @@
 #define PF_PIN_DIR_DEFAULT "/sys/fs/bpf/pf"
 #define PF_LOG_DEFAULT	   "/var/log/pflog"
 
-#define PF_PROTO_MAGIC	   0x70664c35 /* "pfL5": the last digit is the version */
+#define PF_PROTO_MAGIC	   0x70664c36 /* "pfL6": the last digit is the version */
 #define PF_FRAME_MOST	   (1U << 20) /* bytes of payload */
 
 struct pf_frame {
@@ -204,6 +204,11 @@ enum pf_table_op {
 	 */
 	PF_TABLE_REPLACE,
 	PF_TABLE_KILL, /* -> u32 tables, u32 0 */
+	/* behind the entries, of which there are none: u32 seconds -> u32 expired, u32 0; with
+	 * PF_TABLE_DETAILS, DATA entries: those expired
+	 */
+	PF_TABLE_EXPIRE,
+	PF_TABLE_ZERO, /* -> u32 cleared, u32 0; DATA; with PF_TABLE_ALL, all there are */
 	PF_TABLE_OP_MOST,
 };
 
@@ -217,11 +222,13 @@ enum pf_table_feedback {
 	PF_FEEDBACK_DUPLICATE, /* came twice in one request */
 	PF_FEEDBACK_MATCH,     /* test */
 	PF_FEEDBACK_NOMATCH,   /* test: a negated entry decided */
+	PF_FEEDBACK_CLEARED,
 };
 
 /* Flags of PF_REQ_TABLE. */
 #define PF_TABLE_DRY_RUN 1
 #define PF_TABLE_DETAILS 2
+#define PF_TABLE_ALL	 4
 
 /* Flags of a table in PF_REQ_TABLES. */
 enum {
@@ -232,13 +239,14 @@ enum {
 	PF_TABLE_FLAG_ANCHORED = 16, /* anchors have or mean one of its name */
 };
 
-/* Entries in requests and answers: u8 af, u8 bits, u8 neg, u8 0, 16 bytes of address. */
+/* Entries in requests and answers. */
 struct pf_wire_entry {
 	uint8_t af;
 	uint8_t bits;
 	uint8_t neg;
 	uint8_t pad;
 	uint8_t addr[16];
+	uint32_t age; /* of PF_TABLE_SHOW: seconds since it was made or last cleared */
 };
 
 #endif /* PF_LIB_PROTO_H */

@@ -272,6 +272,7 @@ static struct pf_binding *was(const struct binder *b, const char *path, const ch
 static struct pf_table *new_table(const struct binder *b, const char *path, const char *name,
 				  const struct pf_table_def *def, int *err)
 {
+	const struct pf_binding *old = was(b, path, name);
 	struct pf_tables *t = b->g->tables;
 	struct pf_table *table = NULL;
 
@@ -286,7 +287,8 @@ static struct pf_table *new_table(const struct binder *b, const char *path, cons
 	if (*err)
 		return NULL;
 	if (def)
-		*err = pf_table_fill(t, table, def->entries, def->nentries, b->e);
+		*err = pf_table_fill(t, table, old ? old->table : NULL, def->entries,
+				     def->nentries, b->e);
 	if (!*err)
 		return table;
 	pf_table_unref(t, table);

@@ -20,14 +20,6 @@
 #define DRAIN_MS	  70  /* with HZ 250 a tick is 64 ms */
 #define WRITTEN_MS	  100 /* what the datapath adds to tables waits so long */
 
-static uint64_t boot_seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec;
-}
-
 /* --- options --- */
 
 static uint32_t source_limit(const struct pf_options *o)
@@ -173,7 +165,7 @@ static void drop_fallback(struct pf_engine *g)
 static void expect_confirm(struct pf_engine *g, uint32_t seconds)
 {
 	g->dp.config->confirm_gen = g->fallback->id;
-	g->dp.config->confirm_at = boot_seconds() + seconds;
+	g->dp.config->confirm_at = pf_boot_seconds() + seconds;
 	pf_timer_once(&g->confirm, (uint64_t)seconds * 1000);
 }
 
@@ -460,7 +452,7 @@ int pf_engine_enable(struct pf_engine *g, bool on, struct pf_error_text *e)
 		return pf_fail(e, on ? -EEXIST : -ENOENT, "%s",
 			       on ? "pf already enabled" : "pf not enabled");
 	g->dp.config->enabled = on;
-	g->dp.config->since = boot_seconds();
+	g->dp.config->since = pf_boot_seconds();
 	if (pf_engine_settle(g))
 		return pf_fail(e, -EIO, "not all interfaces could be attached: see pfd's log");
 	return 0;
@@ -539,7 +531,7 @@ static uint32_t attached(const struct pf_engine *g)
 void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 {
 	const struct pf_config *c = g->dp.config;
-	uint64_t now = boot_seconds();
+	uint64_t now = pf_boot_seconds();
 	struct pf_states_sum sum;
 
 	memset(out, 0, sizeof(*out));
@@ -586,7 +578,7 @@ void pf_engine_clear_status(struct pf_engine *g)
 	for (uint32_t i = 0; i < PF_CNT_MAX; i++)
 		g->base_counters[i] = pf_datapath_counter(&g->dp, i);
 	g->base_searches = searches(g, &sum);
-	g->dp.config->since = boot_seconds();
+	g->dp.config->since = pf_boot_seconds();
 }
 
 /* --- life --- */
@@ -609,7 +601,7 @@ static int first_generation(struct pf_engine *g, struct pf_error_text *e)
 	if (!rs)
 		return pf_fail(e, -ENOMEM, "out of memory");
 	g->dp.config->enabled = 1;
-	g->dp.config->since = boot_seconds();
+	g->dp.config->since = pf_boot_seconds();
 	return load_ruleset(g, "", rs, 0, &ignored, e);
 }
 
@@ -617,7 +609,7 @@ static int first_generation(struct pf_engine *g, struct pf_error_text *e)
 static int resume_confirm(struct pf_engine *g, struct pf_error_text *e)
 {
 	struct pf_config *c = g->dp.config;
-	uint64_t now = boot_seconds();
+	uint64_t now = pf_boot_seconds();
 	int err;
 
 	if (!c->confirm_at)

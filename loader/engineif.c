@@ -4,21 +4,41 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../grammar/ifdb.h"
 #include "engine.h"
 
-static bool skipped_by(const struct pf_ruleset *rs, const struct pf_netif *i)
+/* `set skip on' has the interface's name, or that of a group, which no interface has. */
+static bool skipped_by(const struct pf_engine *g, const struct pf_ruleset *rs,
+		       const struct pf_netif *i)
 {
 	if (i->bond_port)
 		return true;
 	for (size_t n = 0; rs && n < rs->nskip; n++)
-		if (pf_netif_is(i, rs->skip[n]))
+		if (pf_netif_is(i, rs->skip[n]) ||
+		    (pf_if_in_group(i->name, rs->skip[n]) &&
+		     !pf_netif_by_name(&g->ifs, rs->skip[n])))
+			return true;
+	return false;
+}
+
+static const struct pf_ruleset *rules_of(const struct pf_engine *g)
+{
+	return g->active ? g->active->rs : NULL;
+}
+
+static bool is_in_skip(const struct pf_engine *g, const struct pf_netif *i)
+{
+	const struct pf_ruleset *rs = rules_of(g);
+
+	for (size_t n = 0; rs && n < rs->nskip; n++)
+		if (strcmp(i->name, rs->skip[n]) == 0)
 			return true;
 	return false;
 }
 
 bool pf_engine_skips(const struct pf_engine *g, const struct pf_netif *i)
 {
-	return skipped_by(g->active ? g->active->rs : NULL, i);
+	return skipped_by(g, rules_of(g), i);
 }
 
 /* What the datapath must know of an interface. */
@@ -73,6 +93,7 @@ static int settle(struct pf_engine *g, struct pf_netif *i)
 	struct pf_error_text e;
 	int err;
 
+	i->in_skip = is_in_skip(g, i);
 	if (!wanted) {
 		set_hooked(g, i, false);
 		pf_attach_off(&g->attach, i);
@@ -102,7 +123,7 @@ int pf_engine_attach(struct pf_engine *g, const struct pf_ruleset *rs, struct pf
 	int err = 0;
 
 	for (const struct pf_netif *i = g->ifs.first; i && !err; i = i->next)
-		if (g->dp.config->enabled && !skipped_by(rs, i))
+		if (g->dp.config->enabled && !skipped_by(g, rs, i))
 			err = pf_attach_on(&g->attach, i, e);
 	pf_attach_hurry_end(hurry);
 	return err;
@@ -120,6 +141,7 @@ static void tell_rules(const struct pf_generation *gen, const struct pf_netif *i
 void pf_engine_netif_changed(void *ctx, struct pf_netif *i, bool gone)
 {
 	struct pf_engine *g = ctx;
+	bool was_in_skip = i->in_skip;
 
 	if (gone)
 		pf_bound_gone(&g->bound, i->name, (uint32_t)i->ifindex);
@@ -133,6 +155,9 @@ void pf_engine_netif_changed(void *ctx, struct pf_netif *i, bool gone)
 		pf_attach_forget(&g->attach, i->ifindex);
 	else
 		settle(g, i);
+	/* the name was an interface's, and is a group's now; or the other way round */
+	if (was_in_skip != (!gone && i->in_skip))
+		pf_engine_settle(g);
 }
 
 void pf_engine_know_netifs(struct pf_engine *g)

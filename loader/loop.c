@@ -83,6 +83,14 @@ int pf_timer_init(struct pf_loop *l, struct pf_timer *t, void (*fire)(void *ctx)
 	return pf_loop_add(l, &t->source, EPOLLIN);
 }
 
+uint64_t pf_boot_seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec;
+}
+
 static int set(struct pf_timer *t, uint64_t first_ms, uint64_t period_ms)
 {
 	struct itimerspec its = {

@@ -28,6 +28,9 @@ void pf_loop_remove(struct pf_loop *l, struct pf_source *s);
 /* Until l->stop. */
 int pf_loop_run(struct pf_loop *l);
 
+/* CLOCK_BOOTTIME, which timers go by. */
+uint64_t pf_boot_seconds(void);
+
 struct pf_timer {
 	struct pf_source source;
 	void (*fire)(void *ctx);

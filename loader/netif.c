@@ -33,6 +33,15 @@ struct pf_netif *pf_netif_by_index(const struct pf_netifs *n, int ifindex)
 	return i;
 }
 
+struct pf_netif *pf_netif_by_name(const struct pf_netifs *n, const char *name)
+{
+	struct pf_netif *i = n->first;
+
+	while (i && strcmp(i->name, name) != 0)
+		i = i->next;
+	return i;
+}
+
 bool pf_netif_is(const struct pf_netif *i, const char *name)
 {
 	if (strcmp(name, PF_IF_ANY) == 0)

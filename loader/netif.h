@@ -34,6 +34,7 @@ struct pf_netif {
 	bool bond_port; /* or a team's: filtered as the bond */
 	bool seen;	/* by the dump at hand */
 	bool hooked;	/* whoever filters there says so */
+	bool in_skip;	/* `set skip on' has had its name: it is no group's then */
 	struct pf_netif_addr *addrs;
 };
 
@@ -59,6 +60,8 @@ void pf_netifs_close(struct pf_netifs *n, struct pf_loop *loop);
 uint64_t pf_netns_cookie(void);
 
 struct pf_netif *pf_netif_by_index(const struct pf_netifs *n, int ifindex);
+
+struct pf_netif *pf_netif_by_name(const struct pf_netifs *n, const char *name);
 
 /* Does a name that a rule uses mean this interface?  "lo0" is the loopback interface, too. */
 bool pf_netif_is(const struct pf_netif *i, const char *name);

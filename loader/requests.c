@@ -455,11 +455,12 @@ static void flush_tables(struct pf_client_conn *c, struct pf_cursor *p)
 /* One operation on one table. */
 struct table_request {
 	enum pf_table_op op;
-	bool dry, details;
+	bool dry, details, all;
 	char path[PF_ANCHOR_SIZE];
 	char name[PF_TABLE_NAME_SIZE];
 	struct pf_wire_entry *entries;
 	uint32_t n;
+	uint32_t seconds; /* of PF_TABLE_EXPIRE */
 };
 
 /* Those that were staged, and those of the message. */
@@ -527,6 +528,10 @@ static void reply_table(struct pf_client_conn *c, const struct table_request *r,
 		pf_put_u32(&b, res->matched);
 		pf_put_u32(&b, 0);
 		break;
+	case PF_TABLE_ZERO:
+		pf_put_u32(&b, res->cleared);
+		pf_put_u32(&b, 0);
+		break;
 	default:
 		pf_put_u32(&b, res->deleted);
 		pf_put_u32(&b, 0);
@@ -565,6 +570,11 @@ static int table_do(struct pf_engine *g, struct pf_table *t, const struct table_
 		return pf_table_replace(&g->tables, t, NULL, 0, r->dry, res, e);
 	case PF_TABLE_REPLACE:
 		return pf_table_replace(&g->tables, t, r->entries, r->n, r->dry, res, e);
+	case PF_TABLE_EXPIRE:
+		return pf_table_expire(&g->tables, t, r->seconds, r->dry, res, e);
+	case PF_TABLE_ZERO:
+		return r->all ? pf_table_zero_all(&g->tables, t, r->dry, res, e)
+			      : pf_table_zero(&g->tables, t, r->entries, r->n, r->dry, res, e);
 	default:
 		return pf_fail(e, -EINVAL, "unknown operation");
 	}
@@ -605,7 +615,7 @@ static void table_run(struct pf_client_conn *c, const struct table_request *r)
 		pf_reply_error(c, -ESRCH, e.text);
 	} else if (r->op == PF_TABLE_SHOW) {
 		table_show(c, b->table);
-	} else if (b->constant && r->op != PF_TABLE_TEST) {
+	} else if (b->constant && r->op != PF_TABLE_TEST && r->op != PF_TABLE_ZERO) {
 		pf_reply_error(c, -EPERM, "the table is const: only a load can change it");
 	} else {
 		err = table_do(g, b->table, r, &res, &e);
@@ -626,11 +636,14 @@ static void table(struct pf_client_conn *c, struct pf_cursor *p)
 	flags = pf_get_u8(p);
 	r.dry = flags & PF_TABLE_DRY_RUN;
 	r.details = flags & PF_TABLE_DETAILS;
+	r.all = flags & PF_TABLE_ALL;
 	get_any_path(p, r.path, sizeof(r.path));
 	pf_get_string(p, r.name, sizeof(r.name));
 	if (!pf_name_ok(r.name, sizeof(r.name)) || r.op >= PF_TABLE_OP_MOST)
 		pf_cursor_fail(p);
 	get_entries(p, &c->staged, &r);
+	if (r.op == PF_TABLE_EXPIRE)
+		r.seconds = pf_get_u32(p);
 	pf_buf_free(&c->staged);
 	if (!pf_request_complete(c, p))
 		; /* said */

@@ -34,25 +34,28 @@ static void allow(const struct pf_tables *t, const struct pf_table *table,
 
 static int by_slot(const void *a, const void *b)
 {
-	const struct pf_table_host *x = a, *y = b;
+	const struct pf_delta_host *x = a, *y = b;
 
-	return (x->slot > y->slot) - (x->slot < y->slot);
+	return (x->host.slot > y->host.slot) - (x->host.slot < y->host.slot);
 }
 
-static void free_hosts(struct pf_table_host **h)
+static void free_hosts(struct pf_delta_host **h)
 {
 	free(*h);
 }
 
 /* All there are, by slot; for the caller to free.  Keys that come meanwhile may be among them. */
-static int read_hosts(const struct pf_tables *t, struct pf_table_host **out, size_t *n)
+static int read_hosts(const struct pf_tables *t, struct pf_delta_host **out, size_t *n)
 {
-	struct pf_table_host *h = calloc(PF_DELTA_MOST, sizeof(*h));
+	struct pf_delta_host *h = calloc(PF_DELTA_MOST, sizeof(*h));
 	int err = h ? 0 : -ENOMEM;
 	size_t at = 0;
 
 	while (!err && at < PF_DELTA_MOST) {
-		err = bpf_map_get_next_key(map_of(t), at ? &h[at - 1] : NULL, &h[at]);
+		err = bpf_map_get_next_key(map_of(t), at ? &h[at - 1].host : NULL, &h[at].host);
+		/* only pfd takes one out */
+		if (!err)
+			err = bpf_map_lookup_elem(map_of(t), &h[at].host, &h[at].since) ? -EIO : 0;
 		at += !err;
 	}
 	if (err && err != -ENOENT) {
@@ -80,9 +83,9 @@ static void purge(const struct pf_tables *t, uint32_t slot)
 
 /* --- folding --- */
 
-static int let_in(struct pf_tables *t, const struct pf_table_host *h, size_t n)
+static int let_in(struct pf_tables *t, const struct pf_delta_host *h, size_t n)
 {
-	struct pf_table *table = h->slot < PF_MAX_TABLES ? t->slot[h->slot] : NULL;
+	struct pf_table *table = h->host.slot < PF_MAX_TABLES ? t->slot[h->host.slot] : NULL;
 
 	if (!table) /* of a pfd that was killed while it unmade it */
 		return 0;
@@ -97,7 +100,7 @@ static int let_in(struct pf_tables *t, const struct pf_table_host *h, size_t n)
  */
 static int fold(struct pf_tables *t)
 {
-	struct pf_table_host *h __attribute__((cleanup(free_hosts))) = NULL;
+	struct pf_delta_host *h __attribute__((cleanup(free_hosts))) = NULL;
 	size_t n, next, done = 0;
 	int failed = 0, err = read_hosts(t, &h, &n);
 
@@ -105,7 +108,7 @@ static int fold(struct pf_tables *t)
 		return err;
 	for (size_t i = 0; i < n; i = next) {
 		for (next = i + 1; next < n; next++)
-			if (h[next].slot != h[i].slot)
+			if (h[next].host.slot != h[i].host.slot)
 				break;
 		err = let_in(t, &h[i], next - i);
 		if (err) {
@@ -117,7 +120,7 @@ static int fold(struct pf_tables *t)
 	}
 	err = done ? pf_tablestore_wait(&t->store) : 0;
 	for (size_t i = 0; i < done && !err; i++)
-		bpf_map_delete_elem(map_of(t), &h[i]);
+		bpf_map_delete_elem(map_of(t), &h[i].host);
 	return failed ? failed : err;
 }
 

@@ -39,12 +39,20 @@ size_t pf_content_size(const struct pf_content *c)
 	return c->n[0] + c->n[1];
 }
 
-static struct pf_prefix_key key_at(const struct pf_table *table, int f, struct pf_prefix_place at)
+struct pf_table_item *pf_tablelist_item(const struct pf_table *table, int f,
+					struct pf_prefix_place at)
+{
+	return &table->list.item[pf_prefixes_ref(&table->set[f], at)];
+}
+
+struct pf_prefix_key pf_tablelist_key(const struct pf_table *table, int f,
+				      struct pf_prefix_place at)
 {
 	struct pf_prefix p = pf_prefixes_get(&table->set[f], at);
 
 	return (struct pf_prefix_key){.hi = (uint64_t)(p.addr >> 64),
 				      .lo = (uint64_t)p.addr,
+				      .since = pf_tablelist_item(table, f, at)->since,
 				      .bits = p.bits,
 				      .neg = p.neg};
 }
@@ -64,7 +72,7 @@ static void merge(const struct pf_table *table, int f, const struct pf_content *
 	size_t more = 0, less = 0;
 
 	for (; !pf_prefixes_end(set, at); pf_prefixes_next(set, &at)) {
-		struct pf_prefix_key k = key_at(table, f, at);
+		struct pf_prefix_key k = pf_tablelist_key(table, f, at);
 
 		while (add && more < add->n[f] && before(&add->key[f][more], &k))
 			out->key[f][out->n[f]++] = add->key[f][more++];

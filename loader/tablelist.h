@@ -24,6 +24,12 @@ size_t pf_content_size(const struct pf_content *c);
 int pf_content_of(const struct pf_table *table, const struct pf_content *add,
 		  const struct pf_content *without, struct pf_content *out);
 
+/* What the table has at that place of its set. */
+struct pf_table_item *pf_tablelist_item(const struct pf_table *table, int f,
+					struct pf_prefix_place at);
+struct pf_prefix_key pf_tablelist_key(const struct pf_table *table, int f,
+				      struct pf_prefix_place at);
+
 /* Of the table's slot; nothing is there yet. */
 int pf_tablelist_adopt(struct pf_tables *t, struct pf_table *table);
 void pf_tablelist_drop(struct pf_tables *t, struct pf_table *table);
@@ -38,11 +44,17 @@ int pf_tablelist_add(struct pf_tables *t, struct pf_table *table, int f,
 int pf_tablelist_delete(struct pf_tables *t, struct pf_table *table, int f,
 			const struct pf_prefix *p);
 
+/* An address in the delta, and its value there. */
+struct pf_delta_host {
+	struct pf_table_host host;
+	uint32_t since;
+};
+
 /*
  * What the datapath has let in already, of table->slot: hosts, which are in the table at
  * once, however many there may be of them.  Those that it has, it keeps as they are.
  */
-int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_table_host *h,
+int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_delta_host *h,
 		    size_t n);
 
 #endif /* PF_LOADER_TABLELIST_H */

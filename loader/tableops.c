@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loop.h"
 #include "tabledelta.h"
 #include "tablelist.h"
 
@@ -49,6 +50,18 @@ static void feed(struct pf_table_result *r, const struct pf_prefix_key *k, enum 
 	r->added += f == PF_FEEDBACK_ADDED;
 	r->deleted += f == PF_FEEDBACK_DELETED;
 	r->changed += f == PF_FEEDBACK_CHANGED;
+	r->cleared += f == PF_FEEDBACK_CLEARED;
+}
+
+/* The clock of pf_table_item.since. */
+static uint32_t seconds_now(void)
+{
+	return (uint32_t)pf_boot_seconds();
+}
+
+static uint32_t age_of(const struct pf_table_item *item, uint32_t now)
+{
+	return now > item->since ? now - item->since : 0;
 }
 
 /* --- requests in order --- */
@@ -72,6 +85,14 @@ static int sorted(struct pf_content *c)
 	return err ? err : pf_prefix_sort(c->key[1], c->n[1]);
 }
 
+static struct pf_prefix_key request_key(int f, const void *addr, uint8_t bits, bool neg, size_t at)
+{
+	struct pf_prefix_key k = pf_prefix_key_of(pf_content_af(f), addr, bits, neg, (uint32_t)at);
+
+	k.since = seconds_now();
+	return k;
+}
+
 /* What came twice stands beside each other then, in the order in which it came. */
 static int sort_request(const struct pf_wire_entry *e, size_t n, struct pf_content *out)
 {
@@ -84,8 +105,7 @@ static int sort_request(const struct pf_wire_entry *e, size_t n, struct pf_conte
 	for (size_t i = 0; i < n && !err; i++) {
 		int f = e[i].af == PF_FAMILY_INET6;
 
-		out->key[f][out->n[f]++] = pf_prefix_key_of(pf_content_af(f), e[i].addr, e[i].bits,
-							    e[i].neg, (uint32_t)i);
+		out->key[f][out->n[f]++] = request_key(f, e[i].addr, e[i].bits, e[i].neg, i);
 	}
 	return err ? err : sorted(out);
 }
@@ -95,6 +115,7 @@ struct group {
 	struct pf_prefix_key *key;
 	size_t n;
 	const struct pf_prefix *have; /* NULL: nothing */
+	struct pf_table_item *item;   /* its */
 };
 
 /* Says what becomes of each of them; true: the first of the array is to be kept, for it is done. */
@@ -121,6 +142,7 @@ static void each_group(const struct pf_table *table, struct pf_content *c, group
 			if (exact) {
 				have = pf_prefixes_get(&table->set[f], at);
 				g.have = &have;
+				g.item = pf_tablelist_item(table, f, at);
 			}
 			if (fn(&g, r))
 				c->key[f][kept++] = c->key[f][i];
@@ -211,7 +233,7 @@ int pf_table_add(struct pf_tables *t, struct pf_table *table, const struct pf_wi
 	return rc ? failed(table, rc, err) : 0;
 }
 
-int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_table_host *h,
+int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_delta_host *h,
 		    size_t n)
 {
 	struct pf_table_result ignored = {0};
@@ -219,11 +241,11 @@ int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf
 	int rc = pf_content_alloc(&c, n, n);
 
 	for (size_t i = 0; i < n && !rc; i++) {
-		int f = h[i].af == PF_AF_INET6;
-		uint8_t af = pf_content_af(f);
+		int f = h[i].host.af == PF_AF_INET6;
+		struct pf_prefix_key *k = &c.key[f][c.n[f]++];
 
-		c.key[f][c.n[f]++] = pf_prefix_key_of(af, &h[i].addr, pf_prefix_width(af), false,
-						      0);
+		*k = request_key(f, &h[i].host.addr, pf_prefix_width(pf_content_af(f)), false, i);
+		k->since = h[i].since;
 	}
 	if (!rc)
 		rc = sorted(&c);
@@ -267,6 +289,11 @@ static int delete_each(struct pf_tables *t, struct pf_table *table, const struct
 	return rc;
 }
 
+static int take_out(struct pf_tables *t, struct pf_table *table, const struct pf_content *c)
+{
+	return many(table, c) ? replace_by(t, table, NULL, c) : delete_each(t, table, c);
+}
+
 int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
 		    size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
 {
@@ -281,8 +308,105 @@ int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf
 	each_group(table, &c, delete_group, r);
 	if (dry)
 		return 0;
-	rc = many(table, &c) ? replace_by(t, table, NULL, &c) : delete_each(t, table, &c);
+	rc = take_out(t, table, &c);
 	return rc ? failed(table, rc, err) : 0;
+}
+
+/* --- expire --- */
+
+/* Those that are older. */
+static int collect_old(const struct pf_table *table, uint32_t seconds, struct pf_content *out)
+{
+	uint32_t now = seconds_now();
+	int err = pf_content_alloc(out, table->set[0].n, table->set[1].n);
+
+	for (int f = 0; f < 2 && !err; f++) {
+		const struct pf_prefixes *set = &table->set[f];
+		struct pf_prefix_place at = pf_prefixes_first();
+
+		for (; !pf_prefixes_end(set, at); pf_prefixes_next(set, &at))
+			if (age_of(pf_tablelist_item(table, f, at), now) > seconds)
+				out->key[f][out->n[f]++] = pf_tablelist_key(table, f, at);
+	}
+	return err;
+}
+
+/* For the caller, if it has asked. */
+static int tell(const struct pf_content *c, struct pf_table_result *r)
+{
+	if (!r->details)
+		return 0;
+	r->entries = calloc(pf_content_size(c) + 1, sizeof(*r->entries));
+	if (!r->entries)
+		return -ENOMEM;
+	for (int f = 0; f < 2; f++)
+		for (size_t i = 0; i < c->n[f]; i++) {
+			struct pf_prefix p = pf_prefix_of_key(&c->key[f][i]);
+
+			r->entries[r->nentries++] = wire_of(f, &p);
+		}
+	return 0;
+}
+
+int pf_table_expire(struct pf_tables *t, struct pf_table *table, uint32_t seconds, bool dry,
+		    struct pf_table_result *r, struct pf_error_text *err)
+{
+	pf_content_auto c = {.n = {0}};
+	int rc = pf_tables_fold(t, err);
+
+	if (rc)
+		return rc;
+	rc = collect_old(table, seconds, &c);
+	if (!rc)
+		rc = tell(&c, r);
+	if (!rc && !dry)
+		rc = take_out(t, table, &c);
+	r->deleted = (uint32_t)pf_content_size(&c);
+	return rc ? failed(table, rc, err) : 0;
+}
+
+/* --- zero --- */
+
+static bool find_group(const struct group *g, struct pf_table_result *r)
+{
+	for (size_t i = 0; i < g->n; i++)
+		feed(r, &g->key[i], g->have ? PF_FEEDBACK_CLEARED : PF_FEEDBACK_NONE);
+	return false;
+}
+
+static bool clear_group(const struct group *g, struct pf_table_result *r)
+{
+	if (g->have)
+		g->item->since = g->key[0].since;
+	return find_group(g, r);
+}
+
+int pf_table_zero(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		  size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
+{
+	pf_content_auto c = {.n = {0}};
+	int rc = pf_tables_fold(t, err);
+
+	if (rc)
+		return rc;
+	rc = sort_request(e, n, &c);
+	if (rc)
+		return failed(table, rc, err);
+	each_group(table, &c, dry ? find_group : clear_group, r);
+	return 0;
+}
+
+int pf_table_zero_all(struct pf_tables *t, struct pf_table *table, bool dry,
+		      struct pf_table_result *r, struct pf_error_text *err)
+{
+	int rc = pf_tables_fold(t, err);
+
+	if (rc)
+		return rc;
+	for (uint32_t i = 0; i < table->used && !dry; i++)
+		table->list.item[i].since = seconds_now();
+	r->cleared = table->entries;
+	return 0;
 }
 
 /* --- test --- */
@@ -331,6 +455,9 @@ static bool replace_group(const struct group *g, struct pf_table_result *r)
 			f = PF_FEEDBACK_CHANGED;
 		feed(r, &g->key[i], f);
 	}
+	/* one that stays as it is does so since then */
+	if (g->have && g->have->neg == g->key[0].neg)
+		g->key[0].since = g->item->since;
 	return true;
 }
 
@@ -398,8 +525,8 @@ int pf_table_replace(struct pf_tables *t, struct pf_table *table, const struct p
 
 /* --- a definition, a list --- */
 
-int pf_table_fill(struct pf_tables *t, struct pf_table *table, const struct pf_table_entry *e,
-		  size_t n, struct pf_error_text *err)
+int pf_table_fill(struct pf_tables *t, struct pf_table *table, const struct pf_table *before,
+		  const struct pf_table_entry *e, size_t n, struct pf_error_text *err)
 {
 	struct pf_table_result ignored = {0};
 	pf_content_auto c = {.n = {0}};
@@ -408,15 +535,14 @@ int pf_table_fill(struct pf_tables *t, struct pf_table *table, const struct pf_t
 	for (size_t i = 0; i < n && !rc; i++) {
 		int f = e[i].af == PF_FAMILY_INET6;
 
-		c.key[f][c.n[f]++] = pf_prefix_key_of(pf_content_af(f), e[i].ip.b, e[i].bits,
-						      e[i].neg, (uint32_t)i);
+		c.key[f][c.n[f]++] = request_key(f, e[i].ip.b, e[i].bits, e[i].neg, i);
 	}
 	if (!rc)
 		rc = sorted(&c);
 	if (rc)
 		return failed(table, rc, err);
 	/* the first of each counts, as in pf */
-	each_group(table, &c, replace_group, &ignored);
+	each_group(before ? before : table, &c, replace_group, &ignored);
 	rc = check_room(t, table, pf_content_size(&c), 0, err);
 	if (rc)
 		return rc;
@@ -432,6 +558,7 @@ int pf_table_list(struct pf_tables *t, const struct pf_table *table, struct pf_w
 {
 	int rc = pf_tables_fold(t, err);
 	struct pf_wire_entry *list = rc ? NULL : calloc(table->entries + 1U, sizeof(*list));
+	uint32_t now = seconds_now();
 
 	if (rc)
 		return rc;
@@ -445,7 +572,8 @@ int pf_table_list(struct pf_tables *t, const struct pf_table *table, struct pf_w
 		for (; !pf_prefixes_end(set, at); pf_prefixes_next(set, &at)) {
 			struct pf_prefix p = pf_prefixes_get(set, at);
 
-			list[(*n)++] = wire_of(f, &p);
+			list[*n] = wire_of(f, &p);
+			list[(*n)++].age = age_of(pf_tablelist_item(table, f, at), now);
 		}
 	}
 	*out = list;

@@ -70,17 +70,20 @@ int pf_table_new(struct pf_tables *t, const char *path, const char *name, struct
 		 struct pf_error_text *err);
 void pf_table_unref(struct pf_tables *t, struct pf_table *table);
 
-/* Puts a definition's entries into a table that is not yet in use. */
-int pf_table_fill(struct pf_tables *t, struct pf_table *table, const struct pf_table_entry *e,
-		  size_t n, struct pf_error_text *err);
+/*
+ * Puts a definition's entries into a table that is not yet in use.  before: the one that
+ * it replaces, or NULL; what is in both has its age from there.
+ */
+int pf_table_fill(struct pf_tables *t, struct pf_table *table, const struct pf_table *before,
+		  const struct pf_table_entry *e, size_t n, struct pf_error_text *err);
 
 /* What an operation has done. */
 struct pf_table_result {
-	uint32_t added, deleted, changed, matched;
+	uint32_t added, deleted, changed, matched, cleared;
 	uint8_t *feedback; /* one enum pf_table_feedback an entry, or NULL */
 	/*
 	 * If asked for, malloced for the caller to free: of a test what decided, one an
-	 * entry, af 0 if nothing did; of a replacement what was deleted.
+	 * entry, af 0 if nothing did; of a replacement and of -T expire what was deleted.
 	 */
 	bool details;
 	struct pf_wire_entry *entries;
@@ -100,6 +103,13 @@ int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf
 		    size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);
 int pf_table_test(struct pf_tables *t, const struct pf_table *table, const struct pf_wire_entry *e,
 		  size_t n, struct pf_table_result *r, struct pf_error_text *err);
+/* Those that were made, or last cleared, more than so many seconds ago. */
+int pf_table_expire(struct pf_tables *t, struct pf_table *table, uint32_t seconds, bool dry,
+		    struct pf_table_result *r, struct pf_error_text *err);
+int pf_table_zero(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
+		  size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);
+int pf_table_zero_all(struct pf_tables *t, struct pf_table *table, bool dry,
+		      struct pf_table_result *r, struct pf_error_text *err);
 /* In one step. */
 int pf_table_replace(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
 		     size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err);

@@ -49,8 +49,9 @@ static const struct choices flush_choices = {
 
 static const struct choices table_choices = {
 	'T', "table command",
-	(const char *const[]){"flush", "add", "delete", "replace", "show", "test", "kill", NULL},
-	(const char *const[]){"zero", "expire", NULL}};
+	(const char *const[]){"flush", "add", "delete", "replace", "show", "test", "kill",
+			      "expire", "zero", NULL},
+	(const char *const[]){NULL}};
 
 static void usage(FILE *f)
 {
@@ -397,7 +398,8 @@ static int check_options(const struct pfctl *c, const struct actions *a, int arg
 	if (pfctl_kill_check(a->kill, a->nkill))
 		return 1;
 	if (a->table)
-		return pfctl_table_check(a->table, a->table_command, optind < argc || a->rules);
+		return pfctl_table_check(a->table, a->table_command, argv + optind,
+					 (size_t)(argc - optind), a->rules);
 	return 0;
 }
 

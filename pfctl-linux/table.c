@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../grammar/addr.h"
 #include "../grammar/check.h"
@@ -129,6 +130,8 @@ struct operation {
 	const char *table;
 	enum pf_table_op op;
 	struct pf_address_list *addresses;
+	uint8_t flags;
+	uint32_t seconds; /* of PF_TABLE_EXPIRE */
 	uint8_t *feedback; /* one an address */
 	size_t nfeedback;
 	struct pf_address_list shown; /* what came back: see enum pf_table_op */
@@ -166,11 +169,13 @@ static int request(struct operation *o, const struct pf_wire_entry *e, size_t n)
 
 	pf_put_u8(&b, (uint8_t)o->op);
 	pf_put_u8(&b, (o->c->no_action ? PF_TABLE_DRY_RUN : 0) |
-			      (o->c->verbose ? PF_TABLE_DETAILS : 0));
+			      (o->c->verbose ? PF_TABLE_DETAILS : 0) | o->flags);
 	pf_put_string(&b, o->c->anchor ? o->c->anchor : "");
 	pf_put_string(&b, o->table);
 	pf_put_u32(&b, (uint32_t)n);
 	pf_put(&b, e, n * sizeof(*e));
+	if (o->op == PF_TABLE_EXPIRE)
+		pf_put_u32(&b, o->seconds);
 	if (pfctl_call(o->c, PF_REQ_TABLE, &b, operation_data, o, &ok))
 		return 1;
 	cur = pf_cursor_of(ok.data, ok.len);
@@ -224,7 +229,7 @@ __attribute__((format(printf, 2, 3))) static void sayf(const struct operation *o
 static const char marks[] = {
 	[PF_FEEDBACK_NONE] = ' ',    [PF_FEEDBACK_ADDED] = 'A',	   [PF_FEEDBACK_DELETED] = 'D',
 	[PF_FEEDBACK_CHANGED] = 'C', [PF_FEEDBACK_CONFLICT] = 'Y', [PF_FEEDBACK_DUPLICATE] = 'X',
-	[PF_FEEDBACK_MATCH] = 'M',   [PF_FEEDBACK_NOMATCH] = ' ',
+	[PF_FEEDBACK_MATCH] = 'M',   [PF_FEEDBACK_NOMATCH] = ' ',  [PF_FEEDBACK_CLEARED] = 'Z',
 };
 
 /* A mark, an address, and what decided about it. */
@@ -259,8 +264,32 @@ static void print_shown(struct operation *o, char mark)
 		print_entry(mark, &o->shown.entry[i], NULL);
 }
 
+/* When its counters were cleared, were there any. */
+static time_t cleared(const struct pf_wire_entry *e, time_t now)
+{
+	return now - (time_t)e->age;
+}
+
+/* -v, as pfctl shows a table that counts nothing. */
+static void print_ages(struct operation *o)
+{
+	time_t now = time(NULL), then;
+
+	pfctl_addresses_sort(&o->shown);
+	for (size_t i = 0; i < o->shown.n; i++) {
+		const struct pf_wire_entry *e = &o->shown.entry[i];
+		char text[26] = "?\n";
+
+		print_entry(' ', e, NULL);
+		then = cleared(e, now);
+		ctime_r(&then, text);
+		printf("\tCleared:     %s", text);
+	}
+}
+
 static int json_shown(struct operation *o)
 {
+	time_t now = time(NULL);
 	int status = 0;
 
 	pfctl_addresses_sort(&o->shown);
@@ -270,8 +299,9 @@ static int json_shown(struct operation *o)
 		const struct pf_wire_entry *e = &o->shown.entry[i];
 
 		status = pfctl_json_item(o->c,
-					 json_pack("{s:s, s:b}", "address",
-						   pfctl_address_text(e) + 1, "not", (int)e->neg));
+					 json_pack("{s:s, s:b, s:I}", "address",
+						   pfctl_address_text(e) + 1, "not", (int)e->neg,
+						   "cleared", (json_int_t)cleared(e, now)));
 	}
 	pfctl_json_end();
 	puts(status ? "" : "}");
@@ -284,7 +314,10 @@ static int do_show(struct operation *o)
 		return 1;
 	if (o->c->json)
 		return json_shown(o);
-	print_shown(o, ' ');
+	if (o->c->verbose)
+		print_ages(o);
+	else
+		print_shown(o, ' ');
 	return 0;
 }
 
@@ -372,19 +405,42 @@ static int do_replace(struct operation *o)
 	return 0;
 }
 
+static int do_expire(struct operation *o)
+{
+	if (call(o))
+		return 1;
+	sayf(o, "%u/%u addresses expired", o->numbers[0], o->numbers[0]);
+	print_shown(o, marks[PF_FEEDBACK_DELETED]);
+	return 0;
+}
+
+static int do_zero(struct operation *o)
+{
+	if (call(o))
+		return 1;
+	if (o->flags & PF_TABLE_ALL)
+		say(o, "1 table/stats cleared");
+	else
+		sayf(o, "%u/%zu addresses cleared", o->numbers[0], o->addresses->n);
+	print_feedback(o);
+	return 0;
+}
+
 static const struct command {
 	const char *name;
 	enum pf_table_op op;
 	int (*run)(struct operation *o);
-	bool takes_addresses;
+	enum { TAKES_NOTHING, TAKES_ADDRESSES, TAKES_SECONDS } takes;
 } commands[] = {
-	{"show", PF_TABLE_SHOW, do_show, false},
-	{"add", PF_TABLE_ADD, do_add, true},
-	{"delete", PF_TABLE_DELETE, do_delete, true},
-	{"test", PF_TABLE_TEST, do_test, true},
-	{"flush", PF_TABLE_FLUSH, do_flush, false},
-	{"replace", PF_TABLE_REPLACE, do_replace, true},
-	{"kill", PF_TABLE_KILL, do_kill, false},
+	{"show", PF_TABLE_SHOW, do_show, TAKES_NOTHING},
+	{"add", PF_TABLE_ADD, do_add, TAKES_ADDRESSES},
+	{"delete", PF_TABLE_DELETE, do_delete, TAKES_ADDRESSES},
+	{"test", PF_TABLE_TEST, do_test, TAKES_ADDRESSES},
+	{"flush", PF_TABLE_FLUSH, do_flush, TAKES_NOTHING},
+	{"replace", PF_TABLE_REPLACE, do_replace, TAKES_ADDRESSES},
+	{"kill", PF_TABLE_KILL, do_kill, TAKES_NOTHING},
+	{"expire", PF_TABLE_EXPIRE, do_expire, TAKES_SECONDS},
+	{"zero", PF_TABLE_ZERO, do_zero, TAKES_ADDRESSES},
 };
 
 static const struct command *find(const char *name)
@@ -395,13 +451,28 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
-int pfctl_table_check(const char *table, const char *command, bool addresses)
+static bool number(const char *text, uint32_t *out)
 {
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	*out = (uint32_t)n;
+	return *text >= '0' && *text <= '9' && !*end && n <= UINT32_MAX;
+}
+
+int pfctl_table_check(const char *table, const char *command, char *const *args, size_t n,
+		      const char *file)
+{
+	const struct command *cmd = find(command);
+	uint32_t seconds;
+
 	if (strlen(table) >= PF_TABLE_NAME_SIZE)
 		pfctl_warn("table name too long, max %d characters", PF_TABLE_NAME_SIZE - 1);
 	else if (!pf_name_ok(table, PF_TABLE_NAME_SIZE))
 		pfctl_warn("'%s' cannot be the name of a table", table);
-	else if (addresses && !find(command)->takes_addresses)
+	else if (cmd->takes == TAKES_SECONDS && (n != 1 || file || !number(args[0], &seconds)))
+		pfctl_warn("-T %s takes a number of seconds", command);
+	else if (cmd->takes == TAKES_NOTHING && (n || file))
 		pfctl_warn("-T %s takes no addresses", command);
 	else
 		return 0;
@@ -422,7 +493,14 @@ int pfctl_table(struct pfctl *c, const char *table, const char *command, char *c
 	const struct command *cmd = find(command);
 	struct pf_address_list l = {.interfaces = true, .no_dns = c->no_dns};
 	struct operation o = {.c = c, .table = table, .op = cmd->op, .addresses = &l};
-	int status = collect(&l, addresses, n, file);
+	int status = 0;
+
+	if (cmd->takes == TAKES_SECONDS)
+		number(addresses[0], &o.seconds);
+	else
+		status = collect(&l, addresses, n, file);
+	if (cmd->op == PF_TABLE_ZERO && !n && !file)
+		o.flags = PF_TABLE_ALL;
 
 	if (!status)
 		status = cmd->run(&o);

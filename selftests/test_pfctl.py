@@ -102,8 +102,6 @@ CONFIRM = "--confirm takes a number of seconds (1 to 86400), not "
          for m in ("queue", "Interfaces", "osfp")),
        *((f"-F {m}", ["-F", m], f"-F {m} is not supported yet")
          for m in ("osfp",)),
-       *((f"-T {m}", ["-t", "t", "-T", m], f"-T {m} is not supported yet")
-         for m in ("expire", "zero")),
        *((f"-k {m} {what}", ["-k", m, *more], f"no {m} specified")
          for m in ("label", "id", "key", "gateway", "nat")
          for what, more in (("alone", []), ("empty", ["-k", ""]))),
@@ -153,6 +151,9 @@ CONFIRM = "--confirm takes a number of seconds (1 to 86400), not "
        ("-T flush of address", ["-t", "t", "-T", "flush", SRC], "-T flush takes no addresses"),
        ("-T kill of address", ["-t", "t", "-T", "kill", SRC], "-T kill takes no addresses"),
        ("-T show of file", ["-t", "t", "-T", "show", "-f", "-"], "-T show takes no addresses"),
+       *((f"-T expire {n}", ["-t", "t", "-T", "expire", *n], "-T expire takes a number of seconds")
+         for n in ([], ["1", "2"], ["x"], ["1x"], [""], ["-1"], ["4294967296"], ["-f", "-"],
+                   ["1", "-f", "-"])),
        ("-T add of file", ["-t", "t", "-T", "add", "-f", "/nonexistent/file"],
         "/nonexistent/file: No such file or directory"),
        ("-f of file", ["-f", "/nonexistent/file"],

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """pfctl-linux -t and -T: tables from the command line, held against OpenBSD's pfctl(8)."""
 import re
+import signal
+import time
 
-from pft.check import contains, eq, lines_eq, matches
+from pft.check import between, contains, eq, lines_eq, matches, timeout
 from pft.lab import FW_SRC, SRC, Lab
 from pft.pfctl import run
 
@@ -125,6 +127,78 @@ def test_table_output():
                  [f"{k}: {line}" for k, v in want.items() for line in v])
 
 
+def ages(lab, *args):
+    """-vT show: {address: seconds}."""
+    lines = lab.pf.ctl(*args, "-v", "-T", "show").stdout.splitlines()
+    eq([line[:14] for line in lines[1::2]], ["\tCleared:     "] * (len(lines) // 2))
+    now = time.time()
+    return {a.strip(): now - time.mktime(time.strptime(line[14:]))
+            for a, line in zip(lines[::2], lines[1::2])}
+
+
+@timeout(120)
+def test_table_expire():
+    """pfctl(8): what was last cleared more than so many seconds ago."""
+    rules = "table <t> { 192.0.2.1 !192.0.2.2 2001:db8::/32 }\nblock from <t>\n"
+    old = {"192.0.2.1", "!192.0.2.2", "2001:db8::/32"}
+    with Lab(hosts=2, v6=False, rules=rules) as lab:
+        def table(*args, **kw):
+            run(lab, *args[:1], "-t", "t", "-T", *args[1:], **kw)
+        eq(set(ages(lab, "-t", "t")), old)
+        time.sleep(4.1)
+        # what they are in stays, and what comes anew begins now: another pfd, another load
+        lab.pf.stop(signal.SIGKILL)
+        lab.pf.start()
+        lab.pf.load(rules.replace("}", "192.0.2.3 }"))
+        table("-v", "add", "192.0.2.1", "192.0.2.4", out="A  192.0.2.4\n",
+              err="1/2 addresses added.\n")
+        many = [f"10.{i // 250}.{i % 250}.1" for i in range(600)]
+        table("-q", "add", "-f", "-", input="\n".join(many))
+        table("-q", "replace", "-f", "-", input="\n".join(many + [*old, "192.0.2.3", "192.0.2.4"]))
+        table("-q", "delete", "-f", "-", input="\n".join(many))
+        shown = ages(lab, "-t", "t")
+        eq(set(shown), old | {"192.0.2.3", "192.0.2.4"})
+        for a, age in shown.items():
+            between(age, *((4, 60) if a in old else (0, 3.9)), a)
+        table("-v", "expire", "1000", err="0/0 addresses expired.\n")
+        # one is cleared, and another one's sign changes: they are as new
+        table("-vv", "zero", "2001:db8::/32", "192.0.2.77", err="1/2 addresses cleared.\n",
+              out="Z  2001:db8::/32\n   192.0.2.77\n")
+        table("-q", "replace", "192.0.2.1", "192.0.2.2", "2001:db8::/32", "192.0.2.3",
+              "192.0.2.4")
+        for dry, dummy in (("-nv", " (dummy)"), ("-v", "")):
+            table(dry, "expire", "3", err=f"1/1 addresses expired{dummy}.\n",
+                  out="D  192.0.2.1\n")
+        run(lab, "-t", "t", "-T", "test", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4",
+            err="3/4 addresses match.\n", status=2)
+        # all; but not of that second
+        time.sleep(2.1)
+        run(lab, "-n", "-t", "t", "-T", "zero", err="1 table/stats cleared (dummy).\n")
+        run(lab, "-n", "-t", "t", "-T", "expire", "1", err="4/4 addresses expired (dummy).\n")
+        run(lab, "-t", "t", "-T", "zero", err="1 table/stats cleared.\n")
+        run(lab, "-t", "t", "-T", "expire", "1", err="0/0 addresses expired.\n")
+        time.sleep(1.1)
+        run(lab, "-t", "t", "-T", "expire", "0", err="4/4 addresses expired.\n")
+        run(lab, "-t", "t", "-T", "show")
+
+
+@timeout(120)
+def test_expire_many():
+    """In one step; and what is younger stays."""
+    with Lab(hosts=2, v6=False, rules="table <t> persist\nblock from <t>\n") as lab:
+        many = "".join(f"10.{i // 250}.{i % 250}.1\n" for i in range(600))
+        run(lab, "-q", "-t", "t", "-T", "add", "-f", "-", input=many)
+        time.sleep(2.1)
+        run(lab, "-q", "-t", "t", "-T", "add", SRC)
+        run(lab, "-q", "-t", "t", "-T", "zero", "10.0.7.1")
+        run(lab, "-t", "t", "-T", "expire", "1", err="599/599 addresses expired.\n")
+        run(lab, "-t", "t", "-T", "show", out=f"   10.0.7.1\n   {SRC}\n")
+        for command in ("expire", "zero"):
+            r = lab.pf.ctl("-t", "none", "-T", command, *["1"] * (command == "expire"), check=False)
+            eq((r.returncode, r.stdout), (1, ""))
+            matches(r.stderr, r"\Apfctl-linux: Table does not exist\.?\n\Z")
+
+
 def test_table_made():
     with Lab(hosts=2, v6=False, rules="pass\n") as lab:
         for command in "add", "replace":
@@ -153,9 +227,10 @@ def test_const_table():
     rules = "table <c> const { 192.0.2.1 }\nblock from <c>\n"
     with Lab(hosts=2, v6=False, rules=rules) as lab:
         for command in (["add", "192.0.2.2"], ["delete", "192.0.2.1"], ["flush"],
-                        ["replace", "192.0.2.2"]):
+                        ["replace", "192.0.2.2"], ["expire", "0"]):
             run(lab, "-t", "c", "-T", *command, status=1,
                 err="pfctl-linux: the table is const: only a load can change it\n")
+        run(lab, "-t", "c", "-T", "zero", err="1 table/stats cleared.\n")
         run(lab, "-t", "c", "-T", "show", out="   192.0.2.1\n")
         run(lab, "-t", "c", "-T", "test", "192.0.2.1", err="1/1 addresses match.\n")
         lab.pf.load(rules.replace("192.0.2.1", "192.0.2.2"))

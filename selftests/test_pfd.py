@@ -12,7 +12,8 @@ import subprocess
 import time
 
 from pft import proto
-from pft.check import absent, cases, contains, eq, lines_eq, matches
+from pft.check import absent, cases, contains, eq, lines_eq, matches, timeout
+from pft.devices import is_attached
 from pft.lab import DST, FW_SRC, PFCTL, PFD, SRC, SRC6, Lab, Pfd
 from pft.netns import Netns, hears_nothing, needs_own_mounts, talks, wait_for
 
@@ -403,6 +404,57 @@ def test_skip():
         lab.pf.restart()
         eq(lab.src.ping(DST), True)
         eq(lab.pf.info()["attached interfaces"], 0)
+
+
+@timeout(120)
+def test_skip_group():
+    """pf.conf(5), set skip on: a name without a number means all that have one behind it, as
+    they come and go; but an interface that is called so alone."""
+    with Lab(hosts=2, rules="set skip on { lo grp }\nblock\n") as lab:
+        def link(*args):
+            lab.fw.ip("link", *args)
+
+        def add(dev):
+            link("add", dev, "type", "veth", "peer", "name", f"end.{dev}")
+
+        def attached(**want):
+            for dev, there in want.items():
+                wait_for(f"{dev} to be {'filtered' if there else 'skipped'}",
+                         lambda dev=dev, there=there: is_attached(lab, dev) == there)
+        for dev in ("grp0", "grp10", "grpx", "agrp0"):
+            add(dev)
+        attached(grpx=True, agrp0=True, grp0=False, grp10=False, ext=True)
+        # into it, and out of it
+        link("set", "grpx", "name", "grp7")
+        attached(grp7=False)
+        link("set", "grp0", "name", "other")
+        attached(other=True)
+        # one comes that has the name itself, and goes
+        add("grp")
+        attached(grp=False, grp7=True, grp10=True, other=True)
+        link("set", "grp", "name", "grop")
+        attached(grop=True, grp7=False, grp10=False)
+        link("set", "grop", "name", "grp")
+        attached(grp=False, grp7=True)
+        link("del", "grp")
+        attached(grp7=False, grp10=False)
+        # packets; then another pfd, and rules that skip nothing
+        link("set", "ext", "down")
+        link("set", "ext", "name", "grp3")
+        link("set", "grp3", "up")
+        attached(grp3=False)
+        eq(lab.src.ping(FW_SRC), True)
+        lab.pf.restart()
+        attached(grp3=False, grp7=False, other=True)
+        eq(lab.src.ping(FW_SRC), True)
+        lab.pf.load("block\n")
+        attached(grp3=True, grp7=True)
+        eq(lab.src.ping(FW_SRC), False)
+        # a group that has nobody when it is named
+        lab.pf.load("set skip on late\nblock\n")
+        add("late0")
+        add("lat")
+        attached(lat=True, late0=False)
 
 
 def test_loopback_is_filtered():

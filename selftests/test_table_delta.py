@@ -331,6 +331,28 @@ def test_killed(_name, emitter, version):
         eq(([w.drops(x) for x in (a, b, c)], w.shown()), ([True] * 3, [a, b, c]))
 
 
+@timeout(120)
+def test_expires():
+    """-T expire: what the datapath adds has its age from that moment on."""
+    a, b, c = (nth(4, i) for i in range(3))
+    with Lab(hosts=2, v6=False, rules=RULES) as lab, Written(lab) as w:
+        w.t("add", c)
+        lab.pf.stop(signal.SIGKILL)
+        eq(w.add(a), ADDED)
+        time.sleep(10.1)
+        eq((w.add(a), w.add(b)), (THERE, ADDED))
+        lab.pf.start()
+        w.t("expire", "9")
+        eq((w.shown(), w.drops(a), w.drops(b), w.drops(c)), ([b], False, True, False))
+        w.settle()
+        time.sleep(2.1)
+        # one that is there is not made younger
+        eq(w.add(b), ADDED)
+        w.t("expire", "1")
+        eq((w.shown(), w.drops(b)), ([], False))
+        eq((w.add(b), w.drops(b)), (ADDED, True))
+
+
 @timeout(240)
 def test_killed_while_it_folds():
     """Killed at any time, pfd loses nothing, and says of nothing that it is there twice."""
