@@ -58,6 +58,15 @@ struct {
 	__array(values, struct pf_node_map);
 } pf_table_nodes SEC(".maps");
 
+/* By kind and id; the loader makes them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PF_LIMITERS);
+	__type(key, __u32);
+	__type(value, struct pf_limiter);
+} pf_limiters SEC(".maps");
+
 /*
  * What the datapath has added to tables since the loader last looked: see delta.h.
  * Preallocated, for it is written in the packet's path; the value says nothing.

@@ -51,7 +51,9 @@ SEC("tc") int pf_insert(struct __sk_buff *skb)
 		rule_states_change(rule, opts, 1);
 	if (s->peer[0].source)
 		source_add(s);
-	why = state_publish(s, st);
+	if (s->peer[1].opts)
+		limiters_add(s);
+	why = state_publish(s, st, 0);
 	if (why != CREATE_OK && opts)
 		rule_states_change(rule, opts, -1);
 	if (why == CREATE_OK && fresh)
@@ -73,6 +75,28 @@ SEC("tc") int pf_purge(struct __sk_buff *skb)
 	c.slots = cfg->slots;
 	bpf_loop(skb->cb[1], sweep_step, &c, 0);
 	skb->cb[2] = c.removed;
+	return 0;
+}
+
+static long abandon_step(__u32 i, struct sweep_ctx *c)
+{
+	struct pf_state *s = slot(c->at);
+
+	if (!s)
+		return 1;
+	c->at++;
+	if (s->peer[1].opts && __sync_val_compare_and_swap(&s->status, PF_SLOT_LIVE,
+							   PF_SLOT_DEAD) == PF_SLOT_LIVE)
+		limiters_leave(s, 0);
+	return 0;
+}
+
+/* Ends the states that have limiters, of a table whose states are copied: cb[0] first, cb[1] n. */
+SEC("tc") int pf_abandon(struct __sk_buff *skb)
+{
+	struct sweep_ctx c = {.at = skb->cb[0]};
+
+	bpf_loop(skb->cb[1], abandon_step, &c, 0);
 	return 0;
 }
 

@@ -32,6 +32,7 @@ struct pf_datapath {
 	struct pf_status *status;
 	struct pf_state *states;     /* config->slots of them */
 	struct pf_opt_set *opt_sets; /* PF_MAX_OPT_SETS */
+	struct pf_limiter *limiters; /* PF_LIMITERS */
 	size_t states_size;	     /* of the mapping */
 	int ncpus;
 	bool adopted;	   /* the maps were there already */

@@ -12,6 +12,7 @@
 #include "../lib/model.h"
 #include "adopt.h"
 #include "conntrack.h"
+#include "limiters.h"
 #include "pin.h"
 #include "tabledelta.h"
 
@@ -169,6 +170,16 @@ static void drop_fallback(struct pf_engine *g)
 	pf_timer_once(&g->confirm, 0);
 }
 
+/* Limiters that no rules which are or may come into force define. */
+static void settle_limiters(const struct pf_engine *g)
+{
+	const struct pf_ruleset *back = g->fallback ? g->fallback->rs : NULL;
+	int err = pf_limiters_settle(&g->dp, &g->gens.stats, g->active->rs, back);
+
+	if (err)
+		pf_say(LOG_ERR, "limiters that are not defined any more: %s", strerror(-err));
+}
+
 static void expect_confirm(struct pf_engine *g, uint32_t seconds)
 {
 	g->dp.config->confirm_gen = g->fallback->id;
@@ -223,8 +234,12 @@ static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct p
 	int err = pf_engine_attach(g, gen->rs, e);
 
 	if (!err)
+		pf_limiters_define(&g->dp, gen->rs);
+	if (!err)
 		err = pf_generation_switch(&g->gens, gen, e);
 	if (err) {
+		if (g->active)
+			pf_limiters_define(&g->dp, g->active->rs);
 		pf_engine_settle(g);
 		return err;
 	}
@@ -328,6 +343,7 @@ static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset
 		drop_fallback(g);
 		pf_optsets_settle(&g->gens.opts);
 	}
+	settle_limiters(g);
 	return 0;
 }
 
@@ -375,6 +391,7 @@ int pf_engine_confirm(struct pf_engine *g, struct pf_error_text *e)
 	if (!g->fallback)
 		return pf_fail(e, -ENOENT, "there is nothing to confirm");
 	drop_fallback(g);
+	settle_limiters(g);
 	pf_say(LOG_INFO, "the rules are confirmed");
 	return 0;
 }
@@ -396,6 +413,7 @@ static void roll_back(void *ctx)
 	write_last_logs(g, unconfirmed);
 	pf_generation_destroy(&g->gens, unconfirmed);
 	drop_fallback(g);
+	settle_limiters(g);
 	pf_say(LOG_WARNING, "the rules were not confirmed: those of before are back");
 }
 

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Has a limiter room for the state that a rule would make?  Asked while rules are walked,
+ * and nothing is taken then: another rule may win.  What is taken when the state is made
+ * is in limiters.h.
+ */
+#ifndef PF_BPF_LIMITS_H
+#define PF_BPF_LIMITS_H
+
+#include "base.h"
+
+inline_always int rate_has_room(__u64 spent, __u64 token, __u64 now)
+{
+	return !token || (__s64)(now - spent) >= (__s64)token;
+}
+
+/*
+ * A packet whose rules are walked once more, because of a port that nat-to has chosen, has
+ * been counted.
+ */
+inline_always void count_limited(const struct pf_pkt *p, __u64 *counter)
+{
+	if (!p->nat_again)
+		__sync_fetch_and_add(counter, 1);
+}
+
+inline_always int limit_met(struct pf_pkt *p, __u32 block, __u32 reason)
+{
+	if (!block)
+		return LIMITS_NO_ROOM;
+	p->limited = reason;
+	return LIMITS_BLOCK;
+}
+
+/* One that is not there has no room, as in pf. */
+inline_always int state_limit(struct pf_pkt *p, struct pf_limiter *l, __u32 block)
+{
+	if (!(READ_ONCE(l->flags) & PF_LIMITER_USED))
+		return LIMITS_NO_ROOM;
+	if (READ_ONCE(l->inuse) >= READ_ONCE(l->limit)) {
+		count_limited(p, &l->hardlimited);
+		return limit_met(p, block, PFRES_MAXSTATES);
+	}
+	if (!rate_has_room(READ_ONCE(l->spent), READ_ONCE(l->token), bpf_ktime_get_ns())) {
+		count_limited(p, &l->ratelimited);
+		return limit_met(p, block, PFRES_MAXSTATES);
+	}
+	return LIMITS_ROOM;
+}
+
+/* `limits`: the rule's word. */
+inline_always int ask_limits(struct pf_pkt *p, __u32 limits)
+{
+	__u32 state = PF_LIMITS_STATE(limits);
+	struct pf_limiter *l;
+	int r = LIMITS_ROOM;
+
+	if (state) {
+		l = bpf_map_lookup_elem(LIMITS_LIMITERS, &state);
+		if (!l)
+			return LIMITS_NO_ROOM;
+		r = state_limit(p, l, limits & PF_LIMITS_BLOCK_STATE);
+	}
+	return r;
+}
+
+#endif /* PF_BPF_LIMITS_H */
