@@ -194,7 +194,7 @@ struct pf_state_peer {
 	__u16 mss;
 	__u16 opts; /* [0]: of the rule that made it, struct pf_opt_set; [1]: PF_LIMITS_*; 0 none */
 	__u32 tsval;
-	__u32 source;	/* [0]: the node that counts it: PF_SOURCE_*, 0 none; [1] unused */
+	__u32 source;	/* [0]: the node that counts it: PF_SOURCE_*; [1]: its limiter's source; 0 none */
 	__u32 match[4]; /* ids of `match` rules that it counts for: see struct pf_state.nmatch */
 };
 
@@ -385,7 +385,8 @@ struct pf_status {
 	__u32 sweep_rounds;
 	__u64 sweeps;
 	__u32 sources_at; /* tick when nodes of sources were last looked at */
-	__u32 pad2[11];
+	__u32 limited_at; /* ... and sources of limiters */
+	__u32 pad2[10];
 	__u32 sources; /* nodes; never above their limit */
 	__u32 next_source;
 	__u32 flush_asked; /* there is something new in pf_flushes */
@@ -631,7 +632,7 @@ struct pf_pkt {
 	/* of the state that is being made: as struct pf_state_peer has them */
 	__u32 source;
 	__u32 limits;
-	__u32 pad3;
+	__u32 limited_source;
 	__u8 buf[PF_ANSWER_BUF];
 	/* of the tree's program */
 	__u32 field[16]; /* by enum pf_tree_field */

@@ -8,6 +8,7 @@
 /* Both kinds, by id; 0 is none. */
 #define PF_LIMITER_IDS	      256
 #define PF_LIMITERS	      (2 * PF_LIMITER_IDS)
+#define PF_LIMITER_ALL	      0 /* its number of sources is that of all source limiters */
 #define PF_SOURCE_LIMITERS    PF_LIMITER_IDS /* from here on: source limiters */
 
 #define PF_LIMITER_USED	      0x01
@@ -31,11 +32,34 @@ struct pf_limiter {
 	/* what the datapath writes */
 	__u64 spent; /* CLOCK_MONOTONIC, ns */
 	__u32 inuse; /* states */
-	__u32 pad;
+	__u32 sources;
 	__u64 admitted;
 	__u64 hardlimited;
 	__u64 ratelimited;
-	__u64 spare[8];
+	__u64 addrlimited; /* a source limiter has all the sources that it may have */
+	/* of source limiters */
+	__u32 entries; /* sources, at the most */
+	__u32 keep;    /* ticks that a source without states stays */
+	__u32 table;   /* slot of the one where sources go that have more than `above`; 0 none */
+	__u32 above, below;
+	__u32 pad;
+	struct pf_addr mask[2]; /* of IPv4, of IPv6 */
+	__u64 spare[4];
+};
+
+/*
+ * A source of a source limiter, by struct pf_src_key: rule is the limiter's id, the address
+ * is masked.  As with struct pf_src_node, its serial number is beside its number of states.
+ */
+#define PF_LIMITED_MOST 262144U
+struct pf_limited {
+	__u64 states; /* serial << 32 | number of them */
+	__u64 spent;  /* as in struct pf_limiter */
+	__u64 admitted;
+	__u64 hardlimited;
+	__u64 ratelimited;
+	__u32 expire; /* tick, if it has no states */
+	__u32 in_table;
 };
 
 /* What bpf/limits.h says of a rule's limiters. */
@@ -43,6 +67,7 @@ struct pf_limiter {
 #define LIMITS_NO_ROOM 1 /* the rule does not match */
 #define LIMITS_BLOCK   2 /* the packet is dropped: struct pf_pkt.limited */
 
-PF_ABI_ASSERT(sizeof(struct pf_limiter) == 128);
+PF_ABI_ASSERT(sizeof(struct pf_limiter) == 160);
+PF_ABI_ASSERT(sizeof(struct pf_limited) == 48);
 
 #endif /* PF_ABI_LIMITER_H */

@@ -3,6 +3,7 @@
 #include "insns.h"
 
 #define LIMITS_LIMITERS map_by_number(PF_CODE_LIMITERS)
+#define LIMITS_SOURCES	map_by_number(PF_CODE_LIMITED)
 #include "limits.h"
 
 int pf_ask_limits(__u32 limits)

@@ -28,6 +28,7 @@ const volatile __u32 random_rules = 0;
 #include "ranges.h"
 
 #define LIMITS_LIMITERS (&pf_limiters)
+#define LIMITS_SOURCES	(&pf_limited)
 #include "limits.h"
 
 /* The generation's. */

@@ -67,6 +67,15 @@ struct {
 	__type(value, struct pf_limiter);
 } pf_limiters SEC(".maps");
 
+/* The sources of source limiters. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PF_LIMITED_MOST);
+	__type(key, struct pf_src_key);
+	__type(value, struct pf_limited);
+} pf_limited SEC(".maps");
+
 /*
  * What the datapath has added to tables since the loader last looked: see delta.h.
  * Preallocated, for it is written in the packet's path; the value says nothing.

@@ -308,6 +308,7 @@ inline_always int state_take_rules(struct pf_state *s, struct pf_pkt *p)
 	s->peer[0].opts = p->rule.opts;
 	s->peer[0].source = p->rule.opts ? p->source : 0;
 	s->peer[1].opts = p->rule.opts ? p->limits : 0;
+	s->peer[1].source = p->rule.opts ? p->limited_source : 0;
 	s->tag = p->tag;
 	if (p->tag)
 		s->flags |= PF_SF_TAGGED;
@@ -369,6 +370,7 @@ inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 	s->peer[0].bytes = p->tot_len;
 	p->source = 0; /* the state has it */
 	p->limits = 0;
+	p->limited_source = 0;
 	why = state_publish(s, st, 1);
 	if (why == CREATE_OK) {
 		count(PF_CNT_INSERTS);

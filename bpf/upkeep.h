@@ -123,6 +123,26 @@ SEC("tc") int pf_forget_source(struct __sk_buff *skb)
 	return 0;
 }
 
+/* The same of a source limiter's. */
+SEC("tc") int pf_forget_limited(struct __sk_buff *skb)
+{
+	struct pf_src_key k;
+	struct pf_limited *v;
+	__u64 states;
+
+	if (bpf_skb_load_bytes(skb, 0, &k, sizeof(k)))
+		return 0;
+	for (int i = 0; i < LIMITER_TRIES; i++) {
+		v = bpf_map_lookup_elem(&pf_limited, &k);
+		if (!v)
+			return 0;
+		states = READ_ONCE(v->states) & ~(__u64)PF_SOURCE_DEAD;
+		if (limited_is(&k, v) && limited_unmake(&k, v, states))
+			return 1;
+	}
+	return 0;
+}
+
 static long fill_step(__u32 i, struct sweep_ctx *c)
 {
 	struct pf_state *s = slot(c->at);

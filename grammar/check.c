@@ -322,6 +322,7 @@ bool pf_rule_ext_enforced(const struct pf_rule *r)
 	rest.nat = rest.rdr = NULL;
 	rest.state = NULL;
 	memset(&rest.state_limiter, 0, sizeof(rest.state_limiter));
+	memset(&rest.source_limiter, 0, sizeof(rest.source_limiter));
 	return memcmp((const char *)&rest, (const char *)&pf_rule_ext_none, sizeof(rest)) == 0;
 }
 

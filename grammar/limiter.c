@@ -104,6 +104,7 @@ static void opt_table(struct pf_parser *p, struct limiter *l, const struct pf_lo
 	struct pf_loc at = p->tok.loc;
 
 	once(p, l, GIVEN_TABLE, "table", loc);
+	pf_unenforced(p, loc, "the table of a source limiter");
 	l->table = table_name(p);
 	if (!l->table || !pf_table_name_ok(p, &at, l->table) || !pf_expect_word(p, "above"))
 		return;
@@ -267,8 +268,6 @@ void pf_limiter_statement(struct pf_parser *p, const struct pf_loc *loc, bool so
 	unsigned int errors;
 	bool comma = false;
 
-	if (source)
-		pf_unenforced(p, loc, "source limiter");
 	errors = p->result.errors;
 	if (p->rs->in_anchor)
 		pf_error(p, loc, "limiters are defined in the main ruleset");

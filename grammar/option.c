@@ -266,7 +266,6 @@ static void opt_state_limiter(struct pf_parser *p, const struct pf_loc *loc)
 static void opt_source_limiter(struct pf_parser *p, const struct pf_loc *loc)
 {
 	pf_seen(p, loc, PF_SEEN_SOURCE_LIMITER, "source limiter");
-	pf_unenforced(p, loc, "source limiter");
 	p->stmt.limiter_loc = *loc;
 	limiter(p, &p->stmt.x.source_limiter, 'r');
 }

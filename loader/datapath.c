@@ -38,6 +38,7 @@ static const char *const pinned_maps[] = {
 	"pf_table_names", "pf_table_anchors", "pf_sweeper",    "pf_config", "pf_match_more",
 	"pf_tags",	  "pf_table_delta",   "pf_table_nots", "pf_events", "pf_opt_sets",
 	"pf_rule_states", "pf_sources",	      "pf_flushes",	"pf_limiters",
+	"pf_limited",
 };
 #define NPINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 
@@ -150,6 +151,13 @@ bool pf_datapath_forget_source(const struct pf_datapath *dp, const struct pf_src
 	struct run r = {.data = key, .len = sizeof(*key)};
 
 	return run(dp, "pf_forget_source", &r) == 1;
+}
+
+bool pf_datapath_forget_limited(const struct pf_datapath *dp, const struct pf_src_key *key)
+{
+	struct run r = {.data = key, .len = sizeof(*key)};
+
+	return run(dp, "pf_forget_limited", &r) == 1;
 }
 
 void pf_datapath_sweep(const struct pf_datapath *dp)

@@ -104,6 +104,8 @@ void pf_datapath_purge(const struct pf_datapath *dp, uint32_t from, uint32_t to)
 /* One slice of the sweep. */
 /* Takes the node out, whatever states it has; false if there is none. */
 bool pf_datapath_forget_source(const struct pf_datapath *dp, const struct pf_src_key *key);
+/* The same of a source of a source limiter. */
+bool pf_datapath_forget_limited(const struct pf_datapath *dp, const struct pf_src_key *key);
 void pf_datapath_sweep(const struct pf_datapath *dp);
 
 #endif /* PF_LOADER_DATAPATH_H */

@@ -308,6 +308,11 @@ static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset
 		if (err != -EOPNOTSUPP)
 			return err;
 	}
+	err = *path ? 0 : pf_limiters_check(rs, old ? old->rs : NULL, &g->dp, e);
+	if (err) {
+		pf_ruleset_free(rs);
+		return err;
+	}
 	/* the new limits hold for what comes with them */
 	g->tables.limit_tables = rs->options.limit[PF_LIMIT_TABLES];
 	g->tables.limit_entries = rs->options.limit[PF_LIMIT_TABLE_ENTRIES];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * State limiters, which are the main ruleset's: what is defined goes to the datapath, and
+ * State limiters and source limiters, which are the main ruleset's: what is defined goes to the datapath, and
  * what it has counted is read.  States keep theirs as long as one with its id is defined.
  */
 #ifndef PF_LOADER_LIMITERS_H
@@ -9,8 +9,15 @@
 #include "../grammar/rule.h"
 #include "../lib/proto.h"
 #include "datapath.h"
+#include "kill.h"
 #include "rulestats.h"
 
+/*
+ * May rs come after `old`, which may be NULL?  The masks of a source limiter that has sources
+ * cannot change, as in pf.  0 or -EBUSY with a message.
+ */
+int pf_limiters_check(const struct pf_ruleset *rs, const struct pf_ruleset *old,
+		      const struct pf_datapath *dp, struct pf_error_text *err);
 /* Those of rs are there, as it says, before its rules come into force; others stay. */
 void pf_limiters_define(const struct pf_datapath *dp, const struct pf_ruleset *rs);
 /*
@@ -23,5 +30,10 @@ int pf_limiters_settle(const struct pf_datapath *dp, const struct pf_rulestats *
 /* One for each definition of rs. */
 void pf_limiters_list(const struct pf_datapath *dp, const struct pf_ruleset *rs,
 		      struct pf_wire_limiter *out);
+
+/* Sources of source limiters, by limiter and address; the caller frees *out. */
+int pf_limited_list(const struct pf_datapath *dp, struct pf_wire_limited **out, size_t *n);
+/* Takes out those that are in the host's network, or that the host is in; *n grows. */
+int pf_limited_kill(const struct pf_datapath *dp, const struct pf_kill_host *host, uint32_t *n);
 
 #endif /* PF_LOADER_LIMITERS_H */

@@ -173,6 +173,9 @@ void pf_request_kill_sources(struct pf_client_conn *c, struct pf_cursor *p)
 	if (!pf_request_complete(c, p))
 		return;
 	err = pf_sources_kill(&c->control->engine->dp, hosts, n, &killed);
+	/* those of limiters are mapped to nothing */
+	if (!err && n == 1)
+		err = pf_limited_kill(&c->control->engine->dp, &hosts[0], &killed);
 	if (err)
 		pf_reply_error(c, err, strerror(-err));
 	else
@@ -198,6 +201,26 @@ void pf_request_limiters(struct pf_client_conn *c, struct pf_cursor *p)
 	pf_limiters_list(&g->dp, rs, list);
 	if (rs->nlimiters)
 		pf_reply_data(c, list, rs->nlimiters * sizeof(*list));
+	free(list);
+	pf_reply_ok(c, NULL);
+}
+
+void pf_request_limited(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	const size_t most = PF_FRAME_MOST / sizeof(struct pf_wire_limited);
+	struct pf_wire_limited *list;
+	size_t n;
+	int err;
+
+	if (!pf_request_complete(c, p))
+		return;
+	err = pf_limited_list(&c->control->engine->dp, &list, &n);
+	if (err) {
+		pf_reply_error(c, err, strerror(-err));
+		return;
+	}
+	for (size_t at = 0; at < n; at += most)
+		pf_reply_data(c, &list[at], (n - at < most ? n - at : most) * sizeof(*list));
 	free(list);
 	pf_reply_ok(c, NULL);
 }
