@@ -70,7 +70,19 @@ inline_always int room_for_source(struct pf_pkt *p, struct pf_limiter *l, __u32 
 	return limit_met(p, block, PFRES_SRCLIMIT);
 }
 
-/* Who sent it, before rules have translated it. */
+/* Who sent it, before rules have translated it: as the state that it would make knows it. */
+inline_always void limited_sender(const struct pf_pkt *p, struct pf_addr *out)
+{
+	const int keyed = p->frag != PF_FRAG_LATER && !p->icmp_error, in = p->dir == PF_IN;
+
+	for (int i = 0; i < 4; i++) {
+		if (keyed)
+			out->w[i] = in ? p->key.addr[0].w[i] : p->key.addr[1].w[i];
+		else
+			out->w[i] = p->moves ? p->src_was.w[i] : p->src.w[i];
+	}
+}
+
 inline_always int source_limit(struct pf_pkt *p, struct pf_limiter *l, __u32 id, __u32 block)
 {
 	struct pf_limited *v;
@@ -80,8 +92,7 @@ inline_always int source_limit(struct pf_pkt *p, struct pf_limiter *l, __u32 id,
 
 	if (!(READ_ONCE(l->flags) & PF_LIMITER_USED))
 		return LIMITS_NO_ROOM;
-	for (int i = 0; i < 4; i++)
-		addr.w[i] = p->moves ? p->src_was.w[i] : p->src.w[i];
+	limited_sender(p, &addr);
 	limited_key(&k, l, id, &addr, p->af);
 	v = bpf_map_lookup_elem(LIMITS_SOURCES, &k);
 	states = v ? (__u32)READ_ONCE(v->states) : 0;

@@ -565,7 +565,7 @@ inline_always int rule_hit(struct walk *w, struct pf_walk_frame *f, const struct
 {
 	__u32 kind_quick = r->kind_quick;
 
-	if (r->tag)
+	if (r->tag && !w->p->limited)
 		w->p->tag = r->tag;
 	if (likely(kind_quick >> 1 == PF_TREE_VERDICT)) {
 		w->won = at;
@@ -676,7 +676,7 @@ inline_always int take_info(struct walk *w)
 		return 0;
 	p->rule_index = w->won;
 	p->rule = *info;
-	if (info->nat && move(p, info->nat) == WALK_FAILED)
+	if (info->nat && !p->limited && move(p, info->nat) == WALK_FAILED)
 		return 0;
 	if (w->via == PF_TREE_NONE || w->won >= nrules)
 		return 1;

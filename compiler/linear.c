@@ -455,7 +455,7 @@ static void put_prologue(struct linear *l)
 static void put_epilogue(struct linear *l)
 {
 	struct pf_code *c = &l->code;
-	size_t none, plain;
+	size_t none, plain, blocked = 0;
 
 	land_entry(l, l->steps.n, 0);
 	pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(rule_index));
@@ -469,8 +469,15 @@ static void put_epilogue(struct linear *l)
 		pf_code_load(c, BPF_W, BPF_REG_1, R_PKT,
 			     PKT(rule) + offsetof(struct pf_rule_info, nat));
 		plain = pf_code_jump32(c, BPF_JEQ, BPF_REG_1, 0);
+		/* what a limiter blocks stays as it is */
+		if (l->limited) {
+			pf_code_load(c, BPF_B, BPF_REG_2, R_PKT, PKT(limited));
+			blocked = pf_code_jump32(c, BPF_JNE, BPF_REG_2, 0);
+		}
 		put_translate(l);
 		pf_linear_land_here(l, plain);
+		if (l->limited)
+			pf_linear_land_here(l, blocked);
 	}
 	pf_code_alu(c, BPF_MOV, BPF_REG_1, R_CTX);
 	pf_code_map(c, BPF_REG_2, PF_CODE_JUMP);
