@@ -194,7 +194,8 @@ struct pf_state_peer {
 	__u16 mss;
 	__u16 opts; /* [0]: of the rule that made it, struct pf_opt_set; [1]: PF_LIMITS_*; 0 none */
 	__u32 tsval;
-	__u32 source;	/* [0]: the node that counts it: PF_SOURCE_*; [1]: its limiter's source; 0 none */
+	__u32 source;	/* [0]: the node that counts it: PF_SOURCE_*; [1]: its limiter's source; 0
+			   none */
 	__u32 match[4]; /* ids of `match` rules that it counts for: see struct pf_state.nmatch */
 };
 
@@ -577,7 +578,7 @@ struct pf_pkt {
 	__u8 ttl;
 	__u8 keep_never; /* no rule that keeps state matches it */
 	__u8 limited;	 /* a rule's limiter blocks it: the reason */
-	__u16 tag; /* that it carries, or was given by a rule; 0 none */
+	__u16 tag;	 /* that it carries, or was given by a rule; 0 none */
 	__u32 ifindex;
 	__u32 rule_index;  /* of the generation's rules, or steps: the last that matched */
 	__u32 rcv_ifindex; /* where it came in; 0: it was made here */

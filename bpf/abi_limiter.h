@@ -6,18 +6,18 @@
 #include "abi_base.h"
 
 /* Both kinds, by id; 0 is none. */
-#define PF_LIMITER_IDS	      256
-#define PF_LIMITERS	      (2 * PF_LIMITER_IDS)
-#define PF_LIMITER_ALL	      0 /* its number of sources is that of all source limiters */
-#define PF_SOURCE_LIMITERS    PF_LIMITER_IDS /* from here on: source limiters */
+#define PF_LIMITER_IDS	       256
+#define PF_LIMITERS	       (2 * PF_LIMITER_IDS)
+#define PF_LIMITER_ALL	       0 /* its number of sources is that of all source limiters */
+#define PF_SOURCE_LIMITERS     PF_LIMITER_IDS /* from here on: source limiters */
 
-#define PF_LIMITER_USED	      0x01
+#define PF_LIMITER_USED	       0x01
 
 /* Those of a rule, in one word; a state has the lower half. */
-#define PF_LIMITS_STATE(w)    ((w) & 0xff)
-#define PF_LIMITS_SOURCE(w)   ((w) >> 8 & 0xff)
-#define PF_LIMITS_IDS	      0xffff
-#define PF_LIMITS_BLOCK_STATE 0x10000 /* (block) */
+#define PF_LIMITS_STATE(w)     ((w)&0xff)
+#define PF_LIMITS_SOURCE(w)    ((w) >> 8 & 0xff)
+#define PF_LIMITS_IDS	       0xffff
+#define PF_LIMITS_BLOCK_STATE  0x10000 /* (block) */
 #define PF_LIMITS_BLOCK_SOURCE 0x20000
 
 /*

@@ -85,8 +85,8 @@ static long abandon_step(__u32 i, struct sweep_ctx *c)
 	if (!s)
 		return 1;
 	c->at++;
-	if (s->peer[1].opts && __sync_val_compare_and_swap(&s->status, PF_SLOT_LIVE,
-							   PF_SLOT_DEAD) == PF_SLOT_LIVE)
+	if (s->peer[1].opts &&
+	    __sync_val_compare_and_swap(&s->status, PF_SLOT_LIVE, PF_SLOT_DEAD) == PF_SLOT_LIVE)
 		limiters_leave(s, 0);
 	return 0;
 }

@@ -91,7 +91,8 @@ struct pf_compiled {
 	size_t ninsns;
 	struct pf_reloc *relocs;
 	size_t nrelocs;
-	/* where the functions begin that look tables up, translate, and ask limiters; 0: there is none */
+	/* where the functions begin that look tables up, translate, and ask limiters; 0: there is
+	 * none */
 	size_t in_table, translate, ask_limits;
 	size_t nrules; /* of the policy */
 	/* of each step with A, of each rule with B; then the default rule, then failure */

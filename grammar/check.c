@@ -153,8 +153,7 @@ static const char *check_ext(const struct pf_rule *r, enum pf_rule_part *part)
 			    "address family inet6 does not support scrub options no-df, random-id");
 	if ((x->state_limiter.id || x->source_limiter.id) &&
 	    (r->action != PF_RULE_ACTION_PASS || !r->keep_state))
-		return fail(part, PF_PART_LIMITER,
-			    "limiters are for pass rules that keep state");
+		return fail(part, PF_PART_LIMITER, "limiters are for pass rules that keep state");
 	msg = check_route(r, part);
 	if (!msg)
 		msg = check_translation(r, part);

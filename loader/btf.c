@@ -83,8 +83,8 @@ int pf_btf_functions(struct bpf_func_info funcs[PF_BTF_FUNCS], const size_t at[P
 	u64 = btf__add_int(btf, "u64", 8, 0);
 	ctx = btf__add_ptr(btf, btf__add_struct(btf, "__sk_buff", 4));
 	program = add_function(btf, "pf_rules", BTF_FUNC_STATIC, (int[]){ctx}, 1, number);
-	types[0] = add_function(btf, "pf_in_table", BTF_FUNC_GLOBAL, (int[]){u32, u32, u64, u64},
-				4, number);
+	types[0] = add_function(btf, "pf_in_table", BTF_FUNC_GLOBAL, (int[]){u32, u32, u64, u64}, 4,
+				number);
 	types[1] = add_function(btf, "pf_translate", BTF_FUNC_GLOBAL, (int[]){u32}, 1, number);
 	types[2] = add_function(btf, "pf_ask_limits", BTF_FUNC_GLOBAL, (int[]){u32}, 1, number);
 	fd = program < 0 ? -ENOMEM : 0;

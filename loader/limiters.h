@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * State limiters and source limiters, which are the main ruleset's: what is defined goes to the datapath, and
- * what it has counted is read.  States keep theirs as long as one with its id is defined.
+ * State limiters and source limiters, which are the main ruleset's: what is defined goes to the
+ * datapath, and what it has counted is read.  States keep theirs as long as one with its id is
+ * defined.
  */
 #ifndef PF_LOADER_LIMITERS_H
 #define PF_LOADER_LIMITERS_H

@@ -109,7 +109,7 @@ struct gen_table {
 struct gen_ruleset {
 	struct pf_arena arena;
 	uint32_t features;
-	const char *head; /* options */
+	const char *head;     /* options */
 	const char *limiters; /* their definitions */
 	struct gen_table table[GEN_TABLES];
 	uint32_t ntables; /* few: each costs the kernel two RCU periods */

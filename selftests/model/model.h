@@ -141,7 +141,7 @@ struct model_answer {
 	uint32_t draws;
 	uint64_t steps; /* rules that were asked */
 	enum model_use use;
-	bool limited; /* a rule's limiter blocks it, for `reason` */
+	bool limited;	  /* a rule's limiter blocks it, for `reason` */
 	bool established; /* it was judged by a TCP connection that is open both ways */
 	/* that passes: as it leaves */
 	struct model_packet out;
