@@ -107,7 +107,7 @@ $(BUILD)/gen/bpf/%.skel.h: $(BUILD)/gen/bpf/%.bpf.o
 $(LOADER_OBJ): $(SKEL)
 
 # Functions as numbers, which the compiler puts into its programs.
-INSNS := $(BUILD)/gen/bpf/ranges.insns.h $(BUILD)/gen/bpf/translate.insns.h
+INSNS := $(patsubst %,$(BUILD)/gen/bpf/%.insns.h,ranges translate limits)
 $(INSNS): %.insns.h: %.bpf.o
 	$(call say,INSNS)
 	$(Q)$(OBJCOPY_BPF) -O binary -j .text $< $<.text
@@ -134,7 +134,7 @@ $(BUILD)/unit/%: $(BUILD)/obj/selftests/unit/%.o $(LIB_OBJ) $(COMPILER_OBJ) $(GR
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(GRAMMAR_LIBS)
 
 # The reference model, and the test that holds the real programs against it.
-MODEL_OBJ := $(call obj,$(addprefix selftests/model/,match.c sctp.c sources.c tcp.c track.c translate.c walk.c))
+MODEL_OBJ := $(call obj,$(addprefix selftests/model/,match.c limits.c sctp.c sources.c tcp.c track.c translate.c walk.c))
 DIFF_OBJ := $(call obj,$(wildcard selftests/model/*.c))
 
 $(BUILD)/unit/test_model_rules $(BUILD)/unit/test_model_nat: $(MODEL_OBJ)

@@ -15,6 +15,7 @@
 #define PF_ABI_H
 
 #include "abi_base.h"
+#include "abi_limiter.h"
 #include "abi_table.h"
 #include "abi_tree.h"
 
@@ -191,9 +192,10 @@ struct pf_state_peer {
 	__u32 seqdiff;	   /* modulation */
 	__u32 last;	   /* tick of the last packet that renewed the state */
 	__u16 mss;
-	__u16 opts; /* [0]: of the rule that made it, struct pf_opt_set, 0 none; [1] unused */
+	__u16 opts; /* [0]: of the rule that made it, struct pf_opt_set; [1]: PF_LIMITS_*; 0 none */
 	__u32 tsval;
-	__u32 source;	/* [0]: the node that counts it: PF_SOURCE_*, 0 none; [1] unused */
+	__u32 source;	/* [0]: the node that counts it: PF_SOURCE_*; [1]: its limiter's source; 0
+			   none */
 	__u32 match[4]; /* ids of `match` rules that it counts for: see struct pf_state.nmatch */
 };
 
@@ -263,7 +265,8 @@ struct pf_opt_set {
 	__u32 rate_seconds;
 	__u32 rate_ticks;
 	__u32 overload; /* slot of the table where offenders go; 0 none */
-	__u32 spare[4];
+	__u32 limits;	/* PF_LIMITS_* */
+	__u32 spare[3];
 };
 
 /* What there is of a rule, by its id. */
@@ -383,7 +386,8 @@ struct pf_status {
 	__u32 sweep_rounds;
 	__u64 sweeps;
 	__u32 sources_at; /* tick when nodes of sources were last looked at */
-	__u32 pad2[11];
+	__u32 limited_at; /* ... and sources of limiters */
+	__u32 pad2[10];
 	__u32 sources; /* nodes; never above their limit */
 	__u32 next_source;
 	__u32 flush_asked; /* there is something new in pf_flushes */
@@ -573,8 +577,8 @@ struct pf_pkt {
 	__u8 tos;
 	__u8 ttl;
 	__u8 keep_never; /* no rule that keeps state matches it */
-	__u8 pad1;
-	__u16 tag; /* that it carries, or was given by a rule; 0 none */
+	__u8 limited;	 /* a rule's limiter blocks it: the reason */
+	__u16 tag;	 /* that it carries, or was given by a rule; 0 none */
 	__u32 ifindex;
 	__u32 rule_index;  /* of the generation's rules, or steps: the last that matched */
 	__u32 rcv_ifindex; /* where it came in; 0: it was made here */
@@ -626,7 +630,10 @@ struct pf_pkt {
 	__u32 state;		     /* index of the state that translates */
 	/* of an ICMP error: where the quoted headers are */
 	__u32 quote_l3, quote_l4;
-	__u32 source; /* of the state that is being made: struct pf_state_peer.source */
+	/* of the state that is being made: as struct pf_state_peer has them */
+	__u32 source;
+	__u32 limits;
+	__u32 limited_source;
 	__u8 buf[PF_ANSWER_BUF];
 	/* of the tree's program */
 	__u32 field[16]; /* by enum pf_tree_field */

@@ -100,6 +100,7 @@ enum {
 	PF_TEST_TAG_NOT = 0x100000,
 	PF_TEST_RCV = 0x200000, /* bit rcvbit of the receiving interface's mask */
 	PF_TEST_RCV_NOT = 0x400000,
+	PF_TEST_LIMITS = 0x800000, /* room in the limiters of `call` */
 };
 
 /* What a rule is. */
@@ -119,7 +120,7 @@ struct pf_tree_rule {
 	__u8 tos;
 	__u16 tagged, tag;			     /* that it asks for; that it gives, 0 none */
 	__u32 prob;				     /* of 2^32 */
-	__u32 call;				     /* of an anchor's rule */
+	__u32 call;				     /* of an anchor's rule; else PF_LIMITS_* */
 	struct pf_addr src, src_mask, dst, dst_mask; /* w[0] of src, dst: a table's slot */
 };
 

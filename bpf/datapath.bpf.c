@@ -321,6 +321,7 @@ inline_always void pkt_reset(struct __sk_buff *skb, struct pf_pkt *p)
 	p->icmp_reply = 0;
 	p->icmp_error = 0;
 	p->keep_never = 0;
+	p->limited = 0;
 	p->frag = 0;
 	p->badopts = 0;
 	p->wscale = 0;
@@ -511,6 +512,8 @@ inline_always int refuse_state(struct __sk_buff *skb, struct pf_pkt *p, enum cre
 	}
 	if (why == CREATE_SRC_LIMIT)
 		return refuse(skb, p, PFRES_SRCLIMIT);
+	if (why == CREATE_LIMITER)
+		return refuse(skb, p, PFRES_MAXSTATES);
 	if (why != CREATE_LIMIT)
 		return refuse(skb, p, PFRES_MEMORY);
 	count(PF_CNT_REASON + PFRES_MEMORY);
@@ -525,7 +528,7 @@ inline_always int to_be_translated(const struct pf_pkt *p)
 {
 	__u32 flags = p->rule.flags;
 
-	if ((flags & (PF_RULE_FAIL | PF_RULE_BLOCK)) || !(flags & PF_RULE_KEEP))
+	if ((flags & (PF_RULE_FAIL | PF_RULE_BLOCK)) || !(flags & PF_RULE_KEEP) || p->limited)
 		return 0;
 	if (p->icmp_error || (p->badopts && !(flags & PF_RULE_ALLOWOPTS)))
 		return 0;
@@ -539,6 +542,18 @@ inline_always int pass(struct __sk_buff *skb, const struct pf_pkt *p)
 	if (unlikely(p->tag != skb->tc_index))
 		skb->tc_index = p->tag;
 	return VERDICT_PASS;
+}
+
+/* The rules once more; -1 if it cannot be. */
+inline_always int rewalk(struct __sk_buff *skb, struct pf_pkt *p)
+{
+	if (p->walks++ >= PF_WALKS_MOST)
+		return -1;
+	p->draws = 0;
+	p->nmatched = 0;
+	p->tag = p->dir == PF_IN ? 0 : tag_of(skb);
+	bpf_tail_call(skb, &pf_top, READ_ONCE(p->top_slot));
+	return -1;
 }
 
 SEC("tc") int pf_apply(struct __sk_buff *skb)
@@ -560,6 +575,8 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 		log_matches(skb, p);
 	if (flags & PF_RULE_FAIL)
 		return drop(PFRES_MEMORY);
+	if (unlikely(p->limited))
+		return refuse(skb, p, p->limited % PFRES_MAX);
 	count(PF_CNT_REASON + PFRES_MATCH);
 	if (flags & PF_RULE_BLOCK) {
 		if (flags & PF_RULE_LOG)
@@ -580,6 +597,12 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 		return pass(skb, p);
 	}
 	made = state_create(p, 0);
+	if (unlikely(made == CREATE_LIMITER)) {
+		count_n(PF_CNT_MISS, -1ULL);
+		count_n(PF_CNT_REASON + PFRES_MATCH, -1ULL);
+		rewalk(skb, p);
+		count(PF_CNT_MISS);
+	}
 	if (made != CREATE_OK && made != CREATE_EXISTS)
 		return refuse_state(skb, p, made);
 	if (flags & PF_RULE_LOG)
@@ -590,21 +613,17 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 	return pass(skb, p);
 }
 
-/* The rules once more, with the port that is free: they may ask for it. */
+/* The same, with the port that is free: they may ask for it. */
 inline_always int walk_again(struct __sk_buff *skb, struct pf_pkt *p)
 {
 	__u32 nat = p->nat, port = p->nat_found;
 
-	if (p->walks++ == PF_WALKS_MOST)
+	if (p->walks >= PF_WALKS_MOST)
 		return -1;
 	untranslate(p);
 	p->nat_again = nat;
 	p->nat_port = port;
-	p->draws = 0;
-	p->nmatched = 0;
-	p->tag = p->dir == PF_IN ? 0 : tag_of(skb);
-	bpf_tail_call(skb, &pf_top, READ_ONCE(p->top_slot));
-	return -1;
+	return rewalk(skb, p);
 }
 
 /* Somebody else has made the connection meanwhile: the packet is one of it. */
@@ -657,6 +676,10 @@ SEC("tc") int pf_nat(struct __sk_buff *skb)
 		/* the port has gone since: another one, as long as the kernel lets us jump */
 		if (made == CREATE_CLASH && p->nat && p->nat_lo < p->nat_hi)
 			return to_prog(skb, PF_PROG_NAT);
+		if (made == CREATE_LIMITER) {
+			untranslate(p);
+			rewalk(skb, p);
+		}
 	}
 	count(PF_CNT_MISS);
 	if (p->nmatched)

@@ -27,6 +27,10 @@ const volatile __u32 random_rules = 0;
 #define RANGE_DELTA  (&pf_table_delta)
 #include "ranges.h"
 
+#define LIMITS_LIMITERS (&pf_limiters)
+#define LIMITS_SOURCES	(&pf_limited)
+#include "limits.h"
+
 /* The generation's. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -181,6 +185,12 @@ inline_always int rare_hosts(const struct pf_tree_rule *r, const struct pf_pkt *
 	return !(tests & PF_TEST_DST_TABLE && in_table(r->dst.w[0], p, &p->dst) == dst_not);
 }
 
+/* Not static: the verifier looks at it once. */
+__attribute__((noinline)) int rule_limits(struct pf_pkt *p, __u32 limits)
+{
+	return p ? ask_limits(p, limits) : LIMITS_NO_ROOM;
+}
+
 /* In this order, for `probability` draws numbers only for who has come so far. */
 inline_always int rare_last(const struct pf_tree_rule *r, struct pf_pkt *p, __u32 tests)
 {
@@ -190,8 +200,11 @@ inline_always int rare_last(const struct pf_tree_rule *r, struct pf_pkt *p, __u3
 		return 0;
 	if (tests & PF_TEST_TAG && (p->tag != r->tagged) != denied(tests, PF_TEST_TAG_NOT))
 		return 0;
-	return !(tests & PF_TEST_RCV &&
-		 mask_bit(&p->rcvmask, r->rcvbit) == denied(tests, PF_TEST_RCV_NOT));
+	if (tests & PF_TEST_RCV &&
+	    mask_bit(&p->rcvmask, r->rcvbit) == denied(tests, PF_TEST_RCV_NOT))
+		return 0;
+	/* the last one: one that blocks is a match, and ends the walk */
+	return !(tests & PF_TEST_LIMITS) || rule_limits(p, r->call) != LIMITS_NO_ROOM;
 }
 
 /*
@@ -225,7 +238,7 @@ inline_always __u32 tests_of(const struct pf_pkt *p)
 {
 	__u32 tests = PF_TEST_IFACE | PF_TEST_SRC | PF_TEST_DST | PF_TEST_SRC_TABLE |
 		      PF_TEST_DST_TABLE | PF_TEST_SRC_RANGE | PF_TEST_DST_RANGE | PF_TEST_TOS |
-		      PF_TEST_PROB | PF_TEST_TAG | PF_TEST_RCV;
+		      PF_TEST_PROB | PF_TEST_TAG | PF_TEST_RCV | PF_TEST_LIMITS;
 
 	if (p->frag == PF_FRAG_LATER)
 		tests |= PF_TEST_WHOLE;
@@ -552,12 +565,14 @@ inline_always int rule_hit(struct walk *w, struct pf_walk_frame *f, const struct
 {
 	__u32 kind_quick = r->kind_quick;
 
-	if (r->tag)
+	if (r->tag && !w->p->limited)
 		w->p->tag = r->tag;
 	if (likely(kind_quick >> 1 == PF_TREE_VERDICT)) {
 		w->won = at;
 		w->via = f->rule;
 		w->p->won++;
+		if (unlikely(r->call) && w->p->limited)
+			return 1;
 		return kind_quick & 1;
 	}
 	if (kind_quick >> 1 == PF_TREE_MATCH) {
@@ -661,7 +676,7 @@ inline_always int take_info(struct walk *w)
 		return 0;
 	p->rule_index = w->won;
 	p->rule = *info;
-	if (info->nat && move(p, info->nat) == WALK_FAILED)
+	if (info->nat && !p->limited && move(p, info->nat) == WALK_FAILED)
 		return 0;
 	if (w->via == PF_TREE_NONE || w->won >= nrules)
 		return 1;

@@ -58,6 +58,24 @@ struct {
 	__array(values, struct pf_node_map);
 } pf_table_nodes SEC(".maps");
 
+/* By kind and id; the loader makes them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PF_LIMITERS);
+	__type(key, __u32);
+	__type(value, struct pf_limiter);
+} pf_limiters SEC(".maps");
+
+/* The sources of source limiters. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PF_LIMITED_MOST);
+	__type(key, struct pf_src_key);
+	__type(value, struct pf_limited);
+} pf_limited SEC(".maps");
+
 /*
  * What the datapath has added to tables since the loader last looked: see delta.h.
  * Preallocated, for it is written in the packet's path; the value is the entry's pf_table_item.since.

@@ -214,10 +214,12 @@ enum create_result {
 	CREATE_MEMORY,
 	CREATE_RULE_LIMIT, /* the rule has all the states that it may have */
 	CREATE_SRC_LIMIT,  /* the source, or the rule all the sources; counted */
+	CREATE_LIMITER,	   /* another CPU was faster: the rules are to be asked again */
 };
 
-/* Publishes a filled EMBRYO, or gives it back. */
-inline_always enum create_result state_publish(struct pf_state *s, struct pf_status *st)
+/* Publishes a filled EMBRYO, or gives it back; `fresh`: it has been admitted by its limiters. */
+inline_always enum create_result state_publish(struct pf_state *s, struct pf_status *st,
+					       const int fresh)
 {
 	int published = 0, r = state_place(s, &published);
 
@@ -232,6 +234,8 @@ inline_always enum create_result state_publish(struct pf_state *s, struct pf_sta
 		s->peer[1].packets = s->peer[1].bytes = 0;
 		source_leave(s);
 	}
+	if (s->peer[1].opts)
+		limiters_leave(s, fresh);
 	if (published) {
 		WRITE_ONCE(s->status, PF_SLOT_DEAD);
 		slot_rest(s);
@@ -303,6 +307,8 @@ inline_always int state_take_rules(struct pf_state *s, struct pf_pkt *p)
 	s->anchor = p->rule.anchor;
 	s->peer[0].opts = p->rule.opts;
 	s->peer[0].source = p->rule.opts ? p->source : 0;
+	s->peer[1].opts = p->rule.opts ? p->limits : 0;
+	s->peer[1].source = p->rule.opts ? p->limited_source : 0;
 	s->tag = p->tag;
 	if (p->tag)
 		s->flags |= PF_SF_TAGGED;
@@ -364,8 +370,10 @@ inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 	s->peer[0].packets = 1;
 	s->peer[0].bytes = p->tot_len;
 	p->source = 0; /* the state has it */
+	p->limits = 0;
+	p->limited_source = 0;
 	id = s->id;
-	why = state_publish(s, st);
+	why = state_publish(s, st, 1);
 	if (why == CREATE_OK) {
 		count(PF_CNT_INSERTS);
 		event(s, PF_EVENT_INSERT);
@@ -388,8 +396,13 @@ inline_always enum create_result room_take(struct pf_pkt *p)
 		return room == SOURCE_UNKNOWN || room == SOURCE_AGAIN ? CREATE_MEMORY
 								      : CREATE_SRC_LIMIT;
 	room = rule_state_take(p->rule.id, p->rule.opts);
-	if (room == ROOM_TAKEN)
-		return CREATE_OK;
+	if (room == ROOM_TAKEN) {
+		if (limiters_take(p))
+			return CREATE_OK;
+		rule_states_change(p->rule.id, p->rule.opts, -1);
+		source_give(p);
+		return CREATE_LIMITER;
+	}
 	source_give(p);
 	return room == ROOM_NONE ? CREATE_RULE_LIMIT : CREATE_MEMORY;
 }
@@ -408,6 +421,7 @@ inline_always enum create_result state_create(struct pf_pkt *p, const int nat)
 	if (why != CREATE_OK) {
 		rule_states_change(p->rule.id, p->rule.opts, -1);
 		source_give(p);
+		limiters_give(p);
 	}
 	return why;
 }

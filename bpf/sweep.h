@@ -8,6 +8,7 @@
 #define PF_BPF_SWEEP_H
 
 #include "opts.h"
+#include "limiters.h"
 #include "sources.h"
 #include "table.h"
 
@@ -84,6 +85,30 @@ static long source_step(void *map, struct pf_src_key *key, struct pf_src_node *v
 	if (!(__u32)states && (__s32)(c->now - READ_ONCE(v->expire)) >= 0 && source_is(&k, v))
 		source_unmake(&k, v, states);
 	return 0;
+}
+
+static long limited_step(void *map, struct pf_src_key *key, struct pf_limited *v,
+			 struct sweep_ctx *c)
+{
+	struct pf_src_key k = *key;
+	__u64 states = READ_ONCE(v->states);
+
+	if (!(__u32)states && (__s32)(c->now - READ_ONCE(v->expire)) >= 0 && limited_is(&k, v))
+		limited_unmake(&k, v, states);
+	return 0;
+}
+
+/* The same of source limiters. */
+noinline_sub void limited_sweep(struct pf_status *st, __u32 hz)
+{
+	struct sweep_ctx c = {.now = tick_now()};
+	struct pf_limiter *all = limiter(PF_LIMITER_ALL);
+	__u32 second = hz >> PF_TICK_SHIFT, n = all ? READ_ONCE(all->sources) : 0;
+
+	if (!n || c.now - st->limited_at < second + second * (n / SOURCES_A_SECOND))
+		return;
+	st->limited_at = c.now;
+	bpf_for_each_map_elem(&pf_limited, limited_step, &c, 0);
 }
 
 /* Those whose time is over, about once a second. */
@@ -213,6 +238,7 @@ noinline_sub int sweep_slice(void)
 	st->sweeps++;
 	limbo_release(tick_now(), cfg->grace, 1024);
 	sources_sweep(st, cfg->hz);
+	limited_sweep(st, cfg->hz);
 	return flush_slice(st, cfg->slots) ? 2 : 1;
 }
 

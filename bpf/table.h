@@ -40,6 +40,7 @@
 #define PF_BPF_TABLE_H
 
 #include "events.h"
+#include "limiters.h"
 #include "opts.h"
 #include "pf.h"
 #include "sources.h"
@@ -680,6 +681,8 @@ global_sub int state_remove(struct pf_state *s)
 		rule_states_change(s->rule, s->peer[0].opts, -1);
 	if (unlikely(READ_ONCE(s->peer[0].source)))
 		source_leave(s);
+	if (unlikely(s->peer[1].opts))
+		limiters_leave(s, 0);
 	st = status();
 	if (st)
 		__sync_fetch_and_add(&st->states, -1);

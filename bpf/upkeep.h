@@ -51,7 +51,9 @@ SEC("tc") int pf_insert(struct __sk_buff *skb)
 		rule_states_change(rule, opts, 1);
 	if (s->peer[0].source)
 		source_add(s);
-	why = state_publish(s, st);
+	if (s->peer[1].opts)
+		limiters_add(s);
+	why = state_publish(s, st, 0);
 	if (why != CREATE_OK && opts)
 		rule_states_change(rule, opts, -1);
 	if (why == CREATE_OK && fresh)
@@ -76,6 +78,28 @@ SEC("tc") int pf_purge(struct __sk_buff *skb)
 	return 0;
 }
 
+static long abandon_step(__u32 i, struct sweep_ctx *c)
+{
+	struct pf_state *s = slot(c->at);
+
+	if (!s)
+		return 1;
+	c->at++;
+	if (s->peer[1].opts &&
+	    __sync_val_compare_and_swap(&s->status, PF_SLOT_LIVE, PF_SLOT_DEAD) == PF_SLOT_LIVE)
+		limiters_leave(s, 0);
+	return 0;
+}
+
+/* Ends the states that have limiters, of a table whose states are copied: cb[0] first, cb[1] n. */
+SEC("tc") int pf_abandon(struct __sk_buff *skb)
+{
+	struct sweep_ctx c = {.at = skb->cb[0]};
+
+	bpf_loop(skb->cb[1], abandon_step, &c, 0);
+	return 0;
+}
+
 /*
  * Takes out the node of a source whose key the packet's data is, whatever states it has:
  * they have none from now on.  Returns 1 if it was there.
@@ -94,6 +118,26 @@ SEC("tc") int pf_forget_source(struct __sk_buff *skb)
 			return 0;
 		states = READ_ONCE(v->states) & ~(__u64)PF_SOURCE_DEAD;
 		if (source_is(&k, v) && source_unmake(&k, v, states))
+			return 1;
+	}
+	return 0;
+}
+
+/* The same of a source limiter's. */
+SEC("tc") int pf_forget_limited(struct __sk_buff *skb)
+{
+	struct pf_src_key k;
+	struct pf_limited *v;
+	__u64 states;
+
+	if (bpf_skb_load_bytes(skb, 0, &k, sizeof(k)))
+		return 0;
+	for (int i = 0; i < LIMITER_TRIES; i++) {
+		v = bpf_map_lookup_elem(&pf_limited, &k);
+		if (!v)
+			return 0;
+		states = READ_ONCE(v->states) & ~(__u64)PF_SOURCE_DEAD;
+		if (limited_is(&k, v) && limited_unmake(&k, v, states))
 			return 1;
 	}
 	return 0;

@@ -70,6 +70,18 @@ int pf_iface_bit(const struct pf_compiled *c, const char *name)
 	return -ENOENT;
 }
 
+uint32_t pf_limits_of(const struct pf_rule *r)
+{
+	const struct pf_rule_ext *x = pf_rule_ext_of(r);
+	uint32_t limits = x->state_limiter.id | (uint32_t)x->source_limiter.id << 8;
+
+	if (x->state_limiter.id && x->state_limiter.action == PF_LIMITER_BLOCK)
+		limits |= PF_LIMITS_BLOCK_STATE;
+	if (x->source_limiter.id && x->source_limiter.action == PF_LIMITER_BLOCK)
+		limits |= PF_LIMITS_BLOCK_SOURCE;
+	return limits;
+}
+
 bool pf_iface_own_name(const char *name)
 {
 	return strcmp(name, PF_IF_ANY) != 0 && strcmp(name, "lo") != 0 && strcmp(name, "lo0") != 0;
@@ -178,8 +190,8 @@ static int opts_number(const struct pf_policy *p, const struct pf_compile_env *e
 	const struct pf_rule *r = p->rules[rule];
 	const struct pf_state_opts *o = pf_rule_ext_of(r)->state;
 
-	return r->keep_state && o
-		       ? env->opts_number(env->ctx, p->set_of[rule], env->rule_ids[rule], o)
+	return r->keep_state && (o || pf_limits_of(r))
+		       ? env->opts_number(env->ctx, p->set_of[rule], env->rule_ids[rule], r)
 		       : 0;
 }
 

@@ -91,8 +91,9 @@ struct pf_compiled {
 	size_t ninsns;
 	struct pf_reloc *relocs;
 	size_t nrelocs;
-	/* where the functions begin that look tables up, and translate; 0: there is none */
-	size_t in_table, translate;
+	/* where the functions begin that look tables up, translate, and ask limiters; 0: there is
+	 * none */
+	size_t in_table, translate, ask_limits;
 	size_t nrules; /* of the policy */
 	/* of each step with A, of each rule with B; then the default rule, then failure */
 	struct pf_rule_info *infos;
@@ -124,11 +125,10 @@ struct pf_compile_env {
 	/* Number of a tag; negative errno if there is no room for more. */
 	int (*tag_id)(void *ctx, const char *name);
 	/*
-	 * Number of the limits and timeouts of a rule, 0 if it has none; negative errno:
+	 * Number of the limits, timeouts and limiters of a rule, 0 if it has none; negative errno:
 	 * -ENOSPC if there is no room for more.  Asked twice, it says the same.
 	 */
-	int (*opts_number)(void *ctx, uint32_t set, uint32_t rule_id,
-			   const struct pf_state_opts *o);
+	int (*opts_number)(void *ctx, uint32_t set, uint32_t rule_id, const struct pf_rule *r);
 	void *ctx;
 	const uint32_t *rule_ids; /* one for each rule */
 	enum pf_emitter emitter;
@@ -228,6 +228,8 @@ uint32_t pf_nat_of(const struct pf_compiled *c, uint32_t rule);
 /* Number of a tag that a rule names; or a negative errno, with a message. */
 int pf_compile_tag(const struct pf_compile_env *env, const char *name, const struct pf_rule *r,
 		   struct pf_compile_error *err);
+/* A rule's limiters: PF_LIMITS_*. */
+uint32_t pf_limits_of(const struct pf_rule *r);
 /* Bit of an interface that a rule names; -ENOENT. */
 int pf_iface_bit(const struct pf_compiled *c, const char *name);
 

@@ -217,9 +217,9 @@ static bool needs_stubs(const struct linear *l, uint32_t nr)
 }
 
 /* The walk is over: to what stands behind all rules. */
-static void put_finish(struct linear *l, uint32_t nr)
+void pf_linear_finish(struct linear *l)
 {
-	count_eval(&l->code, edge(l, nr, l->steps.n));
+	count_eval(&l->code, edge(l, l->nr, l->steps.n));
 	jump_to(l, pf_code_goto(&l->code), l->steps.n, 0);
 }
 
@@ -243,7 +243,7 @@ static void put_match(struct linear *l, uint32_t nr)
 	pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(nmatched));
 	room = pf_code_jump32(c, BPF_JLT, BPF_REG_1, PF_MATCH_MOST);
 	pf_code_store_imm(c, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)l->steps.n + 1);
-	put_finish(l, nr);
+	pf_linear_finish(l);
 	pf_linear_land_here(l, room);
 	pf_code_alu(c, BPF_MOV, BPF_REG_2, BPF_REG_1);
 	pf_code_alu_imm(c, BPF_MUL, BPF_REG_2, sizeof(struct pf_matched));
@@ -325,7 +325,7 @@ static int put_rule(struct linear *l, uint32_t nr, bool *runs_on)
 		return err;
 	entry = entry_of(l, nr + 1);
 	if (s->r->quick && !s->call)
-		put_finish(l, nr);
+		pf_linear_finish(l);
 	else if (entry || needs_stubs(l, nr))
 		jump_to(l, pf_code_goto(&l->code), nr + 1, entry);
 	else
@@ -349,7 +349,7 @@ static void put_end(struct linear *l, uint32_t nr, bool *runs_on)
 		pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(rule_index));
 		before = pf_code_jump32(c, BPF_JLE, BPF_REG_1, (int32_t)s->begin);
 		behind = pf_code_jump32(c, BPF_JGE, BPF_REG_1, (int32_t)nr);
-		put_finish(l, nr);
+		pf_linear_finish(l);
 		pf_linear_land_here(l, before);
 		pf_linear_land_here(l, behind);
 	}
@@ -455,7 +455,7 @@ static void put_prologue(struct linear *l)
 static void put_epilogue(struct linear *l)
 {
 	struct pf_code *c = &l->code;
-	size_t none, plain;
+	size_t none, plain, blocked = 0;
 
 	land_entry(l, l->steps.n, 0);
 	pf_code_load(c, BPF_W, BPF_REG_1, R_PKT, PKT(rule_index));
@@ -469,8 +469,15 @@ static void put_epilogue(struct linear *l)
 		pf_code_load(c, BPF_W, BPF_REG_1, R_PKT,
 			     PKT(rule) + offsetof(struct pf_rule_info, nat));
 		plain = pf_code_jump32(c, BPF_JEQ, BPF_REG_1, 0);
+		/* what a limiter blocks stays as it is */
+		if (l->limited) {
+			pf_code_load(c, BPF_B, BPF_REG_2, R_PKT, PKT(limited));
+			blocked = pf_code_jump32(c, BPF_JNE, BPF_REG_2, 0);
+		}
 		put_translate(l);
 		pf_linear_land_here(l, plain);
+		if (l->limited)
+			pf_linear_land_here(l, blocked);
 	}
 	pf_code_alu(c, BPF_MOV, BPF_REG_1, R_CTX);
 	pf_code_map(c, BPF_REG_2, PF_CODE_JUMP);
@@ -499,13 +506,17 @@ static int too_big(struct linear *l, const char *what, size_t have, size_t most)
 	return -E2BIG;
 }
 
-/* Functions, from bpf/ranges.bpf.c and bpf/translate.bpf.c: see the Makefile. */
+/* Functions, from bpf/ranges.bpf.c, translate.bpf.c and limits.bpf.c: see the Makefile. */
 static const uint64_t in_table_code[] = {
 #include "bpf/ranges.insns.h"
 };
 
 static const uint64_t translate_code[] = {
 #include "bpf/translate.insns.h"
+};
+
+static const uint64_t limits_code[] = {
+#include "bpf/limits.insns.h"
 };
 
 static void put_functions(struct linear *l)
@@ -519,6 +530,11 @@ static void put_functions(struct linear *l)
 		l->out->translate = l->code.n;
 		pf_code_function(&l->code, PF_CODE_TRANSLATE, translate_code,
 				 sizeof(translate_code) / sizeof(translate_code[0]));
+	}
+	if (l->limited) {
+		l->out->ask_limits = l->code.n;
+		pf_code_function(&l->code, PF_CODE_ASK_LIMITS, limits_code,
+				 sizeof(limits_code) / sizeof(limits_code[0]));
 	}
 }
 

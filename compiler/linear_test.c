@@ -439,6 +439,34 @@ static bool same_received(const struct pf_rule *a, const struct pf_rule *b)
 				   strcmp(x->received_on, y->received_on) == 0);
 }
 
+static int test_limits(struct linear *l, const struct pf_rule *r, uint32_t to)
+{
+	uint32_t limits = pf_limits_of(r);
+	size_t room;
+
+	if (!limits)
+		return 0;
+	pf_code_alu_imm(&l->code, BPF_MOV, BPF_REG_1, (int32_t)limits);
+	pf_code_call_function(&l->code, PF_CODE_ASK_LIMITS);
+	l->limited = true;
+	pf_linear_miss(l, pf_code_jump32(&l->code, BPF_JEQ, BPF_REG_0, LIMITS_NO_ROOM), to);
+	if (!(limits & ~PF_LIMITS_IDS))
+		return 0;
+	/* it is blocked: as the rule has it, and no other is asked */
+	room = pf_code_jump32(&l->code, BPF_JEQ, BPF_REG_0, LIMITS_ROOM);
+	pf_code_store_imm(&l->code, BPF_W, R_PKT, (int)PKT(rule_index), (int32_t)l->nr);
+	pf_linear_finish(l);
+	pf_linear_land_here(l, room);
+	return 0;
+}
+
+/* Each asks anew. */
+static bool same_limits(const struct pf_rule *a, const struct pf_rule *b)
+{
+	(void)a;
+	return !pf_limits_of(b);
+}
+
 const struct pf_criterion pf_criteria[PF_CRITERIA] = {
 	{test_iface, PF_SKIP_IFP, NULL},
 	{test_dir, PF_SKIP_DIR, NULL},
@@ -456,4 +484,5 @@ const struct pf_criterion pf_criteria[PF_CRITERIA] = {
 	{test_prob, PF_SKIP_MAX, same_prob},
 	{test_tagged, PF_SKIP_MAX, same_tagged},
 	{test_received, PF_SKIP_MAX, same_received},
+	{test_limits, PF_SKIP_MAX, same_limits},
 };

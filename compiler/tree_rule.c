@@ -246,6 +246,9 @@ static int fill_ext(const struct pf_rule *r, const struct pf_compile_env *env,
 		t->prob = x->prob;
 		t->tests |= PF_TEST_PROB;
 	}
+	t->call = pf_limits_of(r);
+	if (t->call)
+		t->tests |= PF_TEST_LIMITS;
 	if (fill_iface(c, x->received_on, x->received_not, PF_TEST_RCV, PF_TEST_RCV_NOT, &t->rcvbit,
 		       &t->tests))
 		return -ENOENT;

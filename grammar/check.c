@@ -151,6 +151,9 @@ static const char *check_ext(const struct pf_rule *r, enum pf_rule_part *part)
 	if (r->af == PF_FAMILY_INET6 && (x->scrub.no_df || x->scrub.random_id))
 		return fail(part, PF_PART_SCRUB,
 			    "address family inet6 does not support scrub options no-df, random-id");
+	if ((x->state_limiter.id || x->source_limiter.id) &&
+	    (r->action != PF_RULE_ACTION_PASS || !r->keep_state))
+		return fail(part, PF_PART_LIMITER, "limiters are for pass rules that keep state");
 	msg = check_route(r, part);
 	if (!msg)
 		msg = check_translation(r, part);
@@ -317,6 +320,8 @@ bool pf_rule_ext_enforced(const struct pf_rule *r)
 	rest.prob = 0;
 	rest.nat = rest.rdr = NULL;
 	rest.state = NULL;
+	memset(&rest.state_limiter, 0, sizeof(rest.state_limiter));
+	memset(&rest.source_limiter, 0, sizeof(rest.source_limiter));
 	return memcmp((const char *)&rest, (const char *)&pf_rule_ext_none, sizeof(rest)) == 0;
 }
 

@@ -22,6 +22,7 @@ enum pf_rule_part {
 	PF_PART_SCRUB,
 	PF_PART_USER,
 	PF_PART_OS,
+	PF_PART_LIMITER,
 	PF_PART_MAX,
 };
 

@@ -62,6 +62,7 @@ static int check_rule(struct pf_parser *p, const struct pf_rule *r, const struct
 		[PF_PART_SCRUB] = &s->scrub_loc,
 		[PF_PART_USER] = &s->user_loc,
 		[PF_PART_OS] = &s->os_loc,
+		[PF_PART_LIMITER] = &s->limiter_loc,
 	};
 	enum pf_rule_part part;
 	const char *msg;

@@ -104,6 +104,7 @@ static void opt_table(struct pf_parser *p, struct limiter *l, const struct pf_lo
 	struct pf_loc at = p->tok.loc;
 
 	once(p, l, GIVEN_TABLE, "table", loc);
+	pf_unenforced(p, loc, "the table of a source limiter");
 	l->table = table_name(p);
 	if (!l->table || !pf_table_name_ok(p, &at, l->table) || !pf_expect_word(p, "above"))
 		return;
@@ -238,6 +239,28 @@ static void echo(struct pf_parser *p, const struct limiter *l)
 	free(text);
 }
 
+/* To be enforced; what -v shows is the echo. */
+static void define(struct pf_parser *p, const struct limiter *l)
+{
+	struct pf_limiter_def *d = pf_ruleset_add_limiter(p->rs);
+
+	if (!d) {
+		pf_error_nomem(p);
+		return;
+	}
+	d->name = pf_keep(p, l->name);
+	d->source = l->source;
+	d->id = (uint8_t)l->id;
+	d->mask[0] = (uint8_t)(l->given & GIVEN_INET ? l->inet_mask : 32);
+	d->mask[1] = (uint8_t)(l->given & GIVEN_INET6 ? l->inet6_mask : 128);
+	d->entries = (uint32_t)l->entries;
+	d->limit = (uint32_t)l->limit;
+	d->rate = l->rate;
+	d->table = l->table ? pf_keep(p, l->table) : NULL;
+	d->above = (uint32_t)l->above;
+	d->below = (uint32_t)l->below;
+}
+
 void pf_limiter_statement(struct pf_parser *p, const struct pf_loc *loc, bool source)
 {
 	struct limiter l = {.loc = p->tok.loc, .source = source};
@@ -245,8 +268,9 @@ void pf_limiter_statement(struct pf_parser *p, const struct pf_loc *loc, bool so
 	unsigned int errors;
 	bool comma = false;
 
-	pf_unenforced(p, loc, source ? "source limiter" : "state limiter");
 	errors = p->result.errors;
+	if (p->rs->in_anchor)
+		pf_error(p, loc, "limiters are defined in the main ruleset");
 	l.name = pf_value(p, "the name of the limiter", false);
 	if (!l.name)
 		return;
@@ -255,8 +279,10 @@ void pf_limiter_statement(struct pf_parser *p, const struct pf_loc *loc, bool so
 		option(p, &l);
 		comma = pf_accept(p, ',');
 	}
-	if (p->result.errors == errors && complete(p, &l) && unique(p, &l))
+	if (p->result.errors == errors && complete(p, &l) && unique(p, &l)) {
 		echo(p, &l);
+		define(p, &l);
+	}
 	/* also a wrong one: rules that refer to it are not to blame */
 	n = pf_named_add(p, source ? 'r' : 's', l.name, &l.loc);
 	if (n && !n->id)

@@ -234,13 +234,15 @@ static void limiter(struct pf_parser *p, struct pf_rule_limiter *out, char kind)
 		for (def = p->named; def; def = def->next)
 			if (def->kind == kind && def->id == id)
 				out->name = def->name;
-		if (!*out->name)
+		/* an anchor's rules come without the main ruleset, which has them */
+		if (!*out->name && !p->rs->in_anchor)
 			pf_error(p, &loc, "limiter %lld is not defined", id);
 	} else {
 		out->name = pf_value(p, "a limiter's name", true);
 		def = out->name ? pf_named_find(p, kind, out->name) : NULL;
 		if (out->name && !def)
-			pf_error(p, &loc, "limiter \"%s\" is not defined", out->name);
+			pf_error(p, &loc, "limiter \"%s\" is not defined%s", out->name,
+				 p->rs->in_anchor ? " here: name it by its id" : "");
 		id = def ? def->id : 0;
 	}
 	out->id = (uint8_t)id;
@@ -257,14 +259,14 @@ static void limiter(struct pf_parser *p, struct pf_rule_limiter *out, char kind)
 static void opt_state_limiter(struct pf_parser *p, const struct pf_loc *loc)
 {
 	pf_seen(p, loc, PF_SEEN_STATE_LIMITER, "state limiter");
-	pf_unenforced(p, loc, "state limiter");
+	p->stmt.limiter_loc = *loc;
 	limiter(p, &p->stmt.x.state_limiter, 's');
 }
 
 static void opt_source_limiter(struct pf_parser *p, const struct pf_loc *loc)
 {
 	pf_seen(p, loc, PF_SEEN_SOURCE_LIMITER, "source limiter");
-	pf_unenforced(p, loc, "source limiter");
+	p->stmt.limiter_loc = *loc;
 	limiter(p, &p->stmt.x.source_limiter, 'r');
 }
 

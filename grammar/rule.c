@@ -122,6 +122,7 @@ void pf_ruleset_free(struct pf_ruleset *rs)
 	for (size_t i = 0; i < rs->nloads; i++)
 		pf_ruleset_free(rs->loads[i].rs);
 	free(rs->loads);
+	free(rs->limiters);
 	block_free(&rs->main);
 	for (size_t i = 0; i < rs->nblocks; i++)
 		block_free(rs->blocks[i]);
@@ -212,6 +213,11 @@ struct pf_load *pf_ruleset_add_load(struct pf_ruleset *rs, const char *path)
 	if (load)
 		load->path = copy;
 	return load;
+}
+
+struct pf_limiter_def *pf_ruleset_add_limiter(struct pf_ruleset *rs)
+{
+	return append(rs->limiters, rs->nlimiters, rs->limiters_capacity);
 }
 
 int pf_ruleset_add_skip(struct pf_ruleset *rs, const char *ifname)

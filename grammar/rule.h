@@ -270,6 +270,19 @@ struct pf_rule_limiter {
 	bool action_given;
 };
 
+/* What defines one. */
+struct pf_limiter_def {
+	const char *name;
+	bool source;
+	uint8_t id;
+	uint8_t mask[2];  /* source: of IPv4, of IPv6 */
+	uint32_t entries; /* source */
+	uint32_t limit;
+	struct pf_rate rate; /* limit 0: none */
+	const char *table;   /* source: NULL none */
+	uint32_t above, below;
+};
+
 struct pf_anchor;
 
 struct pf_rule_ext {
@@ -501,6 +514,8 @@ struct pf_ruleset {
 	size_t nblocks, blocks_capacity;
 	struct pf_load *loads; /* in their order */
 	size_t nloads, loads_capacity;
+	struct pf_limiter_def *limiters;
+	size_t nlimiters, limiters_capacity;
 	bool in_anchor; /* it is loaded at an anchor's path */
 };
 
@@ -550,6 +565,7 @@ struct pf_table_entry *pf_table_def_add(struct pf_table_def *t);
 struct pf_table_piece *pf_table_def_add_piece(struct pf_table_def *t);
 struct pf_ether_rule *pf_block_add_ether(struct pf_block *b);
 struct pf_block *pf_ruleset_add_block(struct pf_ruleset *rs);
+struct pf_limiter_def *pf_ruleset_add_limiter(struct pf_ruleset *rs);
 struct pf_load *pf_ruleset_add_load(struct pf_ruleset *rs, const char *path);
 int pf_ruleset_add_skip(struct pf_ruleset *rs, const char *ifname);
 int pf_ruleset_add_item(struct pf_ruleset *rs, enum pf_item_kind kind, const char *text,

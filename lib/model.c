@@ -35,7 +35,8 @@ enum {
 	EXT_NAT = 256,
 	EXT_RDR = 512,
 	EXT_STATE = 1024,
-	EXT_ALL = 2047,
+	EXT_LIMITERS = 2048,
+	EXT_ALL = 4095,
 };
 
 /* Of state options. */
@@ -49,6 +50,9 @@ enum {
 	STATE_FLUSH = 64,
 	STATE_FLUSH_GLOBAL = 128,
 };
+
+/* Of a rule's limiter. */
+enum { LIMITER_BLOCK = 1, LIMITER_GIVEN = 2 };
 
 /* As deep as braces go, and one more; and files that load files. */
 #define DEPTH_MOST 65
@@ -133,7 +137,15 @@ static uint16_t ext_bits(const struct pf_rule_ext *x)
 			  (x->prob ? EXT_PROB : 0) | (x->tagged ? EXT_TAGGED : 0) |
 			  (x->tagged_not ? EXT_TAGGED_NOT : 0) | (x->tag ? EXT_TAG : 0) |
 			  (x->anchor ? EXT_ANCHOR : 0) | (x->nat ? EXT_NAT : 0) |
-			  (x->rdr ? EXT_RDR : 0) | (x->state ? EXT_STATE : 0));
+			  (x->rdr ? EXT_RDR : 0) | (x->state ? EXT_STATE : 0) |
+			  (x->state_limiter.id || x->source_limiter.id ? EXT_LIMITERS : 0));
+}
+
+static void put_limiter(struct pf_buf *b, const struct pf_rule_limiter *l)
+{
+	pf_put_u8(b, l->id);
+	pf_put_u8(b, (uint8_t)((l->action == PF_LIMITER_BLOCK ? LIMITER_BLOCK : 0) |
+			       (l->action_given ? LIMITER_GIVEN : 0)));
 }
 
 static void put_state(struct pf_buf *b, const struct pf_state_opts *o)
@@ -191,6 +203,10 @@ static void put_ext(struct pf_buf *b, const struct pf_rule *r)
 		put_pool(b, x->rdr);
 	if (x->state)
 		put_state(b, x->state);
+	if (x->state_limiter.id || x->source_limiter.id) {
+		put_limiter(b, &x->state_limiter);
+		put_limiter(b, &x->source_limiter);
+	}
 }
 
 static void put_rule(struct pf_buf *b, const struct pf_rule *r)
@@ -265,6 +281,23 @@ void pf_model_encode_rule(const struct pf_rule *r, struct pf_buf *b)
 	put_rule(b, &rule);
 }
 
+static void put_limiter_def(struct pf_buf *b, const struct pf_limiter_def *d)
+{
+	pf_put_u8(b, d->source);
+	pf_put_u8(b, d->id);
+	pf_put_string(b, d->name);
+	pf_put_u32(b, d->limit);
+	pf_put_u32(b, d->rate.limit);
+	pf_put_u32(b, d->rate.seconds);
+	if (!d->source)
+		return;
+	pf_put_u32(b, d->entries);
+	pf_put_u8(b, d->mask[0]);
+	pf_put_u8(b, d->mask[1]);
+	if (d->table)
+		b->failed = true;
+}
+
 void pf_model_encode(const struct pf_ruleset *rs, struct pf_buf *b)
 {
 	pf_put_u32(b, MODEL_MAGIC);
@@ -280,6 +313,9 @@ void pf_model_encode(const struct pf_ruleset *rs, struct pf_buf *b)
 	pf_put_u32(b, (uint32_t)rs->nskip);
 	for (size_t i = 0; i < rs->nskip; i++)
 		pf_put_string(b, rs->skip[i]);
+	pf_put_u32(b, (uint32_t)rs->nlimiters);
+	for (size_t i = 0; i < rs->nlimiters; i++)
+		put_limiter_def(b, &rs->limiters[i]);
 	put_block(b, &rs->main);
 	pf_put_u32(b, (uint32_t)rs->nloads);
 	for (size_t i = 0; i < rs->nloads; i++)
@@ -616,6 +652,18 @@ static const struct pf_state_opts *get_state(struct reader *r)
 	return copy;
 }
 
+static void get_limiter(struct reader *r, struct pf_rule_limiter *l)
+{
+	uint8_t flags;
+
+	l->id = pf_get_u8(&r->c);
+	flags = pf_get_u8(&r->c);
+	l->action = flags & LIMITER_BLOCK ? PF_LIMITER_BLOCK : PF_LIMITER_NO_MATCH;
+	l->action_given = flags & LIMITER_GIVEN;
+	if (flags & ~(LIMITER_BLOCK | LIMITER_GIVEN) || (!l->id && flags))
+		bad(r, "a rule's limiter says what is unknown");
+}
+
 static void get_ext(struct reader *r, struct pf_rule *rule)
 {
 	uint16_t what = pf_get_u16(&r->c);
@@ -645,6 +693,10 @@ static void get_ext(struct reader *r, struct pf_rule *rule)
 		x->rdr = get_pool(r, false, &r->last_rdr);
 	if (what & EXT_STATE)
 		x->state = get_state(r);
+	if (what & EXT_LIMITERS) {
+		get_limiter(r, &x->state_limiter);
+		get_limiter(r, &x->source_limiter);
+	}
 	if (what & ~EXT_ALL)
 		bad(r, "a rule says what is unknown");
 	if ((x->received_not && !x->received_on) || (x->tagged_not && !x->tagged) ||
@@ -777,6 +829,50 @@ static void get_block(struct reader *r, struct pf_block *b)
 
 /* NOLINTEND(misc-no-recursion) */
 
+static bool limiter_ok(const struct pf_ruleset *rs, const struct pf_limiter_def *d)
+{
+	size_t len = strlen(d->name);
+
+	if (!d->id || !d->limit || !d->rate.limit != !d->rate.seconds ||
+	    d->rate.limit > PF_RATE_LARGEST || d->rate.seconds > PF_TIMEOUT_LARGEST)
+		return false;
+	if (!len || len >= PF_LIMITER_NAME_SIZE)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)d->name[i] < 0x20 || d->name[i] == 0x7f)
+			return false;
+	if (d->source && (!d->entries || d->mask[0] > 32 || d->mask[1] > 128))
+		return false;
+	for (size_t i = 0; &rs->limiters[i] < d; i++)
+		if (rs->limiters[i].source == d->source && rs->limiters[i].id == d->id)
+			return false;
+	return true;
+}
+
+static void get_limiter_def(struct reader *r)
+{
+	struct pf_limiter_def *d = pf_ruleset_add_limiter(r->rs);
+	const char *last = NULL;
+
+	if (!d) {
+		r->nomem = true;
+		return;
+	}
+	d->source = get_enum(r, 1, "limiter");
+	d->id = pf_get_u8(&r->c);
+	d->name = get_string(r, PF_LIMITER_NAME_SIZE, &last, false);
+	d->limit = pf_get_u32(&r->c);
+	d->rate.limit = pf_get_u32(&r->c);
+	d->rate.seconds = pf_get_u32(&r->c);
+	if (d->source) {
+		d->entries = pf_get_u32(&r->c);
+		d->mask[0] = pf_get_u8(&r->c);
+		d->mask[1] = pf_get_u8(&r->c);
+	}
+	if (!r->c.bad && (!d->name || !limiter_ok(r->rs, d)))
+		bad(r, "a limiter is none, or comes twice");
+}
+
 static void get_options(struct reader *r)
 {
 	struct pf_options *o = &r->rs->options;
@@ -844,6 +940,9 @@ static void get_all(struct reader *r)
 		else if (pf_ruleset_add_skip(r->rs, name))
 			r->nomem = true;
 	}
+	n = pf_get_u32(&r->c);
+	for (uint32_t i = 0; i < n && !r->c.bad && !r->nomem; i++)
+		get_limiter_def(r);
 	get_block(r, &r->rs->main);
 	n = pf_get_u32(&r->c);
 	for (uint32_t i = 0; i < n && !r->c.bad && !r->nomem; i++)

@@ -90,6 +90,8 @@ enum pf_msg {
 	PF_REQ_SOURCES, /* -> DATA struct pf_wire_source, many in one */
 	/* u8 hosts, that many of u8 af, u8 bits, u8 neg, 16 address -> u32 nodes */
 	PF_REQ_KILL_SOURCES,
+	PF_REQ_LIMITERS, /* -> DATA struct pf_wire_limiter, many in one */
+	PF_REQ_LIMITED,	 /* -> DATA struct pf_wire_limited, many in one; by limiter */
 	PF_REQ_MOST,
 };
 
@@ -154,6 +156,37 @@ struct pf_wire_source {
 	uint32_t rule;	  /* number, ~0 if it is of all rules, or of none that is in force */
 	uint64_t packets;
 	uint64_t bytes;
+};
+
+/* A state limiter, or a source limiter. */
+struct pf_wire_limiter {
+	char name[16];
+	uint8_t id;
+	uint8_t source;
+	uint8_t mask[2]; /* of IPv4, of IPv6 */
+	uint32_t limit;
+	uint32_t rate;	  /* states, 0 none ... */
+	uint32_t seconds; /* ... in so many seconds */
+	uint32_t states;
+	uint32_t entries, sources;
+	uint32_t pad;
+	uint64_t admitted;
+	uint64_t hardlimited;
+	uint64_t ratelimited;
+	uint64_t addrlimited; /* there was no room for a source more */
+};
+
+/* A source of a source limiter. */
+struct pf_wire_limited {
+	uint8_t addr[16];
+	uint8_t af; /* enum pf_family */
+	uint8_t bits;
+	uint8_t id; /* the limiter's */
+	uint8_t pad;
+	uint32_t states;
+	uint64_t admitted;
+	uint64_t hardlimited;
+	uint64_t ratelimited;
 };
 
 #define PF_WIRE_REASONS 17

@@ -70,11 +70,11 @@ static int add_function(struct btf *btf, const char *name, enum btf_func_linkage
 	return err ? err : btf__add_func(btf, name, linkage, proto);
 }
 
-int pf_btf_functions(struct bpf_func_info funcs[PF_BTF_FUNCS], size_t in_table, size_t translate,
+int pf_btf_functions(struct bpf_func_info funcs[PF_BTF_FUNCS], const size_t at[PF_BTF_FUNCS - 1],
 		     uint32_t *nfuncs)
 {
 	struct btf *btf = btf__new_empty();
-	int number, u32, u64, ctx, program, look_up, move, n = 1, fd;
+	int number, u32, u64, ctx, program, types[PF_BTF_FUNCS - 1], n = 1, fd;
 
 	if (!btf)
 		return -errno;
@@ -83,17 +83,21 @@ int pf_btf_functions(struct bpf_func_info funcs[PF_BTF_FUNCS], size_t in_table, 
 	u64 = btf__add_int(btf, "u64", 8, 0);
 	ctx = btf__add_ptr(btf, btf__add_struct(btf, "__sk_buff", 4));
 	program = add_function(btf, "pf_rules", BTF_FUNC_STATIC, (int[]){ctx}, 1, number);
-	look_up = add_function(btf, "pf_in_table", BTF_FUNC_GLOBAL, (int[]){u32, u32, u64, u64}, 4,
-			       number);
-	move = add_function(btf, "pf_translate", BTF_FUNC_GLOBAL, (int[]){u32}, 1, number);
+	types[0] = add_function(btf, "pf_in_table", BTF_FUNC_GLOBAL, (int[]){u32, u32, u64, u64}, 4,
+				number);
+	types[1] = add_function(btf, "pf_translate", BTF_FUNC_GLOBAL, (int[]){u32}, 1, number);
+	types[2] = add_function(btf, "pf_ask_limits", BTF_FUNC_GLOBAL, (int[]){u32}, 1, number);
+	fd = program < 0 ? -ENOMEM : 0;
 	funcs[0] = (struct bpf_func_info){.insn_off = 0, .type_id = (uint32_t)program};
-	if (in_table)
-		funcs[n++] = (struct bpf_func_info){.insn_off = (uint32_t)in_table,
-						    .type_id = (uint32_t)look_up};
-	if (translate)
-		funcs[n++] = (struct bpf_func_info){.insn_off = (uint32_t)translate,
-						    .type_id = (uint32_t)move};
-	fd = program < 0 || look_up < 0 || move < 0 ? -ENOMEM : btf__load_into_kernel(btf);
+	for (size_t i = 0; i < PF_BTF_FUNCS - 1; i++) {
+		if (types[i] < 0)
+			fd = -ENOMEM;
+		if (at[i])
+			funcs[n++] = (struct bpf_func_info){.insn_off = (uint32_t)at[i],
+							    .type_id = (uint32_t)types[i]};
+	}
+	if (!fd)
+		fd = btf__load_into_kernel(btf);
 	if (!fd)
 		fd = dup(btf__fd(btf));
 	btf__free(btf);

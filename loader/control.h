@@ -78,6 +78,8 @@ void pf_request_states(struct pf_client_conn *c, struct pf_cursor *payload);
 void pf_request_kill(struct pf_client_conn *c, struct pf_cursor *payload);
 void pf_request_sources(struct pf_client_conn *c, struct pf_cursor *payload);
 void pf_request_kill_sources(struct pf_client_conn *c, struct pf_cursor *payload);
+void pf_request_limiters(struct pf_client_conn *c, struct pf_cursor *payload);
+void pf_request_limited(struct pf_client_conn *c, struct pf_cursor *payload);
 void pf_request_save(struct pf_client_conn *c, struct pf_cursor *payload);
 void pf_request_saved(struct pf_client_conn *c, struct pf_cursor *payload);
 void pf_request_restore(struct pf_client_conn *c, struct pf_cursor *payload);

@@ -32,12 +32,12 @@
  * configuration is pinned last: where it stands, all is there.
  */
 static const char *const pinned_maps[] = {
-	"pf_states",	  "pf_buckets",	      "pf_free",       "pf_limbo",  "pf_tcp_locks",
-	"pf_status",	  "pf_counters",      "pf_rule_stats", "pf_ifaces", "pf_scratch",
-	"pf_progs",	  "pf_top",	      "pf_log",	       "pf_tables", "pf_table_nodes",
-	"pf_table_names", "pf_table_anchors", "pf_sweeper",    "pf_config", "pf_match_more",
-	"pf_tags",	  "pf_table_delta",   "pf_table_nots", "pf_events", "pf_opt_sets",
-	"pf_rule_states", "pf_sources",	      "pf_flushes",
+	"pf_states",	  "pf_buckets",	      "pf_free",       "pf_limbo",    "pf_tcp_locks",
+	"pf_status",	  "pf_counters",      "pf_rule_stats", "pf_ifaces",   "pf_scratch",
+	"pf_progs",	  "pf_top",	      "pf_log",	       "pf_tables",   "pf_table_nodes",
+	"pf_table_names", "pf_table_anchors", "pf_sweeper",    "pf_config",   "pf_match_more",
+	"pf_tags",	  "pf_table_delta",   "pf_table_nots", "pf_events",   "pf_opt_sets",
+	"pf_rule_states", "pf_sources",	      "pf_flushes",    "pf_limiters", "pf_limited",
 };
 #define NPINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 
@@ -150,6 +150,13 @@ bool pf_datapath_forget_source(const struct pf_datapath *dp, const struct pf_src
 	struct run r = {.data = key, .len = sizeof(*key)};
 
 	return run(dp, "pf_forget_source", &r) == 1;
+}
+
+bool pf_datapath_forget_limited(const struct pf_datapath *dp, const struct pf_src_key *key)
+{
+	struct run r = {.data = key, .len = sizeof(*key)};
+
+	return run(dp, "pf_forget_limited", &r) == 1;
 }
 
 void pf_datapath_sweep(const struct pf_datapath *dp)
@@ -398,7 +405,8 @@ static int map_all(struct pf_datapath *dp, uint32_t slots, struct pf_error_text 
 	dp->status = map_shared(dp, "pf_status", sizeof(struct pf_status));
 	dp->states = map_shared(dp, "pf_states", dp->states_size);
 	dp->opt_sets = map_shared(dp, "pf_opt_sets", PF_MAX_OPT_SETS * sizeof(struct pf_opt_set));
-	if (!dp->config || !dp->status || !dp->states || !dp->opt_sets)
+	dp->limiters = map_shared(dp, "pf_limiters", PF_LIMITERS * sizeof(struct pf_limiter));
+	if (!dp->config || !dp->status || !dp->states || !dp->opt_sets || !dp->limiters)
 		return pf_fail(e, -errno, "cannot map the states: %s", strerror(errno));
 	return 0;
 }
@@ -658,6 +666,14 @@ static void copy_states(const struct pf_datapath *dp, const struct pf_datapath *
 	copy_some(dp, old, false);
 }
 
+/* States of the table that goes give their limiters up: the copies have taken them anew. */
+static void abandon(const struct pf_datapath *old)
+{
+	struct run r = {.cb = {0, old->config->slots}};
+
+	run(old, "pf_abandon", &r);
+}
+
 int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint32_t states,
 		     struct pf_error_text *e)
 {
@@ -705,6 +721,7 @@ int pf_datapath_grown(struct pf_datapath *dp, struct pf_datapath *old, struct pf
 	int err;
 
 	copy_states(dp, old);
+	abandon(old);
 	/* what was asked of the old one's sweep is this one's */
 	__atomic_store_n(&dp->status->flush_asked, 1, __ATOMIC_RELEASE);
 	err = pin_maps(dp, e);
@@ -728,6 +745,8 @@ void pf_datapath_close(struct pf_datapath *dp)
 		munmap(dp->states, dp->states_size);
 	if (dp->opt_sets)
 		munmap(dp->opt_sets, PF_MAX_OPT_SETS * sizeof(struct pf_opt_set));
+	if (dp->limiters)
+		munmap(dp->limiters, PF_LIMITERS * sizeof(struct pf_limiter));
 	pf_datapath_skel__destroy(dp->skel);
 	memset(dp, 0, sizeof(*dp));
 }

@@ -32,6 +32,7 @@ struct pf_datapath {
 	struct pf_status *status;
 	struct pf_state *states;     /* config->slots of them */
 	struct pf_opt_set *opt_sets; /* PF_MAX_OPT_SETS */
+	struct pf_limiter *limiters; /* PF_LIMITERS */
 	size_t states_size;	     /* of the mapping */
 	int ncpus;
 	bool adopted;	   /* the maps were there already */
@@ -110,6 +111,8 @@ bool pf_datapath_drain(const struct pf_datapath *dp, uint32_t tick);
 
 /* Takes the node out, whatever states it has; false if there is none. */
 bool pf_datapath_forget_source(const struct pf_datapath *dp, const struct pf_src_key *key);
+/* The same of a source of a source limiter. */
+bool pf_datapath_forget_limited(const struct pf_datapath *dp, const struct pf_src_key *key);
 
 /* One slice of the sweep. */
 void pf_datapath_sweep(const struct pf_datapath *dp);

@@ -12,6 +12,7 @@
 #include "../lib/model.h"
 #include "adopt.h"
 #include "conntrack.h"
+#include "limiters.h"
 #include "pin.h"
 #include "tabledelta.h"
 
@@ -162,6 +163,16 @@ static void drop_fallback(struct pf_engine *g)
 	pf_timer_once(&g->confirm, 0);
 }
 
+/* Limiters that no rules which are or may come into force define. */
+static void settle_limiters(const struct pf_engine *g)
+{
+	const struct pf_ruleset *back = g->fallback ? g->fallback->rs : NULL;
+	int err = pf_limiters_settle(&g->dp, &g->gens.stats, g->active->rs, back);
+
+	if (err)
+		pf_say(LOG_ERR, "limiters that are not defined any more: %s", strerror(-err));
+}
+
 static void expect_confirm(struct pf_engine *g, uint32_t seconds)
 {
 	g->dp.config->confirm_gen = g->fallback->id;
@@ -216,8 +227,12 @@ static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct p
 	int err = pf_engine_attach(g, gen->rs, e);
 
 	if (!err)
+		pf_limiters_define(&g->dp, gen->rs);
+	if (!err)
 		err = pf_generation_switch(&g->gens, gen, e);
 	if (err) {
+		if (g->active)
+			pf_limiters_define(&g->dp, g->active->rs);
 		pf_engine_settle(g);
 		return err;
 	}
@@ -286,6 +301,11 @@ static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset
 		if (err != -EOPNOTSUPP)
 			return err;
 	}
+	err = *path ? 0 : pf_limiters_check(rs, old ? old->rs : NULL, &g->dp, e);
+	if (err) {
+		pf_ruleset_free(rs);
+		return err;
+	}
 	/* the new limits hold for what comes with them */
 	g->tables.limit_tables = rs->options.limit[PF_LIMIT_TABLES];
 	g->tables.limit_entries = rs->options.limit[PF_LIMIT_TABLE_ENTRIES];
@@ -321,6 +341,7 @@ static int load_ruleset(struct pf_engine *g, const char *path, struct pf_ruleset
 		drop_fallback(g);
 		pf_optsets_settle(&g->gens.opts);
 	}
+	settle_limiters(g);
 	return 0;
 }
 
@@ -368,6 +389,7 @@ int pf_engine_confirm(struct pf_engine *g, struct pf_error_text *e)
 	if (!g->fallback)
 		return pf_fail(e, -ENOENT, "there is nothing to confirm");
 	drop_fallback(g);
+	settle_limiters(g);
 	pf_say(LOG_INFO, "the rules are confirmed");
 	return 0;
 }
@@ -389,6 +411,7 @@ static void roll_back(void *ctx)
 	write_last_logs(g, unconfirmed);
 	pf_generation_destroy(&g->gens, unconfirmed);
 	drop_fallback(g);
+	settle_limiters(g);
 	pf_say(LOG_WARNING, "the rules were not confirmed: those of before are back");
 }
 

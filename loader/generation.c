@@ -167,7 +167,7 @@ static int overload_slot(const struct pf_compile_ctx *c, uint32_t set,
 	struct pf_error_text why;
 	int slot, err;
 
-	if (!o->overload)
+	if (!o || !o->overload)
 		return 0;
 	slot = pf_generation_slot(c->gen, set, o->overload);
 	if (slot <= 0)
@@ -184,14 +184,14 @@ static int overload_slot(const struct pf_compile_ctx *c, uint32_t set,
 	return slot;
 }
 
-static int opts_number(void *ctx, uint32_t set, uint32_t rule_id, const struct pf_state_opts *o)
+static int opts_number(void *ctx, uint32_t set, uint32_t rule_id, const struct pf_rule *r)
 {
 	const struct pf_compile_ctx *c = ctx;
-	int slot = overload_slot(c, set, o);
+	int slot = overload_slot(c, set, r->x->state);
 
 	if (slot < 0)
 		return slot;
-	return pf_optsets_take(&c->g->opts, rule_id, o, (uint32_t)slot, &c->g->stats);
+	return pf_optsets_take(&c->g->opts, rule_id, r, (uint32_t)slot, &c->g->stats);
 }
 
 struct pf_compile_env pf_generation_env(struct pf_compile_ctx *ctx, const uint32_t *rule_ids,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../compiler/compiler.h"
 #include "rulestats.h"
 
 int pf_optsets_open(struct pf_optsets *s, const struct pf_datapath *dp)
@@ -47,10 +48,12 @@ static void set_sources(const struct pf_datapath *dp, const struct pf_state_opts
 	set->overload = overload;
 }
 
-static struct pf_opt_set set_of(const struct pf_datapath *dp, const struct pf_state_opts *o,
+static struct pf_opt_set set_of(const struct pf_datapath *dp, const struct pf_rule *r,
 				uint32_t overload)
 {
-	struct pf_opt_set set = {.max = o->max};
+	static const struct pf_state_opts none;
+	const struct pf_state_opts *o = r->x->state ? r->x->state : &none;
+	struct pf_opt_set set = {.max = o->max, .limits = pf_limits_of(r)};
 
 	for (int i = 0; i < PFTM_MAX; i++) {
 		bool count = i == PFTM_ADAPTIVE_START || i == PFTM_ADAPTIVE_END;
@@ -145,11 +148,11 @@ static int make_count(const struct pf_optsets *s, uint32_t rule)
 	return err == -E2BIG ? -ENOSPC : err;
 }
 
-int pf_optsets_take(struct pf_optsets *s, uint32_t rule, const struct pf_state_opts *o,
-		    uint32_t overload, const struct pf_rulestats *stats)
+int pf_optsets_take(struct pf_optsets *s, uint32_t rule, const struct pf_rule *r, uint32_t overload,
+		    const struct pf_rulestats *stats)
 {
 	static const struct pf_opt_set nothing;
-	struct pf_opt_set want = set_of(s->dp, o, overload);
+	struct pf_opt_set want = set_of(s->dp, r, overload);
 	int nr, err;
 
 	if (memcmp(&want, &nothing, sizeof(want)) == 0)

@@ -27,12 +27,12 @@ int pf_optsets_open(struct pf_optsets *s, const struct pf_datapath *dp);
 void pf_optsets_close(struct pf_optsets *s);
 
 /*
- * The number for a rule's options, its offenders' table in that slot, and a count of its states if
- * it needs one.  0: it needs none.  -ENOSPC: there is no number left, or no count; or another
- * negative errno.
+ * The number for a rule's options and limiters (r->x is there), its offenders' table in that slot,
+ * and a count of its states if it needs one.  0: it needs none.  -ENOSPC: there is no number left,
+ * or no count; or another negative errno.
  */
-int pf_optsets_take(struct pf_optsets *s, uint32_t rule, const struct pf_state_opts *o,
-		    uint32_t overload, const struct pf_rulestats *stats);
+int pf_optsets_take(struct pf_optsets *s, uint32_t rule, const struct pf_rule *r, uint32_t overload,
+		    const struct pf_rulestats *stats);
 /* The rules in force, compiled last, are all there are. */
 void pf_optsets_settle(struct pf_optsets *s);
 /* Nobody has the rule's id any more. */

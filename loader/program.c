@@ -290,6 +290,8 @@ static void relocate(const struct pf_program *p, const struct pf_datapath *dp,
 		[PF_CODE_TABLE_NODES] = pf_datapath_map(dp, "pf_table_nodes"),
 		[PF_CODE_TABLE_DELTA] = pf_datapath_map(dp, "pf_table_delta"),
 		[PF_CODE_CONFIG] = pf_datapath_map(dp, "pf_config"),
+		[PF_CODE_LIMITERS] = pf_datapath_map(dp, "pf_limiters"),
+		[PF_CODE_LIMITED] = pf_datapath_map(dp, "pf_limited"),
 		[PF_CODE_INFOS] = p->infos,
 		[PF_CODE_EVALS] = p->evals,
 		[PF_CODE_IFACES] = p->ifaces,
@@ -316,13 +318,14 @@ static int load_linear(struct pf_program *p, const struct pf_datapath *dp, struc
 	static char log[65536];
 	LIBBPF_OPTS(bpf_prog_load_opts, opts);
 	struct bpf_func_info funcs[PF_BTF_FUNCS];
-	const bool calls = c->in_table || c->translate;
+	const size_t at[PF_BTF_FUNCS - 1] = {c->in_table, c->translate, c->ask_limits};
+	const bool calls = c->in_table || c->translate || c->ask_limits;
 	int err = 0, btf = -1;
 
 	relocate(p, dp, c);
 	if (calls) {
 		/* a function with a type is looked at once, others at each call */
-		btf = pf_btf_functions(funcs, c->in_table, c->translate, &opts.func_info_cnt);
+		btf = pf_btf_functions(funcs, at, &opts.func_info_cnt);
 		err = btf < 0 ? btf : 0;
 		opts.prog_btf_fd = (uint32_t)btf;
 		opts.func_info = funcs;
@@ -353,7 +356,8 @@ static int share_maps(const struct pf_rules_skel *s, const struct pf_datapath *d
 {
 	struct bpf_map *const shared[] = {s->maps.pf_scratch,	  s->maps.pf_counters,
 					  s->maps.pf_config,	  s->maps.pf_tables,
-					  s->maps.pf_table_nodes, s->maps.pf_table_delta};
+					  s->maps.pf_table_nodes, s->maps.pf_table_delta,
+					  s->maps.pf_limiters,	  s->maps.pf_limited};
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]) && !err; i++)

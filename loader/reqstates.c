@@ -8,6 +8,7 @@
 #include "kill.h"
 #include "monitor.h"
 #include "save.h"
+#include "limiters.h"
 #include "sources.h"
 
 #define STATES_AT_ONCE 256 /* in one message */
@@ -174,10 +175,56 @@ void pf_request_kill_sources(struct pf_client_conn *c, struct pf_cursor *p)
 	if (!pf_request_complete(c, p))
 		return;
 	err = pf_sources_kill(&c->control->engine->dp, hosts, n, &killed);
+	/* those of limiters are mapped to nothing */
+	if (!err && n == 1)
+		err = pf_limited_kill(&c->control->engine->dp, &hosts[0], &killed);
 	if (err)
 		pf_reply_error(c, err, strerror(-err));
 	else
 		pf_reply_u32(c, killed);
+}
+
+/* --- their limiters --- */
+
+void pf_request_limiters(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	const struct pf_engine *g = c->control->engine;
+	const struct pf_ruleset *rs = g->active->rs;
+	struct pf_wire_limiter *list;
+
+	if (!pf_request_complete(c, p))
+		return;
+	list = calloc(rs->nlimiters + 1, sizeof(*list));
+	if (!list) {
+		pf_reply_error(c, -ENOMEM, "out of memory");
+		return;
+	}
+	/* at most PF_LIMITERS: one frame */
+	pf_limiters_list(&g->dp, rs, list);
+	if (rs->nlimiters)
+		pf_reply_data(c, list, rs->nlimiters * sizeof(*list));
+	free(list);
+	pf_reply_ok(c, NULL);
+}
+
+void pf_request_limited(struct pf_client_conn *c, struct pf_cursor *p)
+{
+	const size_t most = PF_FRAME_MOST / sizeof(struct pf_wire_limited);
+	struct pf_wire_limited *list;
+	size_t n;
+	int err;
+
+	if (!pf_request_complete(c, p))
+		return;
+	err = pf_limited_list(&c->control->engine->dp, &list, &n);
+	if (err) {
+		pf_reply_error(c, err, strerror(-err));
+		return;
+	}
+	for (size_t at = 0; at < n; at += most)
+		pf_reply_data(c, &list[at], (n - at < most ? n - at : most) * sizeof(*list));
+	free(list);
+	pf_reply_ok(c, NULL);
 }
 
 /* --- keeping them over a reboot --- */

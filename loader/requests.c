@@ -702,6 +702,8 @@ static request_fn *const handlers[PF_REQ_MOST - PF_REQ_FIRST] = {
 	[PF_REQ_MONITOR - PF_REQ_FIRST] = pf_request_monitor,
 	[PF_REQ_SOURCES - PF_REQ_FIRST] = pf_request_sources,
 	[PF_REQ_KILL_SOURCES - PF_REQ_FIRST] = pf_request_kill_sources,
+	[PF_REQ_LIMITERS - PF_REQ_FIRST] = pf_request_limiters,
+	[PF_REQ_LIMITED - PF_REQ_FIRST] = pf_request_limited,
 };
 
 void pf_request(struct pf_client_conn *c, uint16_t type, struct pf_cursor *p)

@@ -39,7 +39,7 @@ struct choices {
 static const struct choices show_choices = {
 	's', "show modifier",
 	(const char *const[]){"rules", "states", "info", "labels", "timeouts", "memory", "Tables",
-			      "Anchors", "Sources", "all", NULL},
+			      "Anchors", "Sources", "Limiters", "all", NULL},
 	(const char *const[]){"queue", "Interfaces", "osfp", NULL}};
 
 static const struct choices flush_choices = {

@@ -85,6 +85,7 @@ void pfctl_print_state(const struct pfctl *c, const struct pf_wire_state *s);
 int pfctl_show_rules(struct pfctl *c, bool labels);
 int pfctl_show_states(struct pfctl *c);
 int pfctl_show_sources(struct pfctl *c);
+int pfctl_show_limiters(struct pfctl *c);
 int pfctl_show_status(struct pfctl *c);
 /* MD5 of what -s rules shows of the main ruleset, in digits; 0, or 1 with the reason said. */
 #define PFCTL_CHECKSUM_SIZE 33

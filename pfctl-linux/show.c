@@ -109,6 +109,7 @@ static const struct {
 	{"rules", "FILTER RULES:", "rules", show_rules, false},
 	{"states", "STATES:", "states", pfctl_show_states, true},
 	{"Sources", "SOURCE TRACKING NODES:", "sources", pfctl_show_sources, true},
+	{"Limiters", "LIMITERS:", "limiters", pfctl_show_limiters, true},
 	{"info", "INFO:", "info", pfctl_show_status, false},
 	{"labels", "LABEL COUNTERS:", "labels", show_labels, true},
 	{"timeouts", "TIMEOUTS:", "timeouts", pfctl_show_timeouts, false},

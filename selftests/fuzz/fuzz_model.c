@@ -32,12 +32,14 @@ static int tag(void *ctx, const char *name)
 	return *name == 'n' ? -ENOSPC : *name + 1;
 }
 
-static int opts(void *ctx, uint32_t set, uint32_t rule_id, const struct pf_state_opts *o)
+static int opts(void *ctx, uint32_t set, uint32_t rule_id, const struct pf_rule *r)
 {
+	const struct pf_state_opts *o = pf_rule_ext_of(r)->state;
+
 	(void)set;
 	(void)ctx;
 	(void)rule_id;
-	return o->max == 7 ? -ENOSPC : (int)(o->max & 1023);
+	return !o ? 1 : o->max == 7 ? -ENOSPC : (int)(o->max & 1023);
 }
 
 static void check_compile(const struct pf_policy *p, enum pf_emitter emitter)

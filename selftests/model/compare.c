@@ -341,6 +341,22 @@ static void tell_state(char *buf, size_t size, const struct pf_state *s)
 	}
 }
 
+static bool compare_limiters(const struct real *real, const struct model *m, struct result *r)
+{
+	for (size_t i = 0; i < m->rs->nlimiters; i++) {
+		const struct pf_limiter_def *d = &m->rs->limiters[i];
+		uint32_t at = (d->source ? PF_SOURCE_LIMITERS : 0U) + d->id;
+
+		if (model_limiter_states(m, d) == real->dp.limiters[at].inuse)
+			continue;
+		snprintf(r->text, sizeof(r->text),
+			 "  at the end states of limiter %s: model %zu, real %u\n", d->name,
+			 model_limiter_states(m, d), real->dp.limiters[at].inuse);
+		return false;
+	}
+	return true;
+}
+
 /* Their number has been compared already. */
 bool compare_states(const struct test *t, const struct real *real, const struct model *m,
 		    struct result *r)
@@ -350,6 +366,8 @@ bool compare_states(const struct test *t, const struct real *real, const struct 
 			 model_nodes(m, NULL), real->dp.status->sources);
 		return false;
 	}
+	if (!compare_limiters(real, m, r))
+		return false;
 	for (uint32_t i = 0; i < real->dp.config->slots; i++) {
 		const struct pf_state *s = &real->dp.states[i];
 

@@ -26,6 +26,9 @@ const struct gen_probe gen_probes[GEN_FEATURES] = {
 			    "pass keep state (max 3, sloppy, floating, udp.first 3)\n"},
 	[GEN_SOURCES] = {"sources", "table <t> persist\npass keep state (max-src-states 3, "
 				    "max-src-nodes 4, max-src-conn 1, overload <t> flush)\n"},
+	[GEN_LIMITERS] = {"limiters", "state limiter s id 1 limit 5\n"
+				      "source limiter a id 1 entries 5 limit 5 inet mask 24\n"
+				      "pass state limiter s (block) source limiter a\n"},
 	[GEN_ENDLESS] = {"endless anchors", "anchor \"a\" {\n anchor \"/a\"\n}\n"},
 };
 
@@ -281,6 +284,20 @@ static const char *gen_state_opts(struct rnd *r, struct gen_ruleset *g)
 	return gen_keep(g, "%s%s%s%s%s", max, sloppy, lock, sources, time);
 }
 
+static const char *gen_limits(struct rnd *r, struct gen_ruleset *g)
+{
+	static const char *const actions[] = {"", " (no-match)", " (block)"};
+	const char *state = "", *source = "";
+
+	if (rnd_percent(r, 60))
+		state = gen_keep(g, " state limiter id %u%s", 1 + rnd_below(r, 2),
+				 rnd_pick(r, actions));
+	if (!*state || rnd_percent(r, 40))
+		source = gen_keep(g, "source limiter id %u%s", 1 + rnd_below(r, 2),
+				  rnd_pick(r, actions));
+	return gen_keep(g, "%s%s", source, state);
+}
+
 static void gen_pass(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 {
 	x->part[GEN_ACTION] = "pass";
@@ -288,6 +305,9 @@ static void gen_pass(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 		x->part[GEN_STATE] = "no state";
 	else if (rnd_percent(r, g->state_opts))
 		x->part[GEN_STATE] = gen_keep(g, "keep state (%s)", gen_state_opts(r, g));
+	if (g->limiters && rnd_percent(r, 60) &&
+	    !(x->part[GEN_STATE] && strcmp(x->part[GEN_STATE], "no state") == 0))
+		x->part[GEN_LIMITS] = gen_limits(r, g);
 	if (rnd_percent(r, 15))
 		x->part[GEN_OPTS] = "allow-opts";
 	/* else most of them would be for SYNs alone */
@@ -642,6 +662,22 @@ static void gen_state_mood(struct rnd *r, struct gen_ruleset *g)
 		g->head = gen_keep(g, "%sset state-defaults %s\n", g->head, gen_state_opts(r, g));
 }
 
+/* Two of each kind, with little room. */
+static void gen_limiters(struct rnd *r, struct gen_ruleset *g)
+{
+	const char *text = "";
+
+	for (unsigned int id = 1; id <= 2; id++)
+		text = gen_keep(g,
+				"%sstate limiter s%u id %u limit %u\n"
+				"source limiter a%u id %u entries 9999 limit %u inet mask %u\n",
+				text, id, id, 1 + rnd_below(r, 12), id, id, 1 + rnd_below(r, 4),
+				rnd_percent(r, 50) ? 32 : 8 + rnd_below(r, 24));
+	g->limiters = text;
+	g->state = 70 + rnd_below(r, 30);
+	g->block = rnd_below(r, 40);
+}
+
 void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t features)
 {
 	static const uint32_t matches[] = {0, 0, 5, 15, 30, 60}, quicks[] = {0, 5, 10, 30},
@@ -670,6 +706,8 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 		gen_translation_mood(r, g);
 	if (has(g, GEN_STATE_OPTS) && rnd_percent(r, 40))
 		gen_state_mood(r, g);
+	if (has(g, GEN_LIMITERS) && rnd_percent(r, 35))
+		gen_limiters(r, g);
 	for (size_t i = 0; i < g->ntables; i++) {
 		gen_table(r, g, &g->table[i]);
 	}
@@ -728,6 +766,7 @@ static void print_rules(FILE *f, const struct gen_rules *l, int depth)
 void gen_print(FILE *f, const struct gen_ruleset *g)
 {
 	fputs(g->head, f);
+	fputs(g->limiters ? g->limiters : "", f);
 	for (size_t i = 0; i < g->ntables; i++)
 		gen_print_table(f, &g->table[i]);
 	print_rules(f, &g->rules, 0);
@@ -735,6 +774,8 @@ void gen_print(FILE *f, const struct gen_ruleset *g)
 
 void gen_print_late(FILE *f, const struct gen_ruleset *g)
 {
+	/* it is read alone, but counts for nothing there */
+	fputs(g->limiters ? g->limiters : "", f);
 	print_rules(f, &g->late, 0);
 }
 

@@ -24,6 +24,7 @@ enum gen_feature {
 	GEN_ANCHOR_LOAD,
 	GEN_ANCHOR_TABLE,
 	GEN_SOURCES,
+	GEN_LIMITERS,
 	GEN_ENDLESS,
 	GEN_TRANSLATION,
 	GEN_STATE_OPTS,
@@ -59,6 +60,7 @@ enum gen_part {
 	GEN_RECEIVED_ON,
 	GEN_PROBABILITY,
 	GEN_STATE,
+	GEN_LIMITS,
 	GEN_TRANSLATE,
 	GEN_PARTS,
 };
@@ -107,7 +109,8 @@ struct gen_table {
 struct gen_ruleset {
 	struct pf_arena arena;
 	uint32_t features;
-	const char *head; /* options */
+	const char *head;     /* options */
+	const char *limiters; /* their definitions */
 	struct gen_table table[GEN_TABLES];
 	uint32_t ntables; /* few: each costs the kernel two RCU periods */
 	struct gen_rules rules;

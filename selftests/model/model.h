@@ -141,6 +141,7 @@ struct model_answer {
 	uint32_t draws;
 	uint64_t steps; /* rules that were asked */
 	enum model_use use;
+	bool limited;	  /* a rule's limiter blocks it, for `reason` */
 	bool established; /* it was judged by a TCP connection that is open both ways */
 	/* that passes: as it leaves */
 	struct model_packet out;
@@ -171,6 +172,7 @@ struct model {
 	size_t nstates, states_capacity;
 	struct model_count *counts; /* nrules */
 	/* of the packet at hand */
+	const struct model_packet *packet; /* as it came */
 	const struct pf_rule **matches;
 	size_t matches_capacity;
 	const struct pf_rule **logs;
@@ -267,6 +269,12 @@ bool model_rule_is_full(const struct model *m, const struct pf_rule *r);
 /* Has the packet's source as many states, or the rule as many sources, as they may? */
 bool model_source_is_full(const struct model *m, const struct pf_rule *r,
 			  const struct model_packet *p);
+/* Have the rule's limiters room for the packet at hand?  *why, if not. */
+enum model_limits { MODEL_LIMITS_ROOM, MODEL_LIMITS_MISS, MODEL_LIMITS_BLOCK };
+enum model_limits model_limits(const struct model *m, const struct pf_rule *r,
+			       enum model_reason *why);
+/* How many states a limiter has. */
+size_t model_limiter_states(const struct model *m, const struct pf_limiter_def *d);
 /* A TCP handshake is done.  false: it is one too many; the state is dead. */
 bool model_connected(struct model *m, struct model_state *s);
 /* How many sources are tracked, by one rule or NULL for all. */

@@ -13,6 +13,7 @@
 
 #include "../../lib/model.h"
 #include "../../loader/kill.h"
+#include "../../loader/limiters.h"
 #include "../../loader/pin.h"
 #include "../../loader/states.h"
 
@@ -249,6 +250,8 @@ static int load_anew(struct real *r, const char *path, struct pf_ruleset *rs,
 	int err;
 
 	r->gens.emitter = emitter;
+	if (!*path)
+		pf_limiters_define(&r->dp, rs);
 	err = pf_generation_make(&r->gens, path, rs, *path ? r->active : NULL, &gen, e);
 	if (err)
 		return err;

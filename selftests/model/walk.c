@@ -256,6 +256,19 @@ static enum step enter_rule(struct walk *w, const struct model_ruleset *in, cons
 {
 	const struct pf_rule_ext *x = pf_rule_ext_of(r);
 
+	switch (model_limits(w->m, r, &w->a->reason)) {
+	case MODEL_LIMITS_ROOM:
+		break;
+	case MODEL_LIMITS_MISS:
+		w->a->reason = MODEL_R_MATCH;
+		return GO_ON;
+	case MODEL_LIMITS_BLOCK:
+		w->a->rule = r;
+		w->a->anchor = call;
+		w->a->limited = true;
+		return STOP;
+	}
+
 	if (x->tag)
 		w->a->tag = x->tag;
 	return x->anchor ? walk_anchor(w, in, r, depth) : take_rule(w, r, call);
@@ -423,6 +436,12 @@ static bool judge_once(struct model *m, const struct model_packet *p, struct mod
 		return true;
 	}
 	r = a->rule;
+	if (a->limited) {
+		drop(a, a->reason);
+		if (r->log)
+			model_log(m, a, r);
+		return true;
+	}
 	if (r && r->action == PF_RULE_ACTION_BLOCK) {
 		block(p, a);
 		count_packet(m, a, p->dir);
@@ -458,12 +477,14 @@ static void forget_walk(struct model_answer *a)
 	a->rule = a->anchor = NULL;
 	a->tag = NULL;
 	a->draws = 0;
+	a->limited = false;
 }
 
 static void judge(struct model *m, const struct model_packet *p, struct model_answer *a)
 {
 	struct model_translation t = {.now = *p};
 
+	m->packet = p;
 	for (int repeats = 0; !judge_once(m, p, &t, a, repeats < MODEL_REPEATS_MOST); repeats++) {
 		forget_walk(a);
 		t.now = *p;

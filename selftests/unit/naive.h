@@ -498,13 +498,14 @@ static inline uint32_t *naive_ids(size_t n)
 }
 
 /* Numbers for state options: there is none left for those of a rule with max 4000. */
-static inline int naive_opts(void *ctx, uint32_t set, uint32_t rule_id,
-			     const struct pf_state_opts *o)
+static inline int naive_opts(void *ctx, uint32_t set, uint32_t rule_id, const struct pf_rule *r)
 {
+	const struct pf_state_opts *o = pf_rule_ext_of(r)->state;
+
 	(void)set;
 	(void)ctx;
 	(void)rule_id;
-	return o->max == 4000 ? -ENOSPC : (int)o->max;
+	return !o ? 0 : o->max == 4000 ? -ENOSPC : (int)o->max;
 }
 
 static inline struct pf_compiled *naive_compile_by(const struct pf_ruleset *rs,

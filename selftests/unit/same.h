@@ -66,7 +66,24 @@ static inline bool state_difference(const struct pf_state_opts *a, const struct 
 	       memcmp(a->timeout, b->timeout, sizeof(a->timeout)) != 0;
 }
 
-/* All but the line; of the rarer parts state options and the pools of translation. */
+/* The name does not travel. */
+static inline bool limiter_difference(const struct pf_rule_limiter *a,
+				      const struct pf_rule_limiter *b)
+{
+	return a->id != b->id || a->action != b->action || a->action_given != b->action_given;
+}
+
+static inline bool limiter_def_difference(const struct pf_limiter_def *a,
+					  const struct pf_limiter_def *b)
+{
+	return strcmp(a->name, b->name) != 0 || a->source != b->source || a->id != b->id ||
+	       a->limit != b->limit || a->rate.limit != b->rate.limit ||
+	       a->rate.seconds != b->rate.seconds ||
+	       (a->source &&
+		(a->entries != b->entries || a->mask[0] != b->mask[0] || a->mask[1] != b->mask[1]));
+}
+
+/* All but the line; of the rarer parts state options, limiters and the pools of translation. */
 static inline const char *rule_difference(const struct pf_rule *a, const struct pf_rule *b)
 {
 	DIFFER(action);
@@ -101,6 +118,11 @@ static inline const char *rule_difference(const struct pf_rule *a, const struct 
 	DIFFER(dport.hi);
 	if (state_difference(pf_rule_ext_of(a)->state, pf_rule_ext_of(b)->state))
 		return "state options";
+	if (limiter_difference(&pf_rule_ext_of(a)->state_limiter,
+			       &pf_rule_ext_of(b)->state_limiter) ||
+	    limiter_difference(&pf_rule_ext_of(a)->source_limiter,
+			       &pf_rule_ext_of(b)->source_limiter))
+		return "limiters";
 	if (pool_difference(pf_rule_ext_of(a)->nat, pf_rule_ext_of(b)->nat))
 		return "nat-to";
 	if (pool_difference(pf_rule_ext_of(a)->rdr, pf_rule_ext_of(b)->rdr))
@@ -177,7 +199,11 @@ static inline const char *ruleset_difference(const struct pf_ruleset *a, const s
 
 	DIFFER(nskip);
 	DIFFER(nloads);
+	DIFFER(nlimiters);
 	what = options_difference(&a->options, &b->options);
+	for (size_t i = 0; i < a->nlimiters && !what; i++)
+		if (limiter_def_difference(&a->limiters[i], &b->limiters[i]))
+			what = "a limiter's definition";
 	if (!what)
 		what = block_difference(&a->main, &b->main);
 	for (size_t i = 0; i < a->nskip && !what; i++)

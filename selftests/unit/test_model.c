@@ -44,6 +44,8 @@ static const char of_sources[] =
 
 /* --- there and back --- */
 
+static void check_truncations(const struct pf_ruleset *rs);
+
 static void check_round_trip(const struct pf_ruleset *rs)
 {
 	pf_buf_auto b = encoded(rs);
@@ -81,6 +83,24 @@ static void options_of_sources_come_back(void **state)
 	(void)state;
 	assert_int_equal(pf_filter(rs)->n, 4);
 	check_round_trip(rs);
+}
+
+static void limiters_come_back(void **state)
+{
+	pf_ruleset_auto rs = parse_ok(
+		"state limiter \"a b\" id 255 limit 16777216 rate 3/5\n"
+		"state limiter x id 1 limit 1\n"
+		"source limiter fifteen-letters id 1 entries 9 limit 4 rate 1/60 inet mask 0 "
+		"inet6 mask 64\nsource limiter y id 2 entries 1 limit 1\n"
+		"pass state limiter x\npass state limiter \"a b\" (block)\n"
+		"pass source limiter y (no-match)\npass source limiter id 1 (block)\n"
+		"pass keep state (max 3) state limiter x (no-match) source limiter y\n");
+
+	(void)state;
+	assert_int_equal(rs->nlimiters, 4);
+	assert_int_equal(pf_filter(rs)->n, 5);
+	check_round_trip(rs);
+	check_truncations(rs);
 }
 
 static void an_empty_ruleset_comes_back(void **state)
@@ -448,6 +468,12 @@ static const struct bad_rule bad_rules[] = {
 	{"port", {.sport = {PF_PORT_EQ, 2, 2}}, "port only applies to tcp/udp/sctp"},
 	{"flags", {.proto = 17, .flags = 2, .flagset = 2}, "flags only apply to tcp"},
 	{"state", {BLOCK, .keep_state = true}, "only for pass rules"},
+	{"limiter",
+	 {.x = &(const struct pf_rule_ext){.state_limiter = {.id = 1}}},
+	 "limiters are for pass rules that keep state"},
+	{"limiter",
+	 {BLOCK, .x = &(const struct pf_rule_ext){.source_limiter = {.id = 1}}},
+	 "limiters are for pass rules that keep state"},
 	/* of sources */
 	{"global", SOURCES(PF_TRACK_GLOBAL, .max_src_nodes = 1), "say what is unknown"},
 	{"global", SOURCES(PF_TRACK_GLOBAL, .max_src_conn = 1), "say what is unknown"},
@@ -518,6 +544,46 @@ static void bad_tables_are_refused(void **state)
 		b = encoded(rs);
 		/* the first message stays, or the table's own */
 		check_refused(&b, -EINVAL, *cases[i].name ? cases[i].msg : "");
+	}
+}
+
+static void bad_limiters_are_refused(void **state)
+{
+	static const struct pf_limiter_def
+		good = {.name = "g", .id = 1, .limit = 1},
+		cases[] = {
+			{.name = "a", .limit = 1},
+			{.name = "a", .id = 2},
+			{.name = "", .id = 2, .limit = 1},
+			{.name = "a\nb", .id = 2, .limit = 1},
+			{.name = "a", .id = 2, .limit = 1, .rate = {1, 0}},
+			{.name = "a", .id = 2, .limit = 1, .rate = {0, 1}},
+			{.name = "a", .id = 2, .limit = 1, .rate = {1, PF_TIMEOUT_LARGEST + 1}},
+			{.name = "a", .id = 1, .limit = 1},
+			{.name = "a", .source = true, .id = 1, .limit = 1},
+			{.name = "a",
+			 .source = true,
+			 .id = 1,
+			 .limit = 1,
+			 .entries = 1,
+			 .mask = {33}},
+			{.name = "a",
+			 .source = true,
+			 .id = 1,
+			 .limit = 1,
+			 .entries = 1,
+			 .mask = {0, 129}},
+		};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		pf_ruleset_auto rs = pf_ruleset_new();
+		pf_buf_auto b = {0};
+
+		*pf_ruleset_add_limiter(rs) = good;
+		*pf_ruleset_add_limiter(rs) = cases[i];
+		b = encoded(rs);
+		check_refused(&b, -EINVAL, "a limiter is none, or comes twice");
 	}
 }
 
@@ -748,6 +814,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_of_the_language_comes_back),
 		cmocka_unit_test(options_of_sources_come_back),
+		cmocka_unit_test(limiters_come_back),
+		cmocka_unit_test(bad_limiters_are_refused),
 		cmocka_unit_test(an_empty_ruleset_comes_back),
 		cmocka_unit_test(rules_for_no_address_come_back),
 		cmocka_unit_test(the_longest_names_come_back),

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "limiters.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SECOND_NS 1000000000ULL
+
+static uint32_t place_of(const struct pf_limiter_def *d)
+{
+	return (d->source ? PF_SOURCE_LIMITERS : 0U) + d->id;
+}
+
+static const struct pf_limiter_def *find(const struct pf_ruleset *rs, uint32_t place)
+{
+	for (size_t i = 0; rs && i < rs->nlimiters; i++)
+		if (place_of(&rs->limiters[i]) == place)
+			return &rs->limiters[i];
+	return NULL;
+}
+
+/* The datapath's clock. */
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * SECOND_NS + (uint64_t)ts.tv_nsec;
+}
+
+/* Of an id that was defined before, what it has counted goes on. */
+static void define_source(const struct pf_datapath *dp, struct pf_limiter *l,
+			  const struct pf_limiter_def *d)
+{
+	struct pf_ip mask;
+
+	for (int i = 0; i < 2; i++) {
+		memset(&mask, 0xff, sizeof(mask));
+		pf_ip_mask(&mask, d->mask[i]);
+		memcpy(&l->mask[i], mask.b, sizeof(l->mask[i]));
+	}
+	/* behind that time all has gathered that can: it would find as much in a new one */
+	l->keep = pf_datapath_ticks(dp, d->rate.seconds ? d->rate.seconds : 1);
+	__atomic_store_n(&l->entries, d->entries, __ATOMIC_RELAXED);
+}
+
+static void define(const struct pf_datapath *dp, struct pf_limiter *l,
+		   const struct pf_limiter_def *d)
+{
+	uint64_t bucket = d->rate.limit ? d->rate.seconds * SECOND_NS : 0;
+	uint64_t token = bucket ? bucket / d->rate.limit : 0;
+
+	if (!(__atomic_load_n(&l->flags, __ATOMIC_ACQUIRE) & PF_LIMITER_USED))
+		memset(l, 0, sizeof(*l));
+	/* another rate begins anew, as in pf; one that is as before is not given away */
+	if (l->token != token || l->bucket != bucket) {
+		__atomic_store_n(&l->spent, now_ns() - bucket, __ATOMIC_RELAXED);
+		__atomic_store_n(&l->bucket, bucket, __ATOMIC_RELAXED);
+		__atomic_store_n(&l->token, token, __ATOMIC_RELAXED);
+	}
+	if (d->source)
+		define_source(dp, l, d);
+	__atomic_store_n(&l->limit, d->limit, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->flags, PF_LIMITER_USED, __ATOMIC_RELEASE);
+}
+
+void pf_limiters_define(const struct pf_datapath *dp, const struct pf_ruleset *rs)
+{
+	for (size_t i = 0; i < rs->nlimiters; i++)
+		define(dp, &dp->limiters[place_of(&rs->limiters[i])], &rs->limiters[i]);
+}
+
+int pf_limiters_check(const struct pf_ruleset *rs, const struct pf_ruleset *old,
+		      const struct pf_datapath *dp, struct pf_error_text *e)
+{
+	for (size_t i = 0; i < rs->nlimiters; i++) {
+		const struct pf_limiter_def *d = &rs->limiters[i], *was = find(old, place_of(d));
+
+		if (!was || !d->source || !dp->limiters[place_of(d)].sources ||
+		    memcmp(d->mask, was->mask, sizeof(d->mask)) == 0)
+			continue;
+		return pf_fail(e, -EBUSY,
+			       "source limiter \"%s\" (id %u) has sources: its masks cannot change "
+			       "while it has them (-F Sources takes them out)",
+			       d->name, d->id);
+	}
+	return 0;
+}
+
+/* --- its sources --- */
+
+struct limited {
+	struct pf_src_key key;
+	struct pf_limited v;
+};
+
+/* By limiter, family and address. */
+static int compare(const void *a, const void *b)
+{
+	const struct pf_src_key *x = &((const struct limited *)a)->key;
+	const struct pf_src_key *y = &((const struct limited *)b)->key;
+
+	if (x->rule != y->rule)
+		return x->rule < y->rule ? -1 : 1;
+	if (x->af != y->af)
+		return x->af < y->af ? -1 : 1;
+	return memcmp(&x->addr, &y->addr, sizeof(x->addr));
+}
+
+/* For the caller to free. */
+static int read_sources(const struct pf_datapath *dp, struct limited **out, size_t *n)
+{
+	int map = pf_datapath_map(dp, "pf_limited"), err;
+	size_t room = 0, have = 0;
+	struct pf_src_key key;
+	struct limited *v = NULL;
+
+	err = bpf_map_get_next_key(map, NULL, &key);
+	/* one that goes sends the walk back to the start: no more than there can be */
+	while (!err && have < 2 * (size_t)PF_LIMITED_MOST) {
+		if (have == room) {
+			struct limited *more;
+
+			room = room ? 2 * room : 256;
+			more = reallocarray(v, room, sizeof(*v));
+			if (!more) {
+				free(v);
+				return -ENOMEM;
+			}
+			v = more;
+		}
+		v[have].key = key;
+		if (!bpf_map_lookup_elem(map, &key, &v[have].v) &&
+		    !((uint32_t)v[have].v.states & PF_SOURCE_DEAD))
+			have++;
+		err = bpf_map_get_next_key(map, &key, &key);
+	}
+	if (err && err != -ENOENT) {
+		free(v);
+		return err;
+	}
+	if (have)
+		qsort(v, have, sizeof(*v), compare);
+	*n = 0;
+	for (size_t i = 0; i < have; i++)
+		if (!*n || compare(&v[*n - 1], &v[i]) != 0)
+			v[(*n)++] = v[i];
+	*out = v;
+	return 0;
+}
+
+static uint8_t bits_of(const struct pf_datapath *dp, const struct pf_src_key *key)
+{
+	const struct pf_limiter *l = &dp->limiters[PF_SOURCE_LIMITERS + key->rule % PF_LIMITER_IDS];
+	const struct pf_addr *mask = &l->mask[key->af == PF_AF_INET6];
+	unsigned int bits = 0;
+
+	for (int i = 0; i < (key->af == PF_AF_INET6 ? 4 : 1); i++)
+		bits += (unsigned int)__builtin_popcount(mask->w[i]);
+	return (uint8_t)bits;
+}
+
+/* Is it one of these hosts, or are they in its network? */
+static bool meant(const struct pf_datapath *dp, const struct pf_kill_host *h,
+		  const struct pf_src_key *key)
+{
+	struct pf_ip ip;
+	uint8_t bits;
+
+	if (pf_kill_host_matches(h, (uint8_t)key->af, &key->addr))
+		return true;
+	if (h->neg || h->af != key->af)
+		return false;
+	bits = bits_of(dp, key);
+	ip = h->ip;
+	pf_ip_mask(&ip, bits);
+	return h->bits >= bits && memcmp(ip.b, &key->addr, sizeof(ip.b)) == 0;
+}
+
+int pf_limited_kill(const struct pf_datapath *dp, const struct pf_kill_host *host, uint32_t *n)
+{
+	struct limited *v;
+	size_t have;
+	int err = read_sources(dp, &v, &have);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < have; i++)
+		if (meant(dp, host, &v[i].key))
+			*n += pf_datapath_forget_limited(dp, &v[i].key);
+	free(v);
+	return 0;
+}
+
+int pf_limited_list(const struct pf_datapath *dp, struct pf_wire_limited **out, size_t *n)
+{
+	struct pf_wire_limited *w;
+	struct limited *v;
+	size_t have;
+	int err = read_sources(dp, &v, &have);
+
+	if (err)
+		return err;
+	w = calloc(have + 1, sizeof(*w));
+	for (size_t i = 0; w && i < have; i++) {
+		memcpy(w[i].addr, &v[i].key.addr, sizeof(w[i].addr));
+		w[i].af = (uint8_t)v[i].key.af;
+		w[i].bits = bits_of(dp, &v[i].key);
+		w[i].id = (uint8_t)v[i].key.rule;
+		w[i].states = (uint32_t)v[i].v.states;
+		w[i].admitted = v[i].v.admitted;
+		w[i].hardlimited = v[i].v.hardlimited;
+		w[i].ratelimited = v[i].v.ratelimited;
+	}
+	free(v);
+	if (!w)
+		return -ENOMEM;
+	*out = w;
+	*n = have;
+	return 0;
+}
+
+/* --- those that are not defined any more --- */
+
+static int take_sources_out(const struct pf_datapath *dp, const bool *gone)
+{
+	struct limited *v;
+	size_t n;
+	int err = read_sources(dp, &v, &n);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < n; i++)
+		if (gone[PF_SOURCE_LIMITERS + v[i].key.rule % PF_LIMITER_IDS])
+			pf_datapath_forget_limited(dp, &v[i].key);
+	free(v);
+	return 0;
+}
+
+/* No state has the ones that are marked: `gone`, by their places. */
+static void unlink_states(const struct pf_datapath *dp, const bool *gone)
+{
+	for (uint32_t i = 0; i < dp->config->slots; i++) {
+		struct pf_state *s = &dp->states[i];
+		uint16_t limits = __atomic_load_n(&s->peer[1].opts, __ATOMIC_RELAXED);
+
+		if (!limits || __atomic_load_n(&s->status, __ATOMIC_ACQUIRE) != PF_SLOT_LIVE)
+			continue;
+		if (gone[PF_LIMITS_STATE(limits)])
+			limits &= 0xff00;
+		if (gone[PF_SOURCE_LIMITERS + PF_LIMITS_SOURCE(limits)])
+			limits &= 0xff;
+		__atomic_store_n(&s->peer[1].opts, limits, __ATOMIC_RELAXED);
+	}
+}
+
+/*
+ * A packet that the rules of before have let in may be making a state still: so all wait
+ * before the states are looked at, and again before the number can be another one's.
+ */
+int pf_limiters_settle(const struct pf_datapath *dp, const struct pf_rulestats *stats,
+		       const struct pf_ruleset *a, const struct pf_ruleset *b)
+{
+	bool gone[PF_LIMITERS] = {false}, any = false;
+	int err;
+
+	for (uint32_t i = 1; i < PF_LIMITERS; i++) {
+		struct pf_limiter *l = &dp->limiters[i];
+
+		if (!(l->flags & PF_LIMITER_USED) || find(a, i) || find(b, i))
+			continue;
+		gone[i] = any = true;
+	}
+	if (!any)
+		return 0;
+	err = pf_rulestats_wait(stats);
+	if (err)
+		return err;
+	err = take_sources_out(dp, gone);
+	if (err)
+		return err;
+	unlink_states(dp, gone);
+	err = pf_rulestats_wait(stats);
+	for (uint32_t i = 1; i < PF_LIMITERS && !err; i++)
+		if (gone[i])
+			__atomic_store_n(&dp->limiters[i].flags, 0, __ATOMIC_RELEASE);
+	return err;
+}
+
+/* --- reading --- */
+
+static uint64_t load(const __u64 *v)
+{
+	return __atomic_load_n(v, __ATOMIC_RELAXED);
+}
+
+void pf_limiters_list(const struct pf_datapath *dp, const struct pf_ruleset *rs,
+		      struct pf_wire_limiter *out)
+{
+	for (size_t i = 0; i < rs->nlimiters; i++, out++) {
+		const struct pf_limiter_def *d = &rs->limiters[i];
+		const struct pf_limiter *l = &dp->limiters[place_of(d)];
+
+		memset(out, 0, sizeof(*out));
+		snprintf(out->name, sizeof(out->name), "%s", d->name);
+		out->id = d->id;
+		out->source = d->source;
+		out->limit = d->limit;
+		out->rate = d->rate.limit;
+		out->seconds = d->rate.seconds;
+		out->states = __atomic_load_n(&l->inuse, __ATOMIC_RELAXED);
+		out->entries = d->entries;
+		memcpy(out->mask, d->mask, sizeof(out->mask));
+		out->sources = __atomic_load_n(&l->sources, __ATOMIC_RELAXED);
+		out->addrlimited = load(&l->addrlimited);
+		out->admitted = load(&l->admitted);
+		out->hardlimited = load(&l->hardlimited);
+		out->ratelimited = load(&l->ratelimited);
+	}
+}

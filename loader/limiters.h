@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * State limiters and source limiters, which are the main ruleset's: what is defined goes to the
+ * datapath, and what it has counted is read.  States keep theirs as long as one with its id is
+ * defined.
+ */
+#ifndef PF_LOADER_LIMITERS_H
+#define PF_LOADER_LIMITERS_H
+
+#include "../grammar/rule.h"
+#include "../lib/proto.h"
+#include "datapath.h"
+#include "kill.h"
+#include "rulestats.h"
+
+/*
+ * May rs come after `old`, which may be NULL?  The masks of a source limiter that has sources
+ * cannot change, as in pf.  0 or -EBUSY with a message.
+ */
+int pf_limiters_check(const struct pf_ruleset *rs, const struct pf_ruleset *old,
+		      const struct pf_datapath *dp, struct pf_error_text *err);
+/* Those of rs are there, as it says, before its rules come into force; others stay. */
+void pf_limiters_define(const struct pf_datapath *dp, const struct pf_ruleset *rs);
+/*
+ * Those that neither ruleset defines (b may be NULL) go: states that have them have none
+ * from now on.  Their rules are not in force any more.  0 or a negative errno.
+ */
+int pf_limiters_settle(const struct pf_datapath *dp, const struct pf_rulestats *stats,
+		       const struct pf_ruleset *a, const struct pf_ruleset *b);
+
+/* One for each definition of rs. */
+void pf_limiters_list(const struct pf_datapath *dp, const struct pf_ruleset *rs,
+		      struct pf_wire_limiter *out);
+
+/* Sources of source limiters, by limiter and address; the caller frees *out. */
+int pf_limited_list(const struct pf_datapath *dp, struct pf_wire_limited **out, size_t *n);
+/* Takes out those that are in the host's network, or that the host is in; *n grows. */
+int pf_limited_kill(const struct pf_datapath *dp, const struct pf_kill_host *host, uint32_t *n);
+
+#endif /* PF_LOADER_LIMITERS_H */
