@@ -88,8 +88,9 @@ def test_install():
         have = sorted(os.path.relpath(os.path.join(d, f), top)
                       for d, _, files in os.walk(top) for f in files)
         lines_eq(have, ["sbin/pfctl-linux", "sbin/pfd", "share/examples/pf-linux/gateway.conf",
-                        "share/examples/pf-linux/host.conf", "share/man/man5/pf.conf.5", "share/man/man8/pfctl-linux.8",
-                        "share/man/man8/pfd.8"])
+                        "share/examples/pf-linux/host.conf",
+                        "share/examples/pf-linux/server.conf", "share/man/man5/pf.conf.5",
+                        "share/man/man8/pfctl-linux.8", "share/man/man8/pfd.8"])
         needs_own_mounts()
         # without this directory, compilers and kernel headers
         script = f"""
