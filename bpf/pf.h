@@ -20,8 +20,10 @@ struct {
 	__type(value, struct pf_state);
 } pf_states SEC(".maps");
 
+/* MMAPABLE, which it is not because of the locks: so it begins at a page, a bucket at a line. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct pf_bucket);

@@ -127,6 +127,7 @@ noinline_sub void sources_sweep(struct pf_status *st, __u32 hz)
 /* --- states of offenders --- */
 
 #define FLUSH_SLICE 131072
+#define FLUSH_ENDS  16384   /* so many states end in one slice: some milliseconds */
 #define FLUSH_NS    1000000 /* between two slices */
 
 /* Has it been asked for that states of that source, and of that rule or of any, end? */
@@ -149,7 +150,7 @@ static long flush_step(__u32 i, struct sweep_ctx *c)
 	struct pf_state *s = slot(c->at);
 	__u32 h;
 
-	if (!s || !st)
+	if (!s || !st || c->removed >= FLUSH_ENDS)
 		return 1;
 	c->at++;
 	if (READ_ONCE(s->status) != PF_SLOT_LIVE)
@@ -195,7 +196,7 @@ static long flush_end_step(void *map, struct pf_src_key *key, struct pf_flush *f
  */
 noinline_sub int flush_slice(struct pf_status *st, __u32 slots)
 {
-	struct sweep_ctx c = {};
+	struct sweep_ctx c = {.removed = unknown_zero()};
 
 	if (!st->flush_on) {
 		if (!READ_ONCE(st->flush_asked))

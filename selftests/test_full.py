@@ -292,20 +292,17 @@ OFFENCE = ("table <bad> persist\nblock in quick from <bad>\npass in proto tcp to
 
 def test_offender_finds_no_room_in_the_table():
     """Its connection ends all the same, and its states; the next one brings it in."""
-    with Lab(hosts=2, v6=False, rules=KEPT + OFFENCE) as lab:
-        tables = lab.pf.map("tables")
-        before = {k: tables.get(k) for k in (u32(n) for n in range(tables.max_entries))
-                  if any(tables.get(k))}
-        # `writes': as where the limit of entries is reached
-        for k, v in before.items():
-            tables.set(k, v[:-4] + u32(0))
+    with Lab(hosts=2, v6=False, rules="set limit table-entries 1\n" + KEPT + OFFENCE) as lab:
+        for src in ("192.0.2.101", "192.0.2.102"):
+            eq([connect(lab, n, src) for n in (1, 2)], [3, 2])
+        wait_for("a full table", lambda: "can add no more" in lab.pf.said())
         eq(udp(lab, 1), True)
         eq([connect(lab, n) for n in (1, 2)], [3, 2])
         wait_for("the flush", lambda: lab.pf.info()["current entries"] == 0, 3)
         info = lab.pf.info()
-        eq((info["tables: no room"], info["src-limit"]), (1, 1))
-        for k, v in before.items():
-            tables.set(k, v)
+        eq((info["tables: no room"], info["src-limit"]), (1, 3))
+        lab.pf.ctl("-t", "bad", "-T", "flush")
+        wait_for("room", lambda: "can add addresses again" in lab.pf.said())
         eq([connect(lab, n) for n in (3, 4, 5)], [3, 2, 0])
         eq(lab.pf.ctl("-t", "bad", "-T", "show").stdout.split(), [GHOST])
 
