@@ -269,7 +269,8 @@ def test_tables():
 def test_all():
     """All that -s all shows; what is empty is there, too."""
     with Lab(hosts=2, v6=False, rules="pass label x\n") as lab:
-        parts = ["rules", "states", "sources", "info", "labels", "timeouts", "memory", "tables"]
+        parts = ["rules", "states", "sources", "limiters", "info", "labels",
+                 "timeouts", "memory", "tables"]
         got = document(lab, "-sa")
         eq(list(got), parts)
         eq((got["states"], got["sources"], got["tables"]), ([], [], []))
