@@ -336,7 +336,9 @@ inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 		return why;
 	state_fill(s, &p->key, p->rule.id, p->ifindex, p->dir);
 	if (nat) {
-		s->flags |= PF_SF_NAT;
+		/* the only port that was free may be its own: that is no translation */
+		if (!key_equal(&p->nat_key, &p->key))
+			s->flags |= PF_SF_NAT;
 		if (p->dir == PF_OUT)
 			s->key = p->nat_key;
 		else

@@ -305,6 +305,21 @@ def test_port_range():
             eq(ends(got)[1], (GHOST, n))
 
 
+def test_the_only_free_port_is_its_own():
+    """What becomes itself again is not translated: its fragments pass, for one."""
+    with Lab(rules=nat_rules(PUBLIC, "port 4000:4001")) as lab:
+        g = Gate(lab)
+        for port in range(1, 21):
+            taken = ends(g.out(ip(GHOST, GHOST_DST) / UDP(sport=9, dport=port)))[0][1]
+            own = 8001 - taken
+            got = g.out(ip(PUBLIC, GHOST_DST) / UDP(sport=own, dport=port))
+            eq(ends(got), ((PUBLIC, own), (GHOST_DST, port)))
+            answer = IP(src=GHOST_DST, dst=PUBLIC, flags="MF") / UDP(sport=port, dport=own)
+            eq(g.into(answer / bytes(16)) is None, False, f"port {port}")
+        eq(sum(s.startswith(f"all udp {PUBLIC}:{own} -> {GHOST_DST}:20 ")
+               for s in lab.pf.states()), 1, lab.pf.states())
+
+
 def test_default_ports():
     with Lab(rules=nat_rules(PUBLIC, "")) as lab:
         g = Gate(lab)
