@@ -128,7 +128,7 @@ noinline_sub void sources_sweep(struct pf_status *st, __u32 hz)
 
 #define FLUSH_SLICE 131072
 #define FLUSH_ENDS  16384   /* so many states end in one slice: some milliseconds */
-#define FLUSH_NS    1000000 /* between two slices */
+#define HURRY_NS    1000000 /* between two slices, instead of pf_config.sweep_ns */
 
 /* Has it been asked for that states of that source, and of that rule or of any, end? */
 inline_always int flush_wants(const struct pf_state *s, __u32 rule)
@@ -219,7 +219,10 @@ noinline_sub int flush_slice(struct pf_status *st, __u32 slots)
 	return READ_ONCE(st->flush_asked) != 0;
 }
 
-/* One slice, from where the last one ended.  0: there is no configuration; 2: there is more. */
+/*
+ * One slice, from where the last one ended.  0: there is no configuration; 2: the next one
+ * is to come at once.
+ */
 noinline_sub int sweep_slice(void)
 {
 	struct pf_config *cfg = config();
@@ -240,7 +243,8 @@ noinline_sub int sweep_slice(void)
 	limbo_release(tick_now(), cfg->grace, 1024);
 	sources_sweep(st, cfg->hz);
 	limited_sweep(st, cfg->hz);
-	return flush_slice(st, cfg->slots) ? 2 : 1;
+	/* under pressure: states with half their time, and less, should not be there for long */
+	return flush_slice(st, cfg->slots) || c.factor < FACTOR_ONE / 2 ? 2 : 1;
 }
 
 static int sweep_timer(void *map, __u32 *key, struct pf_sweeper *sw)
@@ -249,7 +253,7 @@ static int sweep_timer(void *map, __u32 *key, struct pf_sweeper *sw)
 	int more = sweep_slice() == 2;
 
 	if (cfg)
-		bpf_timer_start(&sw->timer, more ? FLUSH_NS : cfg->sweep_ns, 0);
+		bpf_timer_start(&sw->timer, more ? HURRY_NS : cfg->sweep_ns, 0);
 	return 0;
 }
 

@@ -18,7 +18,6 @@
 
 #define DEFAULT_STATES	  100000
 #define SWEEP_FALLBACK_MS 10
-#define DRAIN_MS	  70  /* with HZ 250 a tick is 64 ms */
 #define WRITTEN_MS	  100 /* what the datapath adds to tables waits so long */
 
 /* --- options --- */
@@ -666,20 +665,6 @@ static void written_fire(void *ctx)
 		watch_tables(g);
 }
 
-static void drain_fire(void *ctx)
-{
-	struct pf_engine *g = ctx;
-
-	if (!pf_datapath_drain(&g->dp, g->drain_tick))
-		pf_timer_once(&g->drain, DRAIN_MS);
-}
-
-void pf_engine_killed(struct pf_engine *g)
-{
-	g->drain_tick = pf_datapath_tick(&g->dp);
-	pf_timer_once(&g->drain, DRAIN_MS);
-}
-
 static int open_timers(struct pf_engine *g, struct pf_error_text *e)
 {
 	int err = pf_timer_init(g->loop, &g->sweep, sweep_fire, g);
@@ -688,8 +673,6 @@ static int open_timers(struct pf_engine *g, struct pf_error_text *e)
 		err = pf_timer_init(g->loop, &g->confirm, roll_back, g);
 	if (!err)
 		err = pf_timer_init(g->loop, &g->written, written_fire, g);
-	if (!err)
-		err = pf_timer_init(g->loop, &g->drain, drain_fire, g);
 	if (!err && g->dp.timer_failed)
 		err = pf_timer_every(&g->sweep, SWEEP_FALLBACK_MS);
 	return err ? pf_fail(e, err, "timers: %s", strerror(-err)) : 0;
@@ -746,11 +729,11 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	memset(g, 0, sizeof(*g));
 	g->loop = loop;
 	g->sweep.source.fd = g->confirm.source.fd = g->written.source.fd = -1;
-	g->drain.source.fd = -1;
 	g->log.source.fd = -1;
 	g->pin_lock = -1;
 	g->log.timer.source.fd = -1;
 	g->events.timer.source.fd = g->shortage.timer.source.fd = -1;
+	g->resting.look.source.fd = g->resting.drain.source.fd = -1;
 	err = claim_pins(g, o->pin_dir, e);
 	if (!err)
 		err = pf_datapath_open(&g->dp, o->pin_dir, DEFAULT_STATES, e);
@@ -793,6 +776,8 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	err = pf_events_open(&g->events, &g->dp, loop, e);
 	if (!err)
 		err = pf_shortage_open(&g->shortage, &g->dp, loop, e);
+	if (!err)
+		err = pf_resting_open(&g->resting, &g->dp, loop, e);
 	if (err)
 		return err;
 	err = pf_pflog_open(&g->log, &g->dp, &g->ifs, loop, o->log_path, e);
@@ -807,10 +792,10 @@ void pf_engine_close(struct pf_engine *g)
 	pf_pflog_close(&g->log, g->loop);
 	pf_events_close(&g->events);
 	pf_shortage_close(&g->shortage);
+	pf_resting_close(&g->resting);
 	pf_timer_close(g->loop, &g->sweep);
 	pf_timer_close(g->loop, &g->confirm);
 	pf_timer_close(g->loop, &g->written);
-	pf_timer_close(g->loop, &g->drain);
 	pf_netifs_close(&g->ifs, g->loop);
 	pf_generation_release(g->active);
 	pf_generation_release(g->fallback);

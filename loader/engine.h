@@ -15,6 +15,7 @@
 #include "netif.h"
 #include "patch.h"
 #include "pflog.h"
+#include "resting.h"
 #include "say.h"
 #include "shortage.h"
 #include "states.h"
@@ -36,11 +37,10 @@ struct pf_engine {
 	struct pf_pflog log;
 	struct pf_events events;
 	struct pf_shortage shortage;
+	struct pf_resting resting;
 	struct pf_timer sweep;
 	struct pf_timer confirm;
-	struct pf_timer written; /* tables that the datapath writes */
-	struct pf_timer drain;	 /* slots of states that were killed, last in that tick */
-	uint32_t drain_tick;
+	struct pf_timer written;	    /* tables that the datapath writes */
 	uint64_t base_counters[PF_CNT_MAX]; /* what they were when cleared */
 	uint64_t base_searches;
 };
@@ -88,8 +88,6 @@ int pf_engine_enable(struct pf_engine *g, bool on, struct pf_error_text *err);
 /* Numbers of all rules, the parts that live states hold and the last clearing considered. */
 int pf_engine_rule_stats(struct pf_engine *g, struct pf_wire_rule *out, struct pf_error_text *err);
 void pf_engine_clear_rule_stats(struct pf_engine *g);
-/* States were killed: their slots are given back when that can be. */
-void pf_engine_killed(struct pf_engine *g);
 void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out);
 void pf_engine_clear_status(struct pf_engine *g);
 

@@ -131,7 +131,7 @@ void pf_request_kill(struct pf_client_conn *c, struct pf_cursor *p)
 		err = pf_states_kill(&g->dp, &k, &n);
 	free(rules);
 	if (n)
-		pf_engine_killed(g);
+		pf_resting_hurry(&g->resting);
 	if (err)
 		pf_reply_error(c, err, "out of memory");
 	else

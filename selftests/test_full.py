@@ -8,13 +8,14 @@ from pft.check import absent, at_least, cases, contains, eq, matches, timeout
 from pft.lab import GHOST, GHOST_DST, MAC, Lab
 from pft.netns import wait_for
 from pft.state import SLOT, Slots
-from pft.table import Table, drain
+from pft.table import Table, drain, is_empty, rest_for_long
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import raw
 
 PASS = -1
 DEAD, LOST = 3, 4  # PF_SLOT_*
+SWEEPS_AT = 136  # in struct pf_status
 KEPT = "set timeout { udp.first 3000 }\n"
 
 
@@ -52,6 +53,48 @@ def whole(lab):
     t = Table(lab.pf)
     eq(t.faults(), [])
     eq(t.queue_faults(lab.pf), [])
+
+
+# --- many that end ---
+
+def test_slots_rest_no_longer_than_they_must():
+    """Where so many end that spare slots run out, pfd gives them back."""
+    rules = "set timeout { interval 1, udp.first 1 }\npass in on ext proto udp\n"
+    with Lab(hosts=2, v6=False, rules=rules) as lab:
+        rest_for_long(lab.pf)
+        limbo = lab.pf.map("limbo")
+        for n in range(50):
+            udp(lab, n)
+        wait_for("states that have ended", lambda: counted(lab)[0] == 0, 20)
+        wait_for("their slots", lambda: is_empty(limbo), 20)
+        limbo.close()
+        whole(lab)
+
+
+def sweeps(lab):
+    """How many slices there were in a second."""
+    def now():
+        m = lab.pf.map("status")
+        n, = struct.unpack_from("=Q", m.get(u32(0)), SWEEPS_AT)
+        m.close()
+        return n
+    before, begin = now(), time.monotonic()
+    time.sleep(2)
+    return (now() - before) / (time.monotonic() - begin)
+
+
+def test_sweep_hurries_when_states_have_little_time():
+    """Adaptive timeouts help no sooner than somebody looks."""
+    rules = (KEPT + "set timeout { adaptive.start 10, adaptive.end 110 }\n"
+             "pass in on ext proto udp\n")
+    with Lab(hosts=2, v6=False, rules=rules) as lab:
+        usual = sweeps(lab)
+        for n in range(60):
+            udp(lab, n)
+        eq(sweeps(lab) < 2 * usual, True, "half the time is left")
+        for n in range(60, 70):
+            udp(lab, n)
+        eq(sweeps(lab) > 3 * usual, True, "less than half of it")
 
 
 # --- set limit states ---

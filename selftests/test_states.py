@@ -2,7 +2,6 @@
 """States: how they are made, found, shown, ended; ICMP errors; the limit."""
 import re
 import socket
-import struct
 import time
 
 from pft.check import at_least, between, cases, contains, eq, lines_eq, matches
@@ -10,7 +9,7 @@ from pft.lab import (DST, DST6, FW6_SRC, FW_SRC, GHOST, GHOST6, GHOST6_DST, GHOS
                      SRC6, Lab)
 from pft.netns import wait_for
 from pft.state import Slots
-from pft.table import Table, is_empty
+from pft.table import Table, is_empty, rest_for_long
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest,
                                 ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6PacketTooBig, ICMPv6TimeExceeded,
@@ -19,7 +18,6 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw, raw
 
 PASS, DROP = -1, 2
-GRACE_AT = 204  # in struct pf_config
 
 
 def frame(pkt, dev="ext"):
@@ -621,10 +619,8 @@ def test_kill():
 def test_slots_of_killed_states_do_not_rest():
     with Lab(hosts=2, v6=False, rules="pass in on ext\n") as lab:
         g = Gate(lab)
-        config, limbo = lab.pf.map("config"), lab.pf.map("limbo")
-        c = bytearray(config.get(bytes(4)))
-        struct.pack_into("=I", c, GRACE_AT, 1 << 20)
-        config.set(bytes(4), c)
+        limbo = lab.pf.map("limbo")
+        rest_for_long(lab.pf)
         try:
             for args, n, said in (
                     (("-F", "states"), 20, "20 states cleared\n"),
@@ -635,7 +631,6 @@ def test_slots_of_killed_states_do_not_rest():
                 eq(lab.pf.ctl(*args).stderr, said)
                 wait_for("the slots to be free again", lambda: is_empty(limbo), 20)
         finally:
-            config.close()
             limbo.close()
         table = Table(lab.pf)
         eq((table.faults(), table.queue_faults(lab.pf)), ([], []))
