@@ -15,6 +15,7 @@ enum pf_code_map {
 	PF_CODE_IFACES,	    /* ARRAY of struct pf_ifmask, by ifindex below PF_IFACE_DIRECT */
 	PF_CODE_IFACES_FAR, /* HASH of the same, by any other ifindex */
 	PF_CODE_NATS,	    /* ARRAY of struct pf_nat */
+	PF_CODE_METERS,	    /* HASH of struct pf_meter, by the ids of rules */
 	PF_CODE_JUMP,	    /* the generation's PROG_ARRAY */
 	PF_CODE_MAP_MAX,
 };

@@ -35,7 +35,9 @@ enum {
 	EXT_NAT = 256,
 	EXT_RDR = 512,
 	EXT_STATE = 1024,
-	EXT_ALL = 2047,
+	EXT_ONCE = 2048,
+	EXT_PKT_RATE = 4096,
+	EXT_ALL = 8191,
 };
 
 /* Of state options. */
@@ -133,7 +135,8 @@ static uint16_t ext_bits(const struct pf_rule_ext *x)
 			  (x->prob ? EXT_PROB : 0) | (x->tagged ? EXT_TAGGED : 0) |
 			  (x->tagged_not ? EXT_TAGGED_NOT : 0) | (x->tag ? EXT_TAG : 0) |
 			  (x->anchor ? EXT_ANCHOR : 0) | (x->nat ? EXT_NAT : 0) |
-			  (x->rdr ? EXT_RDR : 0) | (x->state ? EXT_STATE : 0));
+			  (x->rdr ? EXT_RDR : 0) | (x->state ? EXT_STATE : 0) |
+			  (x->once ? EXT_ONCE : 0) | (x->max_pkt_rate.limit ? EXT_PKT_RATE : 0));
 }
 
 static void put_state(struct pf_buf *b, const struct pf_state_opts *o)
@@ -191,6 +194,10 @@ static void put_ext(struct pf_buf *b, const struct pf_rule *r)
 		put_pool(b, x->rdr);
 	if (x->state)
 		put_state(b, x->state);
+	if (x->max_pkt_rate.limit) {
+		pf_put_u32(b, x->max_pkt_rate.limit);
+		pf_put_u32(b, x->max_pkt_rate.seconds);
+	}
 }
 
 static void put_rule(struct pf_buf *b, const struct pf_rule *r)
@@ -616,6 +623,14 @@ static const struct pf_state_opts *get_state(struct reader *r)
 	return copy;
 }
 
+static void get_pkt_rate(struct reader *r, struct pf_rate *out)
+{
+	out->limit = pf_get_u32(&r->c);
+	out->seconds = pf_get_u32(&r->c);
+	if (!out->limit || out->limit > PF_PKT_RATE_MOST || !out->seconds)
+		bad(r, "a rate is out of range");
+}
+
 static void get_ext(struct reader *r, struct pf_rule *rule)
 {
 	uint16_t what = pf_get_u16(&r->c);
@@ -645,6 +660,9 @@ static void get_ext(struct reader *r, struct pf_rule *rule)
 		x->rdr = get_pool(r, false, &r->last_rdr);
 	if (what & EXT_STATE)
 		x->state = get_state(r);
+	x->once = what & EXT_ONCE;
+	if (what & EXT_PKT_RATE)
+		get_pkt_rate(r, &x->max_pkt_rate);
 	if (what & ~EXT_ALL)
 		bad(r, "a rule says what is unknown");
 	if ((x->received_not && !x->received_on) || (x->tagged_not && !x->tagged) ||
@@ -701,7 +719,7 @@ static void get_rule(struct reader *r, struct pf_rule *rule)
 	msg = pf_rule_check(rule, &part);
 	if (msg)
 		bad(r, "%s", msg);
-	msg = pf_rule_translation_unenforced(rule, &part);
+	msg = pf_rule_unenforced(rule, &part);
 	if (msg)
 		bad(r, "%s: not enforced yet", msg);
 	if (!pf_rule_ext_enforced(rule))

@@ -71,10 +71,10 @@ static int add_function(struct btf *btf, const char *name, enum btf_func_linkage
 }
 
 int pf_btf_functions(struct bpf_func_info funcs[PF_BTF_FUNCS], size_t in_table, size_t translate,
-		     uint32_t *nfuncs)
+		     size_t meter, uint32_t *nfuncs)
 {
 	struct btf *btf = btf__new_empty();
-	int number, u32, u64, ctx, program, look_up, move, n = 1, fd;
+	int number, u32, u64, ctx, program, look_up, move, count, n = 1, fd;
 
 	if (!btf)
 		return -errno;
@@ -86,6 +86,7 @@ int pf_btf_functions(struct bpf_func_info funcs[PF_BTF_FUNCS], size_t in_table, 
 	look_up = add_function(btf, "pf_in_table", BTF_FUNC_GLOBAL, (int[]){u32, u32, u64, u64}, 4,
 			       number);
 	move = add_function(btf, "pf_translate", BTF_FUNC_GLOBAL, (int[]){u32}, 1, number);
+	count = add_function(btf, "pf_meter", BTF_FUNC_GLOBAL, (int[]){u32, u32}, 2, number);
 	funcs[0] = (struct bpf_func_info){.insn_off = 0, .type_id = (uint32_t)program};
 	if (in_table)
 		funcs[n++] = (struct bpf_func_info){.insn_off = (uint32_t)in_table,
@@ -93,7 +94,11 @@ int pf_btf_functions(struct bpf_func_info funcs[PF_BTF_FUNCS], size_t in_table, 
 	if (translate)
 		funcs[n++] = (struct bpf_func_info){.insn_off = (uint32_t)translate,
 						    .type_id = (uint32_t)move};
-	fd = program < 0 || look_up < 0 || move < 0 ? -ENOMEM : btf__load_into_kernel(btf);
+	if (meter)
+		funcs[n++] = (struct bpf_func_info){.insn_off = (uint32_t)meter,
+						    .type_id = (uint32_t)count};
+	fd = program < 0 || look_up < 0 || move < 0 || count < 0 ? -ENOMEM
+								 : btf__load_into_kernel(btf);
 	if (!fd)
 		fd = dup(btf__fd(btf));
 	btf__free(btf);

@@ -22,15 +22,15 @@ void pf_btf_map_types(const struct pf_datapath *dp, const char *key, const char 
  */
 int pf_btf_numbers(uint32_t n, uint32_t size, struct bpf_map_create_opts *opts);
 
-#define PF_BTF_FUNCS 3
+#define PF_BTF_FUNCS 4
 
 /*
  * Types of a generated program's functions: the program, pf_in_table() of
- * bpf/ranges.bpf.c and pf_translate() of bpf/translate.bpf.c, which begin at these
- * instructions, 0 if they are not there.  Returns a descriptor, which must stay open
- * until the program is loaded, or a negative errno; *nfuncs is set on success.
+ * bpf/ranges.bpf.c and so on, which begin at these instructions, 0 if they are not there.  Returns
+ * a descriptor, which must stay open until the program is loaded, or a negative errno; *nfuncs is
+ * set on success.
  */
 int pf_btf_functions(struct bpf_func_info funcs[PF_BTF_FUNCS], size_t in_table, size_t translate,
-		     uint32_t *nfuncs);
+		     size_t meter, uint32_t *nfuncs);
 
 #endif /* PF_LOADER_BTF_H */

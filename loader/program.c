@@ -295,6 +295,7 @@ static void relocate(const struct pf_program *p, const struct pf_datapath *dp,
 		[PF_CODE_IFACES] = p->ifaces,
 		[PF_CODE_IFACES_FAR] = p->ifaces_far,
 		[PF_CODE_NATS] = p->nats,
+		[PF_CODE_METERS] = pf_datapath_map(dp, "pf_meters"),
 		[PF_CODE_JUMP] = p->jump,
 	};
 
@@ -316,13 +317,14 @@ static int load_linear(struct pf_program *p, const struct pf_datapath *dp, struc
 	static char log[65536];
 	LIBBPF_OPTS(bpf_prog_load_opts, opts);
 	struct bpf_func_info funcs[PF_BTF_FUNCS];
-	const bool calls = c->in_table || c->translate;
+	const bool calls = c->in_table || c->translate || c->meter;
 	int err = 0, btf = -1;
 
 	relocate(p, dp, c);
 	if (calls) {
 		/* a function with a type is looked at once, others at each call */
-		btf = pf_btf_functions(funcs, c->in_table, c->translate, &opts.func_info_cnt);
+		btf = pf_btf_functions(funcs, c->in_table, c->translate, c->meter,
+				       &opts.func_info_cnt);
 		err = btf < 0 ? btf : 0;
 		opts.prog_btf_fd = (uint32_t)btf;
 		opts.func_info = funcs;
@@ -353,7 +355,8 @@ static int share_maps(const struct pf_rules_skel *s, const struct pf_datapath *d
 {
 	struct bpf_map *const shared[] = {s->maps.pf_scratch,	  s->maps.pf_counters,
 					  s->maps.pf_config,	  s->maps.pf_tables,
-					  s->maps.pf_table_nodes, s->maps.pf_table_delta};
+					  s->maps.pf_table_nodes, s->maps.pf_table_delta,
+					  s->maps.pf_meters};
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]) && !err; i++)
@@ -430,6 +433,7 @@ static int load_tree(struct pf_program *p, const struct pf_datapath *dp,
 		s->rodata->name_ifaces = c->nifaces > 0;
 		s->rodata->name_received = c->received;
 		s->rodata->random_rules = c->random;
+		s->rodata->metered_rules = c->metered;
 		err = pf_rules_skel__load(s);
 	}
 	if (!err)
