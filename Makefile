@@ -107,7 +107,7 @@ $(BUILD)/gen/bpf/%.skel.h: $(BUILD)/gen/bpf/%.bpf.o
 $(LOADER_OBJ): $(SKEL)
 
 # Functions as numbers, which the compiler puts into its programs.
-INSNS := $(patsubst %,$(BUILD)/gen/bpf/%.insns.h,ranges translate limits)
+INSNS := $(patsubst %,$(BUILD)/gen/bpf/%.insns.h,ranges translate limits meter)
 $(INSNS): %.insns.h: %.bpf.o
 	$(call say,INSNS)
 	$(Q)$(OBJCOPY_BPF) -O binary -j .text $< $<.text

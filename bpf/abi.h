@@ -269,6 +269,22 @@ struct pf_opt_set {
 	__u32 spare[3];
 };
 
+/*
+ * What a rule remembers of the packets that it has met, by its id: bpf/meter.h.  Of those
+ * with `once' or `max-pkt-rate', made by the loader.
+ */
+#define PF_METERS_MOST 65536
+#define PF_METER_WALK  0xf /* of .expired: which walk it was, ... */
+#define PF_METER_CPU   4   /* ... and from this bit on 10 of the CPU, then nanoseconds */
+#define PF_METER_TIME  14
+enum pf_meter_ask { PF_METER_OPEN, PF_METER_TAKE, PF_METER_RATE };
+struct pf_meter {
+	__u64 expired; /* 0: not yet; the packet's pf_pkt.once | pf_pkt.walks */
+	__u64 rate;    /* tick of the last packet << 32 | thousandths of packets */
+	__u32 limit;   /* packets ... */
+	__u32 ticks;   /* ... in so many */
+};
+
 /* What there is of a rule, by its id. */
 struct pf_rule_count {
 	__u32 states;
@@ -284,7 +300,7 @@ struct pf_rule_count {
 #define PF_SOURCE_SERIAL    0x3fffffff
 #define PF_SOURCE_CONNECTED 0x80000000U /* of a state: it counts as a connection as well */
 #define PF_SOURCE_DEAD	    0x80000000U /* of struct pf_src_node.states: it is being taken out */
-#define PF_SOURCE_RATE_ONE  1000
+#define PF_THRESHOLD_ONE    1000	/* of what is counted by a rate */
 struct pf_src_key {
 	struct pf_addr addr;
 	__u32 rule; /* 0: all rules that track globally */
@@ -586,6 +602,7 @@ struct pf_pkt {
 	struct pf_ifmask rcvmask;
 	__u32 seed;	/* what `probability` draws from */
 	__u32 draws;	/* how many numbers were drawn */
+	__u64 once;	/* its number in the `once' rules that it has taken; 0: none yet */
 	__u32 nmatched; /* of `matched` */
 	__u32 pad2;
 	struct pf_rule_info rule;

@@ -101,10 +101,11 @@ enum {
 	PF_TEST_RCV = 0x200000, /* bit rcvbit of the receiving interface's mask */
 	PF_TEST_RCV_NOT = 0x400000,
 	PF_TEST_LIMITS = 0x800000, /* room in the limiters of `call` */
+	PF_TEST_RATE = 0x1000000,  /* of its pf_meter, last of all */
 };
 
 /* What a rule is. */
-enum pf_tree_kind { PF_TREE_VERDICT, PF_TREE_MATCH, PF_TREE_ANCHOR };
+enum pf_tree_kind { PF_TREE_VERDICT, PF_TREE_MATCH, PF_TREE_ANCHOR, PF_TREE_ONCE };
 
 /* A rule of the tree.  The first words are as they lie in struct pf_pkt. */
 struct pf_tree_rule {

@@ -338,6 +338,7 @@ inline_always void pkt_reset(struct __sk_buff *skb, struct pf_pkt *p)
 	p->nat = 0;
 	p->nat_again = 0;
 	p->walks = 0;
+	p->once = 0;
 	p->note.what = PF_NOTE_NONE;
 	p->rcv_ifindex = skb->ingress_ifindex;
 }

@@ -9,6 +9,7 @@
  * lists are merged, so that rules are looked at in pf's order, and each one's own
  * words decide.  A tree may say too much, but never leaves out a rule that matches.
  */
+#include "meter.h"
 #include "shared.h"
 #include "translate.h"
 
@@ -18,6 +19,7 @@ const volatile __u32 nrules = 0; /* the default rule's place among the infos; th
 const volatile __u32 name_ifaces = 0;
 const volatile __u32 name_received = 0;
 const volatile __u32 random_rules = 0;
+const volatile __u32 metered_rules = 0;
 
 #define IFACE_DIRECT 1024
 #define NEAR	     8 /* candidates looked at without a call for each */
@@ -189,6 +191,18 @@ inline_always int rare_hosts(const struct pf_tree_rule *r, const struct pf_pkt *
 __attribute__((noinline)) int rule_limits(struct pf_pkt *p, __u32 limits)
 {
 	return p ? ask_limits(p, limits) : LIMITS_NO_ROOM;
+}
+
+/* enum pf_meter_ask, of the rule's meter.  Not static: the verifier looks at it once. */
+__attribute__((noinline)) int ask_meter(struct pf_pkt *p, __u32 at, __u32 ask)
+{
+	struct pf_rule_info *info = bpf_map_lookup_elem(&pf_infos, &at);
+	__u32 id;
+
+	if (!p || !info)
+		return 0;
+	id = info->id;
+	return meter_ask(bpf_map_lookup_elem(&pf_meters, &id), p, ask);
 }
 
 /* In this order, for `probability` draws numbers only for who has come so far. */
@@ -559,22 +573,34 @@ inline_always int match_hit(struct walk *w, struct pf_walk_frame *f, __u32 at)
 	return what == WALK_FAILED ? fail(w) : 0;
 }
 
-/* A rule matches; 1 when the walk is over. */
+inline_always __u32 verdict_hit(struct walk *w, struct pf_walk_frame *f, __u32 at)
+{
+	w->won = at;
+	w->via = f->rule;
+	w->p->won++;
+	return 1;
+}
+
+/* All but the last test are met; 1 when the walk is over. */
 inline_always int rule_hit(struct walk *w, struct pf_walk_frame *f, const struct pf_tree_rule *r,
 			   __u32 at)
 {
 	__u32 kind_quick = r->kind_quick;
 
-	if (r->tag && !w->p->limited)
+	/* its limiter blocks the packet: there the walk ends */
+	if (unlikely(READ_ONCE(r->tests) & PF_TEST_LIMITS) && w->p->limited)
+		return verdict_hit(w, f, at);
+	/* the last test; read anew, or the verifier follows what is known of the bits */
+	if (metered_rules && READ_ONCE(r->tests) & PF_TEST_RATE &&
+	    !ask_meter(w->p, at, PF_METER_RATE))
+		return 0;
+	if (r->tag)
 		w->p->tag = r->tag;
-	if (likely(kind_quick >> 1 == PF_TREE_VERDICT)) {
-		w->won = at;
-		w->via = f->rule;
-		w->p->won++;
-		if (unlikely(r->call) && w->p->limited)
-			return 1;
-		return kind_quick & 1;
-	}
+	if (likely(kind_quick >> 1 == PF_TREE_VERDICT))
+		return verdict_hit(w, f, at) & kind_quick;
+	/* if another packet was faster it does not match after all */
+	if (kind_quick >> 1 == PF_TREE_ONCE)
+		return ask_meter(w->p, at, PF_METER_TAKE) && verdict_hit(w, f, at) & kind_quick;
 	if (kind_quick >> 1 == PF_TREE_MATCH) {
 		if (match_hit(w, f, at))
 			return 1;
@@ -606,6 +632,9 @@ inline_always int walk_step(struct walk *w)
 	evals = bpf_map_lookup_elem(&pf_evals, &part);
 	if (!r || !evals)
 		return fail(w);
+	if (metered_rules && r->kind_quick >> 1 == PF_TREE_ONCE &&
+	    !ask_meter(w->p, at, PF_METER_OPEN))
+		return 0;
 	evals->n[at % PF_EVALS_EACH]++;
 	if (!(head & PF_TREE_SURE) && !rule_matches(r, w->p, w->asked))
 		return 0;

@@ -78,7 +78,8 @@ struct {
 
 /*
  * What the datapath has added to tables since the loader last looked: see delta.h.
- * Preallocated, for it is written in the packet's path; the value is the entry's pf_table_item.since.
+ * Preallocated, for it is written in the packet's path; the value is the
+ * entry's pf_table_item.since.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -86,5 +87,14 @@ struct {
 	__type(key, struct pf_table_host);
 	__type(value, __u32);
 } pf_table_delta SEC(".maps");
+
+/* What rules remember, by their ids; the loader puts them in. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PF_METERS_MOST);
+	__type(key, __u32);
+	__type(value, struct pf_meter);
+} pf_meters SEC(".maps");
 
 #endif /* PF_BPF_SHARED_H */

@@ -14,6 +14,7 @@
 #define PF_BPF_SOURCES_H
 
 #include "opts.h"
+#include "threshold.h"
 
 #define SOURCE_TRIES 32 /* each one that fails is another CPU's success */
 
@@ -348,31 +349,6 @@ global_sub int source_add(struct pf_state *s)
 
 /* --- connections --- */
 
-/*
- * pf's threshold: what was counted fades over the time that the rate is of.  Returns
- * the thousandths of connections with this one.
- */
-inline_always __u32 source_rate(struct pf_src_node *v, const struct pf_opt_set *o, __u32 now)
-{
-	for (int i = 0; i < SOURCE_TRIES; i++) {
-		__u64 was = READ_ONCE(v->rate), n = (__u32)was;
-		__u32 since = now - (__u32)(was >> 32), ticks = o->rate_ticks;
-
-		if ((__s32)since < 0) /* another CPU's clock is ahead */
-			since = 0;
-		if (!ticks || since >= ticks)
-			n = 0;
-		else
-			n -= n * since / ticks;
-		n += PF_SOURCE_RATE_ONE;
-		if (n > 0xffffffff)
-			n = 0xffffffff;
-		if (__sync_val_compare_and_swap(&v->rate, was, (__u64)now << 32 | n) == was)
-			return n;
-	}
-	return 0xffffffff;
-}
-
 /* A TCP handshake is done: counted.  1: it is one connection more than its source may have. */
 global_sub int source_connected(struct pf_state *s)
 {
@@ -405,8 +381,8 @@ global_sub int source_connected(struct pf_state *s)
 		count(PF_CNT_LIMIT + LCNT_SRCCONN);
 		over = 1;
 	}
-	if (o->rate_limit &&
-	    source_rate(v, o, tick_now()) > (__u64)o->rate_limit * PF_SOURCE_RATE_ONE) {
+	if (o->rate_limit && threshold_add(&v->rate, o->rate_ticks, tick_now()) >
+				     (__u64)o->rate_limit * PF_THRESHOLD_ONE) {
 		count(PF_CNT_LIMIT + LCNT_SRCCONNRATE);
 		over = 1;
 	}

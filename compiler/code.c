@@ -150,11 +150,12 @@ void pf_code_function(struct pf_code *c, enum pf_code_func which, const uint64_t
 		struct bpf_insn in;
 
 		memcpy(&in, &insns[i], sizeof(in));
-		if (in.code != (BPF_LD | BPF_IMM | BPF_DW)) {
+		if (in.code != (BPF_LD | BPF_IMM | BPF_DW) ||
+		    (uint32_t)in.imm - PF_CODE_MAP_MARK >= PF_CODE_MAP_MAX) {
 			pf_code_put(c, in);
 			continue;
 		}
-		/* of two; the first names the map */
+		/* of two; the first names the map, if it is no number */
 		pf_code_map(c, in.dst_reg, (enum pf_code_map)(in.imm - PF_CODE_MAP_MARK));
 		i++;
 	}

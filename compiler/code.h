@@ -46,7 +46,12 @@ size_t pf_code_call(struct pf_code *c, int helper);
 size_t pf_code_exit(struct pf_code *c);
 
 /* Functions behind a program. */
-enum pf_code_func { PF_CODE_IN_TABLE, PF_CODE_TRANSLATE, PF_CODE_ASK_LIMITS };
+enum pf_code_func {
+	PF_CODE_IN_TABLE,
+	PF_CODE_TRANSLATE,
+	PF_CODE_ASK_LIMITS,
+	PF_CODE_METER,
+};
 
 /* A call of a function that pf_code_function() gives its place; and its instructions. */
 size_t pf_code_call_function(struct pf_code *c, enum pf_code_func which);

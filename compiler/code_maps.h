@@ -17,6 +17,7 @@ enum pf_code_map {
 	PF_CODE_NATS,	    /* ARRAY of struct pf_nat */
 	PF_CODE_LIMITERS,   /* ARRAY of struct pf_limiter */
 	PF_CODE_LIMITED,    /* HASH of struct pf_limited: their sources */
+	PF_CODE_METERS,	    /* HASH of struct pf_meter, by the ids of rules */
 	PF_CODE_JUMP,	    /* the generation's PROG_ARRAY */
 	PF_CODE_MAP_MAX,
 };

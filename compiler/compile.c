@@ -153,6 +153,7 @@ static int collect_needs(const struct pf_policy *p, struct pf_compiled *c,
 			r = add_iface(c, x->received_on, p->rules[i]->line, err);
 		c->random |= x->prob != 0;
 		c->received |= x->received_on != NULL;
+		c->metered |= pf_rule_metered(p->rules[i]);
 	}
 	return r;
 }
@@ -357,6 +358,7 @@ static bool may_append(const struct pf_policy *p, uint32_t set, const struct pf_
 
 		if (!rule_built(r) || x->anchor || (x->prob && !c->random) ||
 		    !pf_nats_may_append(r, c) || (x->received_on && !c->received) ||
+		    (pf_rule_metered(r) && !c->metered) ||
 		    (r->ifname && pf_iface_bit(c, r->ifname) < 0) ||
 		    (x->received_on && pf_iface_bit(c, x->received_on) < 0))
 			return false;

@@ -91,9 +91,8 @@ struct pf_compiled {
 	size_t ninsns;
 	struct pf_reloc *relocs;
 	size_t nrelocs;
-	/* where the functions begin that look tables up, translate, and ask limiters; 0: there is
-	 * none */
-	size_t in_table, translate, ask_limits;
+	/* where functions begin: tables are looked up, and so on; 0: there is none */
+	size_t in_table, translate, ask_limits, meter;
 	size_t nrules; /* of the policy */
 	/* of each step with A, of each rule with B; then the default rule, then failure */
 	struct pf_rule_info *infos;
@@ -114,7 +113,8 @@ struct pf_compiled {
 	size_t nifaces;
 	double linear_ns, tree_ns; /* by pf_costs_of(), when the choice was free; else 0 */
 	bool random;		   /* rules ask for probability, ... */
-	bool received;		   /* ... or where a packet came in */
+	bool received;		   /* ... where a packet came in, */
+	bool metered;		   /* ... or how many there were */
 };
 #define PF_INFOS_EXTRA 2
 

@@ -133,7 +133,8 @@ static uint32_t entry_of(const struct linear *l, uint32_t to)
 	const struct pf_step *a = &l->steps.v[l->nr], *b = &l->steps.v[to];
 	uint32_t n = 0;
 
-	if (to >= l->steps.n || !a->r || !b->r)
+	/* whether it has expired is asked first */
+	if (to >= l->steps.n || !a->r || !b->r || pf_rule_ext_of(b->r)->once)
 		return 0;
 	while (n < l->met && also_met(l, n, a, b))
 		n++;
@@ -155,6 +156,28 @@ static bool land_entry(struct linear *l, uint32_t step, uint32_t entry)
 	return kept != had;
 }
 
+void pf_linear_meter(struct linear *l, uint32_t ask)
+{
+	pf_code_alu_imm(&l->code, BPF_MOV, BPF_REG_1, (int32_t)l->out->infos[l->nr].id);
+	pf_code_alu_imm(&l->code, BPF_MOV, BPF_REG_2, (int32_t)ask);
+	pf_code_call_function(&l->code, PF_CODE_METER);
+	l->meters = true;
+}
+
+/* A rule that has expired is passed by, as if the one before it led to the next. */
+static void put_expired(struct linear *l, uint32_t nr)
+{
+	size_t open;
+
+	if (!pf_rule_ext_of(l->steps.v[nr].r)->once)
+		return;
+	pf_linear_meter(l, PF_METER_OPEN);
+	open = pf_code_jump32(&l->code, BPF_JNE, BPF_REG_0, 0);
+	count_eval(&l->code, edge(l, nr - 1, nr + 1));
+	pf_linear_miss(l, pf_code_goto(&l->code), nr + 1);
+	pf_linear_land_here(l, open);
+}
+
 /*
  * All tests of a rule; `live`: the code before runs into it.  What no packet
  * gets to is left out: unreachable code is an error to the verifier.
@@ -169,6 +192,8 @@ static int test_rule(struct linear *l, uint32_t nr, bool live)
 
 		l->met = i;
 		live |= land_entry(l, nr, i);
+		if (i == 0 && live)
+			put_expired(l, nr);
 		if (i == PF_CRITERIA || !live)
 			continue;
 		skip = pf_criteria[i].skip;
@@ -288,6 +313,10 @@ static int put_actions(struct linear *l, uint32_t nr)
 		return id;
 	if (tag)
 		pf_code_store_imm(&l->code, BPF_H, R_PKT, (int)PKT(tag), id);
+	if (pf_rule_ext_of(s->r)->once) {
+		pf_linear_meter(l, PF_METER_TAKE);
+		pf_linear_miss(l, pf_code_jump32(&l->code, BPF_JEQ, BPF_REG_0, 0), s->next);
+	}
 	if (s->call)
 		return 0;
 	if (s->r->action == PF_RULE_ACTION_MATCH) {
@@ -506,7 +535,7 @@ static int too_big(struct linear *l, const char *what, size_t have, size_t most)
 	return -E2BIG;
 }
 
-/* Functions, from bpf/ranges.bpf.c, translate.bpf.c and limits.bpf.c: see the Makefile. */
+/* Functions, from bpf/ranges.bpf.c and so on: see the Makefile. */
 static const uint64_t in_table_code[] = {
 #include "bpf/ranges.insns.h"
 };
@@ -517,6 +546,10 @@ static const uint64_t translate_code[] = {
 
 static const uint64_t limits_code[] = {
 #include "bpf/limits.insns.h"
+};
+
+static const uint64_t meter_code[] = {
+#include "bpf/meter.insns.h"
 };
 
 static void put_functions(struct linear *l)
@@ -535,6 +568,11 @@ static void put_functions(struct linear *l)
 		l->out->ask_limits = l->code.n;
 		pf_code_function(&l->code, PF_CODE_ASK_LIMITS, limits_code,
 				 sizeof(limits_code) / sizeof(limits_code[0]));
+	}
+	if (l->meters) {
+		l->out->meter = l->code.n;
+		pf_code_function(&l->code, PF_CODE_METER, meter_code,
+				 sizeof(meter_code) / sizeof(meter_code[0]));
 	}
 }
 

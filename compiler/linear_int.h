@@ -40,12 +40,15 @@ struct linear {
 	bool tables; /* are looked up */
 	bool translates;
 	bool limited; /* limiters are asked */
+	bool meters;
 };
 
 /* A jump of the step at hand to where it goes on when it does not match. */
 void pf_linear_miss(struct linear *l, size_t insn, uint32_t to);
 /* The walk ends here. */
 void pf_linear_finish(struct linear *l);
+/* Asks the meter of the step's rule, enum pf_meter_ask: r0 is 0 if it does not match. */
+void pf_linear_meter(struct linear *l, uint32_t ask);
 /* Lets a jump land here. */
 void pf_linear_land_here(struct linear *l, size_t insn);
 
@@ -62,7 +65,7 @@ struct pf_criterion {
 	enum pf_skip skip; /* PF_SKIP_MAX: none */
 	bool (*same)(const struct pf_rule *a, const struct pf_rule *b);
 };
-#define PF_CRITERIA 17
+#define PF_CRITERIA 18
 extern const struct pf_criterion pf_criteria[PF_CRITERIA];
 
 #endif /* PF_COMPILER_LINEAR_INT_H */

@@ -467,6 +467,23 @@ static bool same_limits(const struct pf_rule *a, const struct pf_rule *b)
 	return !pf_limits_of(b);
 }
 
+/* The last one: it counts those that have come so far. */
+static int test_rate(struct linear *l, const struct pf_rule *r, uint32_t to)
+{
+	if (pf_rule_ext_of(r)->max_pkt_rate.limit) {
+		pf_linear_meter(l, PF_METER_RATE);
+		pf_linear_miss(l, pf_code_jump32(&l->code, BPF_JEQ, BPF_REG_0, 0), to);
+	}
+	return 0;
+}
+
+/* Each counts by itself. */
+static bool same_rate(const struct pf_rule *a, const struct pf_rule *b)
+{
+	(void)a;
+	return !pf_rule_ext_of(b)->max_pkt_rate.limit;
+}
+
 const struct pf_criterion pf_criteria[PF_CRITERIA] = {
 	{test_iface, PF_SKIP_IFP, NULL},
 	{test_dir, PF_SKIP_DIR, NULL},
@@ -485,4 +502,5 @@ const struct pf_criterion pf_criteria[PF_CRITERIA] = {
 	{test_tagged, PF_SKIP_MAX, same_tagged},
 	{test_received, PF_SKIP_MAX, same_received},
 	{test_limits, PF_SKIP_MAX, same_limits},
+	{test_rate, PF_SKIP_MAX, same_rate},
 };

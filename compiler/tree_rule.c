@@ -249,6 +249,7 @@ static int fill_ext(const struct pf_rule *r, const struct pf_compile_env *env,
 	t->call = pf_limits_of(r);
 	if (t->call)
 		t->tests |= PF_TEST_LIMITS;
+	t->tests |= x->max_pkt_rate.limit ? PF_TEST_RATE : 0;
 	if (fill_iface(c, x->received_on, x->received_not, PF_TEST_RCV, PF_TEST_RCV_NOT, &t->rcvbit,
 		       &t->tests))
 		return -ENOENT;
@@ -261,6 +262,7 @@ int pf_tree_rule_fill(const struct pf_rule *r, uint32_t set, const struct pf_com
 {
 	const enum pf_tree_kind kind = pf_rule_ext_of(r)->anchor	   ? PF_TREE_ANCHOR
 				       : r->action == PF_RULE_ACTION_MATCH ? PF_TREE_MATCH
+				       : pf_rule_ext_of(r)->once	   ? PF_TREE_ONCE
 									   : PF_TREE_VERDICT;
 	struct pf_tree_rule t = {.kind_quick = (uint8_t)(kind << 1 | r->quick)};
 	int e;
@@ -336,7 +338,7 @@ static bool is_sure(const struct pf_rule *r, const struct pf_tree_rule *t)
 		(boxed_range(&r->src) ? PF_TEST_SRC_RANGE : 0) |
 		(boxed_range(&r->dst) ? PF_TEST_DST_RANGE : 0);
 
-	return !(t->tests & ~boxed) && !r->flagset;
+	return !(t->tests & ~boxed) && !r->flagset && !pf_rule_ext_of(r)->once;
 }
 
 void pf_tree_box_fill(const struct pf_rule *r, const struct pf_tree_rule *t,

@@ -266,7 +266,7 @@ static bool may_be_loopback(const struct pf_rule_host *h)
 	return pf_ip_equal(&loopback, &first);
 }
 
-const char *pf_rule_translation_unenforced(const struct pf_rule *r, enum pf_rule_part *part)
+static const char *translation_unenforced(const struct pf_rule *r, enum pf_rule_part *part)
 {
 	const struct pf_rule_ext *x = pf_rule_ext_of(r);
 	const char *what;
@@ -288,6 +288,16 @@ const char *pf_rule_translation_unenforced(const struct pf_rule *r, enum pf_rule
 	return what;
 }
 
+const char *pf_rule_unenforced(const struct pf_rule *r, enum pf_rule_part *part)
+{
+	/* the packets of its states count, too */
+	if (r->keep_state && pf_rule_ext_of(r)->max_pkt_rate.limit) {
+		*part = PF_PART_RATE;
+		return "max-pkt-rate on a rule that keeps state";
+	}
+	return translation_unenforced(r, part);
+}
+
 /* As above, of state options. */
 static bool state_enforced(const struct pf_state_opts *o)
 {
@@ -304,7 +314,7 @@ bool pf_rule_ext_enforced(const struct pf_rule *r)
 		return true;
 	if (r->x->anchor && r->log) /* its rules log, it does not */
 		return false;
-	if (pf_rule_translation_unenforced(r, &part))
+	if (pf_rule_unenforced(r, &part))
 		return false;
 	if (r->x->state && !state_enforced(r->x->state))
 		return false;
@@ -318,6 +328,8 @@ bool pf_rule_ext_enforced(const struct pf_rule *r)
 	rest.tagged_not = false;
 	rest.tag = NULL;
 	rest.prob = 0;
+	rest.max_pkt_rate = (struct pf_rate){.limit = 0};
+	rest.once = false;
 	rest.nat = rest.rdr = NULL;
 	rest.state = NULL;
 	memset(&rest.state_limiter, 0, sizeof(rest.state_limiter));

@@ -23,6 +23,7 @@ enum pf_rule_part {
 	PF_PART_USER,
 	PF_PART_OS,
 	PF_PART_LIMITER,
+	PF_PART_RATE,
 	PF_PART_MAX,
 };
 
@@ -30,10 +31,10 @@ enum pf_rule_part {
 const char *pf_rule_check(const struct pf_rule *r, enum pf_rule_part *part);
 
 /*
- * What of a consistent rule's translation the datapath does not do, as pf_unenforced()
- * says it, and in *part where it stands; NULL if it does all of it.
+ * What of a consistent rule's translation or rate the datapath does not do, as
+ * pf_unenforced() says it, and in *part where it stands; NULL if it does all of it.
  */
-const char *pf_rule_translation_unenforced(const struct pf_rule *r, enum pf_rule_part *part);
+const char *pf_rule_unenforced(const struct pf_rule *r, enum pf_rule_part *part);
 
 /*
  * Does the datapath do all that the rule's rarer parts say?  The parser has told the

@@ -63,6 +63,7 @@ static int check_rule(struct pf_parser *p, const struct pf_rule *r, const struct
 		[PF_PART_USER] = &s->user_loc,
 		[PF_PART_OS] = &s->os_loc,
 		[PF_PART_LIMITER] = &s->limiter_loc,
+		[PF_PART_RATE] = &s->rate_loc,
 	};
 	enum pf_rule_part part;
 	const char *msg;
@@ -78,7 +79,7 @@ static int check_rule(struct pf_parser *p, const struct pf_rule *r, const struct
 	}
 	msg = pf_rule_check(r, &part);
 	if (!msg) {
-		msg = pf_rule_translation_unenforced(r, &part);
+		msg = pf_rule_unenforced(r, &part);
 		if (msg)
 			pf_unenforced(p, loc[part], msg);
 		return 0;

@@ -204,8 +204,11 @@ static void opt_probability(struct pf_parser *p, const struct pf_loc *loc)
 static void opt_max_pkt_rate(struct pf_parser *p, const struct pf_loc *loc)
 {
 	pf_seen(p, loc, PF_SEEN_PKTRATE, "max-pkt-rate");
-	pf_unenforced(p, loc, "max-pkt-rate");
-	pf_rate(p, "max-pkt-rate", &p->stmt.x.max_pkt_rate);
+	p->stmt.rate_loc = *loc;
+	if (!pf_rate(p, "max-pkt-rate", &p->stmt.x.max_pkt_rate))
+		return;
+	if (p->stmt.x.max_pkt_rate.limit > PF_PKT_RATE_MOST)
+		pf_error(p, loc, "max-pkt-rate counts %u packets at the most", PF_PKT_RATE_MOST);
 }
 
 static void opt_max_pkt_size(struct pf_parser *p, const struct pf_loc *loc)
@@ -310,7 +313,6 @@ static void opt_synproxy_state(struct pf_parser *p, const struct pf_loc *loc)
 static void opt_once(struct pf_parser *p, const struct pf_loc *loc)
 {
 	pf_seen(p, loc, PF_SEEN_ONCE, "once");
-	pf_unenforced(p, loc, "once");
 	p->stmt.x.once = true;
 }
 

@@ -176,8 +176,9 @@ struct pf_rule_id {
 	uint32_t lo; /* PF_ID_UNKNOWN: a socket that nobody owns */
 	uint32_t hi;
 };
-#define PF_ID_UNKNOWN UINT32_MAX
+#define PF_ID_UNKNOWN	 UINT32_MAX
 
+#define PF_PKT_RATE_MOST (UINT32_MAX / 1000) /* packets are counted in thousandths, of 32 bits */
 struct pf_rate {
 	uint32_t limit; /* 0: none */
 	uint32_t seconds;
@@ -525,6 +526,12 @@ extern const struct pf_rule_ext pf_rule_ext_none;
 static inline const struct pf_rule_ext *pf_rule_ext_of(const struct pf_rule *r)
 {
 	return r->x ? r->x : &pf_rule_ext_none;
+}
+
+/* Does it remember the packets that it has met? */
+static inline bool pf_rule_metered(const struct pf_rule *r)
+{
+	return pf_rule_ext_of(r)->once || pf_rule_ext_of(r)->max_pkt_rate.limit;
 }
 
 /*

@@ -36,7 +36,9 @@ enum {
 	EXT_RDR = 512,
 	EXT_STATE = 1024,
 	EXT_LIMITERS = 2048,
-	EXT_ALL = 4095,
+	EXT_ONCE = 4096,
+	EXT_PKT_RATE = 8192,
+	EXT_ALL = 16383,
 };
 
 /* Of state options. */
@@ -138,7 +140,8 @@ static uint16_t ext_bits(const struct pf_rule_ext *x)
 			  (x->tagged_not ? EXT_TAGGED_NOT : 0) | (x->tag ? EXT_TAG : 0) |
 			  (x->anchor ? EXT_ANCHOR : 0) | (x->nat ? EXT_NAT : 0) |
 			  (x->rdr ? EXT_RDR : 0) | (x->state ? EXT_STATE : 0) |
-			  (x->state_limiter.id || x->source_limiter.id ? EXT_LIMITERS : 0));
+			  (x->state_limiter.id || x->source_limiter.id ? EXT_LIMITERS : 0) |
+			  (x->once ? EXT_ONCE : 0) | (x->max_pkt_rate.limit ? EXT_PKT_RATE : 0));
 }
 
 static void put_limiter(struct pf_buf *b, const struct pf_rule_limiter *l)
@@ -206,6 +209,10 @@ static void put_ext(struct pf_buf *b, const struct pf_rule *r)
 	if (x->state_limiter.id || x->source_limiter.id) {
 		put_limiter(b, &x->state_limiter);
 		put_limiter(b, &x->source_limiter);
+	}
+	if (x->max_pkt_rate.limit) {
+		pf_put_u32(b, x->max_pkt_rate.limit);
+		pf_put_u32(b, x->max_pkt_rate.seconds);
 	}
 }
 
@@ -664,6 +671,14 @@ static void get_limiter(struct reader *r, struct pf_rule_limiter *l)
 		bad(r, "a rule's limiter says what is unknown");
 }
 
+static void get_pkt_rate(struct reader *r, struct pf_rate *out)
+{
+	out->limit = pf_get_u32(&r->c);
+	out->seconds = pf_get_u32(&r->c);
+	if (!out->limit || out->limit > PF_PKT_RATE_MOST || !out->seconds)
+		bad(r, "a rate is out of range");
+}
+
 static void get_ext(struct reader *r, struct pf_rule *rule)
 {
 	uint16_t what = pf_get_u16(&r->c);
@@ -697,6 +712,9 @@ static void get_ext(struct reader *r, struct pf_rule *rule)
 		get_limiter(r, &x->state_limiter);
 		get_limiter(r, &x->source_limiter);
 	}
+	x->once = what & EXT_ONCE;
+	if (what & EXT_PKT_RATE)
+		get_pkt_rate(r, &x->max_pkt_rate);
 	if (what & ~EXT_ALL)
 		bad(r, "a rule says what is unknown");
 	if ((x->received_not && !x->received_on) || (x->tagged_not && !x->tagged) ||
@@ -753,7 +771,7 @@ static void get_rule(struct reader *r, struct pf_rule *rule)
 	msg = pf_rule_check(rule, &part);
 	if (msg)
 		bad(r, "%s", msg);
-	msg = pf_rule_translation_unenforced(rule, &part);
+	msg = pf_rule_unenforced(rule, &part);
 	if (msg)
 		bad(r, "%s: not enforced yet", msg);
 	if (!pf_rule_ext_enforced(rule))

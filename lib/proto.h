@@ -104,6 +104,8 @@ struct pf_wire_rule {
 	uint64_t states_now;
 	uint32_t skip[9]; /* enum pf_skip of compiler.h; the number of rules is the end */
 	uint32_t reachable;
+	uint32_t expired; /* `once' */
+	uint32_t pad;
 };
 
 /* A state; addresses in network order, all else in the host's. */

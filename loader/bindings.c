@@ -287,8 +287,8 @@ static struct pf_table *new_table(const struct binder *b, const char *path, cons
 	if (*err)
 		return NULL;
 	if (def)
-		*err = pf_table_fill(t, table, old ? old->table : NULL, def->entries,
-				     def->nentries, b->e);
+		*err = pf_table_fill(t, table, old ? old->table : NULL, def->entries, def->nentries,
+				     b->e);
 	if (!*err)
 		return table;
 	pf_table_unref(t, table);

@@ -87,6 +87,7 @@ int pf_btf_functions(struct bpf_func_info funcs[PF_BTF_FUNCS], const size_t at[P
 				number);
 	types[1] = add_function(btf, "pf_translate", BTF_FUNC_GLOBAL, (int[]){u32}, 1, number);
 	types[2] = add_function(btf, "pf_ask_limits", BTF_FUNC_GLOBAL, (int[]){u32}, 1, number);
+	types[3] = add_function(btf, "pf_meter", BTF_FUNC_GLOBAL, (int[]){u32, u32}, 2, number);
 	fd = program < 0 ? -ENOMEM : 0;
 	funcs[0] = (struct bpf_func_info){.insn_off = 0, .type_id = (uint32_t)program};
 	for (size_t i = 0; i < PF_BTF_FUNCS - 1; i++) {

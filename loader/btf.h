@@ -22,14 +22,14 @@ void pf_btf_map_types(const struct pf_datapath *dp, const char *key, const char 
  */
 int pf_btf_numbers(uint32_t n, uint32_t size, struct bpf_map_create_opts *opts);
 
-#define PF_BTF_FUNCS 4
+#define PF_BTF_FUNCS 5
 
 /*
  * Types of a generated program's functions: the program, and pf_in_table() of
- * bpf/ranges.bpf.c, pf_translate() of bpf/translate.bpf.c and pf_ask_limits() of
- * bpf/limits.bpf.c, which begin at these instructions, 0 if they are not there.  Returns
- * a descriptor, which must stay open until the program is loaded, or a negative errno;
- * *nfuncs is set on success.
+ * bpf/ranges.bpf.c, pf_translate() of bpf/translate.bpf.c, pf_ask_limits() of
+ * bpf/limits.bpf.c and pf_meter() of bpf/meter.bpf.c, which begin at these instructions, 0
+ * if they are not there.  Returns a descriptor, which must stay open until the program is
+ * loaded, or a negative errno; *nfuncs is set on success.
  */
 int pf_btf_functions(struct bpf_func_info funcs[PF_BTF_FUNCS], const size_t at[PF_BTF_FUNCS - 1],
 		     uint32_t *nfuncs);

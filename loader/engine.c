@@ -519,6 +519,7 @@ int pf_engine_rule_stats(struct pf_engine *g, struct pf_wire_rule *out, struct p
 		for (int k = 0; k < PF_SKIP_MAX; k++)
 			o->skip[k] = gen->code->skips[i].to[k];
 		o->reachable = gen->code->reachable[i];
+		o->expired = pf_meter_expired(&g->gens.meters, gen->rule_ids[i]);
 	}
 	free(stats);
 	free(evals);

@@ -14,9 +14,8 @@ static bool skipped_by(const struct pf_engine *g, const struct pf_ruleset *rs,
 	if (i->bond_port)
 		return true;
 	for (size_t n = 0; rs && n < rs->nskip; n++)
-		if (pf_netif_is(i, rs->skip[n]) ||
-		    (pf_if_in_group(i->name, rs->skip[n]) &&
-		     !pf_netif_by_name(&g->ifs, rs->skip[n])))
+		if (pf_netif_is(i, rs->skip[n]) || (pf_if_in_group(i->name, rs->skip[n]) &&
+						    !pf_netif_by_name(&g->ifs, rs->skip[n])))
 			return true;
 	return false;
 }

@@ -38,7 +38,9 @@ int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
 		err = pf_labels_open(&g->labels, dp, e);
 	if (!err && pf_optsets_open(&g->opts, dp))
 		err = pf_fail(e, -ENOMEM, "out of memory");
-	return err ? err : pf_rulestats_open(&g->stats, dp, &g->opts, e);
+	if (!err && pf_meters_open(&g->meters, dp))
+		err = pf_fail(e, -ENOMEM, "out of memory");
+	return err ? err : pf_rulestats_open(&g->stats, dp, &g->opts, &g->meters, e);
 }
 
 void pf_generations_close(struct pf_generations *g)
@@ -46,6 +48,7 @@ void pf_generations_close(struct pf_generations *g)
 	pf_rulestats_close(&g->stats);
 	pf_labels_close(&g->labels);
 	pf_optsets_close(&g->opts);
+	pf_meters_close(&g->meters);
 	pf_tags_close(&g->tags);
 }
 
@@ -87,8 +90,8 @@ uint32_t pf_generation_number(const struct pf_generation *gen, uint32_t id)
 				  : rule - gen->policy->sets[gen->policy->set_of[rule]].first;
 }
 
-/* Rulesets that were not loaded anew are the same: so are all their rules. */
-static void keep_sets(struct pf_generation *gen, const struct pf_generation *old)
+/* Rulesets that were not loaded anew are the same: so are their rules; or `once' ones alone. */
+static void keep_sets(struct pf_generation *gen, const struct pf_generation *old, bool all)
 {
 	const struct pf_policy *p = gen->policy;
 
@@ -99,7 +102,8 @@ static void keep_sets(struct pf_generation *gen, const struct pf_generation *old
 		if (was == PF_POLICY_NONE || old->policy->sets[was].block != set->block)
 			continue;
 		for (uint32_t i = 0; i < set->n; i++)
-			gen->kept[set->first + i] = old->policy->sets[was].first + i;
+			if (all || pf_rule_ext_of(p->rules[set->first + i])->once)
+				gen->kept[set->first + i] = old->policy->sets[was].first + i;
 	}
 }
 
@@ -117,8 +121,7 @@ static int keep_ids(struct pf_generation *gen, const struct pf_generation *old, 
 	memset(gen->kept, 0xff, n * sizeof(*gen->kept)); /* PF_POLICY_NONE */
 	if (all)
 		err = pf_keep_rules(old->policy, gen->policy, gen->kept);
-	else
-		keep_sets(gen, old);
+	keep_sets(gen, old, !all);
 	for (uint32_t i = 0; i < n && !err; i++)
 		if (gen->kept[i] != PF_POLICY_NONE)
 			ids[i] = old->rule_ids[gen->kept[i]];
@@ -141,7 +144,9 @@ static int take_ids(struct pf_generations *g, struct pf_generation *gen,
 	}
 	gen->rule_ids = ids;
 	err = pf_id_index_make(gen->policy, ids, &gen->index);
-	return err ? pf_fail(e, err, "out of memory") : 0;
+	if (err)
+		return pf_fail(e, err, "out of memory");
+	return pf_meters_make(&g->meters, gen->policy->rules, ids, n, e);
 }
 
 /* --- code --- */

@@ -68,6 +68,7 @@ struct pf_generations {
 	struct pf_rulestats stats;
 	struct pf_labels labels;
 	struct pf_optsets opts;
+	struct pf_meters meters;
 	struct pf_tags tags;
 	uint32_t next_id;
 	enum pf_emitter emitter; /* of those that are made */

@@ -92,6 +92,10 @@ static int keep(const struct pf_policy *old, struct pf_policy_set was, const str
 		err = make_keys(new, now.first, now.n, &b);
 	if (!err)
 		pair(&a, &b, now.first, kept);
+	/* one that is loaded anew has not expired */
+	for (uint32_t i = 0; i < now.n && !err; i++)
+		if (pf_rule_ext_of(new->rules[now.first + i])->once)
+			kept[i] = PF_POLICY_NONE;
 	free_keys(&a);
 	free_keys(&b);
 	return err;

@@ -104,6 +104,12 @@ static int take_ids(struct pf_generations *g, const struct pf_generation *gen, s
 		if (p->kept[i] != PF_POLICY_NONE)
 			p->ids[s->first + i] = gen->rule_ids[p->kept[i]];
 	err = pf_rulestats_take(&g->stats, p->ids + s->first, s->n, e);
+	if (!err) {
+		err = pf_meters_make(&g->meters, p->policy->rules + s->first, p->ids + s->first,
+				     s->n, e);
+		if (err)
+			pf_rulestats_release(&g->stats, p->ids + s->first, s->n);
+	}
 	if (err)
 		memset(p->ids + s->first, 0, s->n * sizeof(*p->ids));
 	return err;

@@ -297,6 +297,7 @@ static void relocate(const struct pf_program *p, const struct pf_datapath *dp,
 		[PF_CODE_IFACES] = p->ifaces,
 		[PF_CODE_IFACES_FAR] = p->ifaces_far,
 		[PF_CODE_NATS] = p->nats,
+		[PF_CODE_METERS] = pf_datapath_map(dp, "pf_meters"),
 		[PF_CODE_JUMP] = p->jump,
 	};
 
@@ -318,8 +319,8 @@ static int load_linear(struct pf_program *p, const struct pf_datapath *dp, struc
 	static char log[65536];
 	LIBBPF_OPTS(bpf_prog_load_opts, opts);
 	struct bpf_func_info funcs[PF_BTF_FUNCS];
-	const size_t at[PF_BTF_FUNCS - 1] = {c->in_table, c->translate, c->ask_limits};
-	const bool calls = c->in_table || c->translate || c->ask_limits;
+	const size_t at[PF_BTF_FUNCS - 1] = {c->in_table, c->translate, c->ask_limits, c->meter};
+	const bool calls = c->in_table || c->translate || c->ask_limits || c->meter;
 	int err = 0, btf = -1;
 
 	relocate(p, dp, c);
@@ -354,10 +355,10 @@ static int load_linear(struct pf_program *p, const struct pf_datapath *dp, struc
 
 static int share_maps(const struct pf_rules_skel *s, const struct pf_datapath *dp)
 {
-	struct bpf_map *const shared[] = {s->maps.pf_scratch,	  s->maps.pf_counters,
-					  s->maps.pf_config,	  s->maps.pf_tables,
-					  s->maps.pf_table_nodes, s->maps.pf_table_delta,
-					  s->maps.pf_limiters,	  s->maps.pf_limited};
+	struct bpf_map *const shared[] = {
+		s->maps.pf_scratch,  s->maps.pf_counters,    s->maps.pf_config,
+		s->maps.pf_tables,   s->maps.pf_table_nodes, s->maps.pf_table_delta,
+		s->maps.pf_limiters, s->maps.pf_limited,     s->maps.pf_meters};
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]) && !err; i++)
@@ -434,6 +435,7 @@ static int load_tree(struct pf_program *p, const struct pf_datapath *dp,
 		s->rodata->name_ifaces = c->nifaces > 0;
 		s->rodata->name_received = c->received;
 		s->rodata->random_rules = c->random;
+		s->rodata->metered_rules = c->metered;
 		err = pf_rules_skel__load(s);
 	}
 	if (!err)

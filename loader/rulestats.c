@@ -24,13 +24,14 @@ static void path_of(const struct pf_rulestats *s, uint32_t chunk, char *buf, siz
 }
 
 int pf_rulestats_open(struct pf_rulestats *s, const struct pf_datapath *dp, struct pf_optsets *opts,
-		      struct pf_error_text *e)
+		      struct pf_meters *meters, struct pf_error_text *e)
 {
 	char path[320];
 
 	memset(s, 0, sizeof(*s));
 	s->dp = dp;
 	s->opts = opts;
+	s->meters = meters;
 	s->used = calloc(PF_MAX_RULE_IDS, 1);
 	if (!s->used)
 		return pf_fail(e, -ENOMEM, "out of memory");
@@ -221,6 +222,7 @@ static int next_id(struct pf_rulestats *s, struct reader *r, uint32_t *out, stru
 		if (err < 0)
 			return pf_fail(e, err, "cannot read counters: %s", strerror(-err));
 		if (err) {
+			pf_meters_drop(s->meters, id); /* of a pfd that was killed */
 			*out = id;
 			return 0;
 		}
@@ -270,7 +272,14 @@ int pf_rulestats_adopt(struct pf_rulestats *s, const uint32_t *ids, size_t n)
 
 void pf_rulestats_release(struct pf_rulestats *s, const uint32_t *ids, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (ids[i] != PF_RULE_DEFAULT && --s->used[ids[i]] == 0)
-			pf_optsets_release(s->opts, ids[i]);
+	/* packets that rules of before judge may hold one still */
+	bool drop = !pf_meters_have(s->meters, ids, n) || !pf_rulestats_wait(s);
+
+	for (size_t i = 0; i < n; i++) {
+		if (ids[i] == PF_RULE_DEFAULT || --s->used[ids[i]])
+			continue;
+		pf_optsets_release(s->opts, ids[i]);
+		if (drop)
+			pf_meters_drop(s->meters, ids[i]);
+	}
 }

@@ -11,13 +11,15 @@
 #include <stdint.h>
 
 #include "datapath.h"
+#include "meters.h"
 #include "optsets.h"
 #include "say.h"
 
 struct pf_rulestats {
 	const struct pf_datapath *dp;
 	struct pf_optsets *opts; /* what rules have that go by their ids, too */
-	uint8_t *used;		 /* PF_MAX_RULE_IDS: how many generations have it */
+	struct pf_meters *meters;
+	uint8_t *used; /* PF_MAX_RULE_IDS: how many generations have it */
 	uint32_t next;
 	uint32_t nchunks;
 	int chunk[PF_STATS_CHUNKS];
@@ -25,7 +27,7 @@ struct pf_rulestats {
 
 /* Takes over the chunks that are pinned. */
 int pf_rulestats_open(struct pf_rulestats *s, const struct pf_datapath *dp, struct pf_optsets *opts,
-		      struct pf_error_text *err);
+		      struct pf_meters *meters, struct pf_error_text *err);
 void pf_rulestats_close(struct pf_rulestats *s);
 
 /* Ids for those that are 0, their counters 0; the others are shared. All or none. */

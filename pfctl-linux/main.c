@@ -47,11 +47,11 @@ static const struct choices flush_choices = {
 	(const char *const[]){"rules", "states", "Sources", "info", "Tables", "Reset", "all", NULL},
 	(const char *const[]){"osfp", NULL}};
 
-static const struct choices table_choices = {
-	'T', "table command",
-	(const char *const[]){"flush", "add", "delete", "replace", "show", "test", "kill",
-			      "expire", "zero", NULL},
-	(const char *const[]){NULL}};
+static const struct choices table_choices = {'T', "table command",
+					     (const char *const[]){"flush", "add", "delete",
+								   "replace", "show", "test",
+								   "kill", "expire", "zero", NULL},
+					     (const char *const[]){NULL}};
 
 static void usage(FILE *f)
 {

@@ -310,6 +310,7 @@ static int json_one(struct listing *l, const struct rules *r, const char *path,
 	      json_object_set_new(item, "label",
 				  rule->label ? pfctl_json_text(rule->label) : json_null()) |
 	      json_object_set_new(item, "states", pfctl_json_u64(w->states_now)) |
+	      json_object_set_new(item, "expired", json_boolean(w->expired)) |
 	      json_object_set_new(item, "inserted-uid", json_integer(r->uid)) |
 	      json_object_set_new(item, "inserted-pid", json_integer(r->pid));
 	free(text);
@@ -326,6 +327,9 @@ static void print_one(struct listing *l, const struct rules *r, const char *path
 {
 	unsigned int flags = l->flags | (open ? PF_PRINT_OPEN : 0U);
 
+	/* as pfctl hides them */
+	if (w->expired && l->c->verbose < 2)
+		return;
 	if (l->c->verbose > 1)
 		print_with_counts(rule, nr, flags, depth, path, &l->tables);
 	else

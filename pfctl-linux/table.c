@@ -131,7 +131,7 @@ struct operation {
 	enum pf_table_op op;
 	struct pf_address_list *addresses;
 	uint8_t flags;
-	uint32_t seconds; /* of PF_TABLE_EXPIRE */
+	uint32_t seconds;  /* of PF_TABLE_EXPIRE */
 	uint8_t *feedback; /* one an address */
 	size_t nfeedback;
 	struct pf_address_list shown; /* what came back: see enum pf_table_op */

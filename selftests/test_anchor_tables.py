@@ -671,9 +671,9 @@ two:2: syntax error: unexpected "nonsense"
         eq(r.returncode, 1)
         contains(r.stderr, "two:2:7: ")
         # what cannot be enforced is an error of the file as well, but not with -n
-        f.write(two="pass\npass once\n")
+        f.write(two="pass\npass user root\n")
         r = f.load(check=False)
-        contains(r.stderr, "two:2:6: once: not enforced yet")
+        contains(r.stderr, "two:2:6: user: not enforced yet")
         eq((r.returncode, f.load("-n").returncode), (1, 0))
         f.write(two="")
         f.load()

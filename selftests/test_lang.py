@@ -508,8 +508,9 @@ NOT_ENFORCED = [
     ("", "pass prio 5", "prio"),
     ("", "pass proto tcp user root", "user"), ("", "pass proto tcp group > 5", "group"),
     ("", "pass rtable 5", "rtable"), ("", "pass received-on egress", "a group of interfaces"),
-    ("", "pass max-pkt-rate 100/10", "max-pkt-rate"), ("", "pass max-pkt-size 100", "max-pkt-size"),
-    ("", "pass once", "once"), ("", "pass scrub (no-df max-mss 1440)", "scrub"),
+    ("", "pass max-pkt-rate 100/10", "max-pkt-rate on a rule that keeps state"),
+    ("", "pass max-pkt-size 100", "max-pkt-size"),
+    ("", "pass scrub (no-df max-mss 1440)", "scrub"),
     ("", "pass ridentifier 5", "ridentifier"), ("", "pass dnpipe 5", "dnpipe"),
     ("", "pass dnqueue (1, 2)", "dnqueue"), ("", "pass label a label b", "more than one label"),
     ("", "pass in rdr-to 127.0.0.1", "rdr-to a loopback address"),
@@ -565,11 +566,11 @@ def test_not_enforced_is_named(text, before, what):
 
 def test_anchor_block_is_read_to_its_end():
     """What in it is not enforced is said once for each rule, and what follows is read again."""
-    text = 'pass\nanchor "a" {\n\tpass in once\n\tblock out once\n}\nblock nonsense\n'
+    text = 'pass\nanchor "a" {\n\tpass in prio 3\n\tblock out prio 3\n}\nblock nonsense\n'
     eq(refuse(text), [(6, 7, 'syntax error: unexpected "nonsense"')])
     r = pfctl("-f", "-", text=text)
     eq(re.findall(r"^stdin:(\d+:\d+): ([\w ]+):", r.stderr, re.M),
-       [("3:10", "once"), ("4:12", "once"), ("6:7", "syntax error")])
+       [("3:10", "prio"), ("4:12", "prio"), ("6:7", "syntax error")])
 
 
 # A string that cannot be had does not take the lines behind it with it.

@@ -29,6 +29,8 @@ const struct gen_probe gen_probes[GEN_FEATURES] = {
 	[GEN_LIMITERS] = {"limiters", "state limiter s id 1 limit 5\n"
 				      "source limiter a id 1 entries 5 limit 5 inet mask 24\n"
 				      "pass state limiter s (block) source limiter a\n"},
+	[GEN_ONCE] = {"once", "pass once\n"},
+	[GEN_PKT_RATE] = {"max-pkt-rate", "match max-pkt-rate 1/86400\n"},
 	[GEN_ENDLESS] = {"endless anchors", "anchor \"a\" {\n anchor \"/a\"\n}\n"},
 };
 
@@ -220,6 +222,9 @@ static void gen_criteria(struct rnd *r, struct gen_ruleset *g, struct gen_rule *
 		x->part[GEN_RECEIVED_ON] = gen_iface(r, "received-on", g, &h->received);
 	if (has(g, GEN_PROB) && rnd_percent(r, 8))
 		x->part[GEN_PROBABILITY] = gen_keep(g, "probability %u%%", 1 + rnd_below(r, 99));
+	/* in a time that does not end here */
+	if (has(g, GEN_PKT_RATE) && rnd_percent(r, g->rates))
+		x->part[GEN_RATE] = gen_keep(g, "max-pkt-rate %u/1000000", 1 + rnd_below(r, 12));
 	if (has(g, GEN_TAG) && rnd_percent(r, 15))
 		x->part[GEN_TAGGED] = gen_keep(g, "%stagged %s", rnd_percent(r, 30) ? "! " : "",
 					       rnd_pick(r, tags));
@@ -342,6 +347,13 @@ static void gen_filter_rule(struct rnd *r, struct gen_ruleset *g, struct gen_rul
 	}
 	if (g->translate && translates(r, g, x))
 		gen_translation(r, g, x);
+	/* with a state its packets would count, too */
+	if (strcmp(x->part[GEN_ACTION], "pass") == 0 &&
+	    !(x->part[GEN_STATE] && strcmp(x->part[GEN_STATE], "no state") == 0))
+		x->part[GEN_RATE] = NULL;
+	if (has(g, GEN_ONCE) && strcmp(x->part[GEN_ACTION], "match") != 0 &&
+	    rnd_percent(r, g->once))
+		x->part[GEN_ONE_SHOT] = "once";
 	if (rnd_percent(r, g->log))
 		x->part[GEN_LOG] = has(g, GEN_LOG_MATCHES) && rnd_percent(r, 30) ? "log (matches)"
 										 : "log";
@@ -682,7 +694,7 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 {
 	static const uint32_t matches[] = {0, 0, 5, 15, 30, 60}, quicks[] = {0, 5, 10, 30},
 			      anchors[] = {0, 0, 8, 20, 40}, wides[] = {20, 45, 70, 85},
-			      tables[] = {0, 0, 1, 1, 2, 4};
+			      tables[] = {0, 0, 1, 1, 2, 4}, few[] = {0, 0, 3, 10, 40};
 	static const char *const table_names[GEN_TABLES] = {"ta", "tb", "tc", "td"};
 
 	memset(g, 0, sizeof(*g));
@@ -690,6 +702,8 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 	g->match = rnd_pick(r, matches);
 	g->quick = rnd_pick(r, quicks);
 	g->anchor = rnd_pick(r, anchors);
+	g->once = rnd_pick(r, few);
+	g->rates = rnd_pick(r, few);
 	g->wide = rnd_pick(r, wides);
 	g->block = 20 + rnd_below(r, 60);
 	g->log = rnd_percent(r, 30) ? 30 : 3;

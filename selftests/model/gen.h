@@ -28,6 +28,8 @@ enum gen_feature {
 	GEN_ENDLESS,
 	GEN_TRANSLATION,
 	GEN_STATE_OPTS,
+	GEN_ONCE,
+	GEN_PKT_RATE,
 	GEN_FEATURES,
 };
 
@@ -59,6 +61,8 @@ enum gen_part {
 	GEN_TAGGED,
 	GEN_RECEIVED_ON,
 	GEN_PROBABILITY,
+	GEN_RATE,
+	GEN_ONE_SHOT,
 	GEN_STATE,
 	GEN_LIMITS,
 	GEN_TRANSLATE,
@@ -121,6 +125,7 @@ struct gen_ruleset {
 	size_t nip4, nip6;
 	/* moods */
 	uint32_t match, quick, block, anchor, wide, log, state, any_flags, translate, state_opts;
+	uint32_t once, rates;
 	uint32_t dialog;  /* packets of connections that there are */
 	bool many_ifaces; /* more names than one word has bits */
 	bool sources;	  /* are tracked by rules */

@@ -153,6 +153,10 @@ struct model_count {
 	uint64_t evaluations;
 	uint64_t packets[2];
 	uint64_t states;
+	uint64_t met; /* of max-pkt-rate: that came so far, in a time that does not end here */
+	/* `once': the packet that it matched, and in which walk; 0 none */
+	uint64_t taken_by;
+	int taken_in;
 };
 
 /* A ruleset with the path by which it is called; "" is the main one. */
@@ -171,8 +175,10 @@ struct model {
 	struct model_state *states;
 	size_t nstates, states_capacity;
 	struct model_count *counts; /* nrules */
+	uint64_t npackets;
 	/* of the packet at hand */
 	const struct model_packet *packet; /* as it came */
+	int repeats;			   /* of the walk */
 	const struct pf_rule **matches;
 	size_t matches_capacity;
 	const struct pf_rule **logs;

@@ -271,7 +271,28 @@ static enum step enter_rule(struct walk *w, const struct model_ruleset *in, cons
 
 	if (x->tag)
 		w->a->tag = x->tag;
+	if (x->once) {
+		count_of(w->m, r)->taken_by = w->m->npackets;
+		count_of(w->m, r)->taken_in = w->m->repeats;
+	}
 	return x->anchor ? walk_anchor(w, in, r, depth) : take_rule(w, r, call);
+}
+
+/* One that has matched `once' is no more; when a walk is repeated, what it took is its own. */
+static bool has_expired(const struct model *m, const struct model_count *c)
+{
+	return c->taken_by && (c->taken_by != m->npackets || c->taken_in == m->repeats);
+}
+
+/* The last question: one packet more, which is counted once however often the rules are walked. */
+static bool is_over_rate(const struct model *m, const struct pf_rule *r, struct model_count *c)
+{
+	const uint32_t limit = pf_rule_ext_of(r)->max_pkt_rate.limit;
+
+	if (!limit)
+		return false;
+	c->met += !m->repeats;
+	return c->met > limit;
 }
 
 /*
@@ -289,18 +310,25 @@ static enum step walk_ruleset(struct walk *w, const struct model_ruleset *in,
 	for (size_t i = 0; i < l->n && s == GO_ON; i++) {
 		const struct pf_rule *r = &l->v[i];
 		bool skipped = missed && model_same_question(why, missed, r);
+		struct model_count *count = &w->m->counts[in->first + i];
 		enum model_miss miss;
 
 		if (++w->a->steps > MODEL_STEPS_MOST)
 			return TOO_DEEP;
+		if (has_expired(w->m, count)) {
+			missed = skipped ? missed : NULL;
+			continue;
+		}
 		miss = model_ask(w->m, in, r, &w->t->now, w->a->tag, &w->a->draws);
 		if (miss == MODEL_HIT && skipped)
 			abort();
 		if (skipped)
 			continue;
+		if (miss == MODEL_HIT && is_over_rate(w->m, r, count))
+			miss = MODEL_MISS;
 		missed = miss < MODEL_MISS ? r : NULL;
 		why = miss;
-		w->m->counts[in->first + i].evaluations++;
+		count->evaluations++;
 		if (miss == MODEL_HIT)
 			s = enter_rule(w, in, r, call, depth);
 	}
@@ -485,7 +513,8 @@ static void judge(struct model *m, const struct model_packet *p, struct model_an
 	struct model_translation t = {.now = *p};
 
 	m->packet = p;
-	for (int repeats = 0; !judge_once(m, p, &t, a, repeats < MODEL_REPEATS_MOST); repeats++) {
+	for (m->repeats = 0; !judge_once(m, p, &t, a, m->repeats < MODEL_REPEATS_MOST);
+	     m->repeats++) {
 		forget_walk(a);
 		t.now = *p;
 		t.nat = NULL;
@@ -515,6 +544,7 @@ void model_packet(struct model *m, const struct model_packet *given, struct mode
 	struct model_packet p = *given;
 
 	memset(a, 0, sizeof(*a));
+	m->npackets++;
 	if (p.proto == MODEL_P_SCTP && p.frag != MODEL_FRAG_LATER && !model_sctp_well_formed(&p)) {
 		a->verdict = MODEL_DROP;
 		a->reason = MODEL_R_SHORT;
