@@ -152,7 +152,7 @@ CONFIRM = "--confirm takes a number of seconds (1 to 86400), not "
        ("-T kill of address", ["-t", "t", "-T", "kill", SRC], "-T kill takes no addresses"),
        ("-T show of file", ["-t", "t", "-T", "show", "-f", "-"], "-T show takes no addresses"),
        *((f"-T expire {n}", ["-t", "t", "-T", "expire", *n], "-T expire takes a number of seconds")
-         for n in ([], ["1", "2"], ["x"], ["1x"], [""], ["-1"], ["4294967296"], ["-f", "-"],
+         for n in ([], ["1", "2"], ["x"], ["1x"], [""], ["1.5"], ["4294967296"], ["-f", "-"],
                    ["1", "-f", "-"])),
        ("-T add of file", ["-t", "t", "-T", "add", "-f", "/nonexistent/file"],
         "/nonexistent/file: No such file or directory"),
