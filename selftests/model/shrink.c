@@ -145,15 +145,16 @@ static void shrink_late(struct shrinker *s)
 	shrink_rules(s, &s->t->rules.late);
 }
 
-static void shrink_head(struct shrinker *s)
+/* All of it, or nothing. */
+static void shrink_text(struct shrinker *s, const char **text)
 {
-	const char *was = s->t->rules.head;
+	const char *was = *text;
 
-	if (!*was)
+	if (!was || !*was)
 		return;
-	s->t->rules.head = "";
+	*text = "";
 	if (!still(s))
-		s->t->rules.head = was;
+		*text = was;
 }
 
 struct result shrink(struct test *t, struct real *real, const struct result *first)
@@ -165,7 +166,8 @@ struct result shrink(struct test *t, struct real *real, const struct result *fir
 		shrink_packets(&s);
 		shrink_rules(&s, &t->rules.rules);
 		shrink_late(&s);
-		shrink_head(&s);
+		shrink_text(&s, &t->rules.head);
+		shrink_text(&s, &t->rules.limiters);
 		shrink_tables(&s);
 		shrink_changes(&s);
 		shrink_parts(&s, &t->rules.rules);
