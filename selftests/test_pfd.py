@@ -355,7 +355,8 @@ def test_large_tables_are_replaced_in_one_step():
         eq(len(lab.pf.ctl("-t", "t", "-T", "show").stdout.split()), 150001)
         # what was staged and never asked for is nobody else's
         with proto.Control(lab.pf) as c:
-            c.ask(proto.TABLE_DATA, struct.pack("=BBBB16s", 4, 32, 0, 0, bytes([1, 2, 3, 4])))
+            c.ask(proto.TABLE_DATA,
+                  struct.pack("=BBBB16sI", 4, 32, 0, 0, bytes([1, 2, 3, 4]), 0))
         lab.pf.ctl("-t", "t", "-T", "replace", "192.0.2.9")
         eq(lab.pf.ctl("-t", "t", "-T", "show").stdout, "   192.0.2.9\n")
 
