@@ -368,7 +368,7 @@ struct pf_limbo_entry {
 struct pf_config {
 	__u32 abi_version;
 	__u32 hz;
-	__u64 hash_key[6];  /* of the state table; never changes while it holds states */
+	__u32 hash_key[12]; /* of the state table; never changes while it holds states */
 	__u32 mark[4];	    /* secret in cb[] by which we know our own answers */
 	__u32 mark16;	    /* in tc_index, of those that our hook has let in; not 0 */
 	__u32 state_limit;  /* set limit states */

@@ -46,7 +46,7 @@
 #include "sources.h"
 
 /* Set before load; constants for the verifier and the JIT. */
-const volatile __u64 hash_key[6] = {1, 2, 3, 4, 5, 6};
+const volatile __u32 hash_key[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
 const volatile __u32 buckets = 1;
 
 /* CLASH: the key is another connection's. */
@@ -57,20 +57,23 @@ enum key_there { KEY_FREE, KEY_TAKEN, KEY_OTHERS };
 #define KEY_ELSEWHERE 0x10 /* also, or only: of states that are bound to other interfaces */
 enum place_result { PLACE_OK, PLACE_FULL, PLACE_MOVED };
 
-/* Multilinear over the key's words with secret keys, then mixed. */
+/*
+ * NH, as in RFC 4418, section 5.2, with secret keys, then mixed.  Products of 32 bits are
+ * not cut off: with factors of 64 bits, an address's last byte would be their highest one,
+ * and addresses that differ there alone might have one hash.
+ */
 inline_always __u64 key_hash(const struct pf_state_key *key)
 {
-	const __u64 *w = (const __u64 *)key;
-	__u64 a, b;
+	const __u32 *w = (const __u32 *)key;
+	__u64 h = 0;
 
-	a = (w[0] + hash_key[0]) * (w[1] + hash_key[1]);
-	b = (w[2] + hash_key[2]) * (w[3] + hash_key[3]);
-	a ^= a >> 32;
-	b ^= b >> 32;
-	a = (a + b + w[4] + hash_key[4]) * 0x9e3779b97f4a7c15ULL;
-	a ^= a >> 29;
-	a *= 0xbf58476d1ce4e5b9ULL;
-	return a ^ (a >> 32);
+#pragma clang loop unroll(full)
+	for (int i = 0; i < 10; i += 2)
+		h += (__u64)(w[i] + hash_key[i]) * (__u32)(w[i + 1] + hash_key[i + 1]);
+	h *= 0x9e3779b97f4a7c15ULL;
+	h ^= h >> 29;
+	h *= 0xbf58476d1ce4e5b9ULL;
+	return h ^ (h >> 32);
 }
 
 inline_always int key_equal(const struct pf_state_key *a, const struct pf_state_key *b)

@@ -354,8 +354,7 @@ static int adopt_maps(struct pf_datapath *dp, const struct pf_config *old, struc
 			return pf_fail(e, err, "%s/maps/%s: %s", dp->pin_dir, pinned_maps[i],
 				       strerror(-err));
 	}
-	for (int i = 0; i < 6; i++)
-		dp->skel->rodata->hash_key[i] = old->hash_key[i];
+	memcpy(dp->skel->rodata->hash_key, old->hash_key, sizeof(dp->skel->rodata->hash_key));
 	dp->skel->rodata->buckets = old->buckets;
 	dp->adopted = true;
 	return 0;
@@ -383,8 +382,7 @@ static int new_maps(struct pf_datapath *dp, uint32_t states, struct pf_config *c
 	if (err)
 		return pf_fail(e, err, "no random numbers: %s", strerror(-err));
 	cfg->mark16 = (cfg->mark16 & 0xffff) | 1;
-	for (int i = 0; i < 6; i++)
-		dp->skel->rodata->hash_key[i] = cfg->hash_key[i];
+	memcpy(dp->skel->rodata->hash_key, cfg->hash_key, sizeof(dp->skel->rodata->hash_key));
 	dp->skel->rodata->buckets = cfg->buckets;
 	return 0;
 }

@@ -10,8 +10,9 @@ import time
 from pft import spin
 from pft.check import Skip, at_least, cases, contains, eq, matches, timeout
 from pft.lab import BUILD, GHOST, GHOST_DST, MAC, Lab
-from pft.table import Table, overflown
+from pft.table import Table, overflown, places
 from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import raw
 
@@ -44,6 +45,33 @@ def test_broken_model(name, defines):
     """A property that cannot fail says nothing."""
     found = spin.search(**{**defines, name: 1})
     assert found.error and "assertion violated" in found.error, found.text
+
+
+# --- where states stand ---
+
+def test_neighbours_stand_apart():
+    """Keys that differ in one byte, whichever it is and whatever the secret one."""
+    r = random.Random(1)
+    for _ in range(40):
+        secret = [r.getrandbits(32) for _ in range(12)]
+        key = bytearray(r.randbytes(40))
+        for at in range(40):
+            found = set()
+            for byte in range(256):
+                found.add(places(secret, key[:at] + bytes([byte]) + key[at + 1:], 75000))
+            # two of them, now and then
+            at_least(len(found), 255, f"places, if byte {at} differs")
+
+
+def test_neighbours_are_where_they_should_be():
+    with Lab(hosts=2, rules="pass in on ext\n") as lab:
+        for n in range(256):
+            for pkt in (IP(src=f"192.0.2.{n}", dst=GHOST_DST),
+                        IPv6(src=f"2001:db8:1::{n:x}", dst="2001:db8:2::99")):
+                lab.pf.run("ext", "in", raw(Ether(dst=MAC["ext"]) / pkt / UDP(sport=1, dport=53)))
+        table = Table(lab.pf)
+        eq((table.faults(), overflown(lab.pf.map("buckets"))), ([], 0))
+        at_least(len(table.live), 512, "states")
 
 
 # --- the real one ---

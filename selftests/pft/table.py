@@ -24,6 +24,15 @@ class Bucket:
         self.entries = [(t, s) for t, s in zip(tags, slots) if t]
 
 
+def places(hash_key, key, nbuckets):
+    """A key's tag and both its buckets."""
+    w = [(w + k) & M32 for w, k in zip(struct.unpack("=10I", key), hash_key)]
+    h = sum(w[i] * w[i + 1] for i in range(0, 10, 2)) * 0x9e3779b97f4a7c15 & M64
+    h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9 & M64
+    h ^= h >> 32
+    return h >> 48 | 1, (h & M32) * nbuckets >> 32, (h >> 20 & M32) * nbuckets >> 32
+
+
 class State:
     """A live one: its keys, each with the directions of the packets that it is found by."""
 
@@ -40,7 +49,7 @@ class Table:
 
     def __init__(self, pf):
         c = pf.map("config").get(struct.pack("=I", 0))
-        self.hash_key = struct.unpack_from("=6Q", c, 8)
+        self.hash_key = struct.unpack_from("=12I", c, 8)
         self.limit, self.slots, nbuckets = struct.unpack_from("=I4xII", c, 76)
         self.count, = struct.unpack_from("=I", pf.map("status").get(struct.pack("=I", 0)))
         self.mem = Slots(pf).mem
@@ -55,16 +64,7 @@ class Table:
 
     def place(self, key):
         """Its tag and both buckets."""
-        w = struct.unpack("=5Q", key)
-        h = self.hash_key
-        a = (w[0] + h[0]) * (w[1] + h[1]) & M64
-        b = (w[2] + h[2]) * (w[3] + h[3]) & M64
-        a = ((a ^ a >> 32) + (b ^ b >> 32) + w[4] + h[4]) * 0x9e3779b97f4a7c15 & M64
-        a = (a ^ a >> 29) * 0xbf58476d1ce4e5b9 & M64
-        a ^= a >> 32
-        tag = a >> 48 | 1
-        n = len(self.buckets)
-        return tag, (a & M32) * n >> 32, (a >> 20 & M32) * n >> 32
+        return places(self.hash_key, key, len(self.buckets))
 
     def faults(self):
         """What is wrong, in words."""

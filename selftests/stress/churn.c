@@ -60,7 +60,7 @@ struct flow {
 };
 
 struct table {
-	uint64_t hash_key[6];
+	uint32_t hash_key[12];
 	uint32_t nbuckets;
 	uint32_t bucket; /* that all begin in */
 	int buckets;	 /* the map */
@@ -102,17 +102,17 @@ static uint64_t draw(uint64_t *s)
 
 static uint64_t key_hash(const struct table *t, const struct pf_state_key *key)
 {
-	uint64_t w[5], a, b;
+	const uint32_t *k = t->hash_key;
+	uint32_t w[10];
+	uint64_t h = 0;
 
 	memcpy(w, key, sizeof(w));
-	a = (w[0] + t->hash_key[0]) * (w[1] + t->hash_key[1]);
-	b = (w[2] + t->hash_key[2]) * (w[3] + t->hash_key[3]);
-	a ^= a >> 32;
-	b ^= b >> 32;
-	a = (a + b + w[4] + t->hash_key[4]) * 0x9e3779b97f4a7c15ULL;
-	a ^= a >> 29;
-	a *= 0xbf58476d1ce4e5b9ULL;
-	return a ^ (a >> 32);
+	for (int i = 0; i < 10; i += 2)
+		h += (uint64_t)(w[i] + k[i]) * (w[i + 1] + k[i + 1]);
+	h *= 0x9e3779b97f4a7c15ULL;
+	h ^= h >> 29;
+	h *= 0xbf58476d1ce4e5b9ULL;
+	return h ^ (h >> 32);
 }
 
 static uint32_t first_bucket(const struct table *t, uint64_t hash)
