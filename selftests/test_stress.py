@@ -63,6 +63,7 @@ def test_neighbours_stand_apart():
             at_least(len(found), 255, f"places, if byte {at} differs")
 
 
+@timeout(180)
 def test_neighbours_are_where_they_should_be():
     with Lab(hosts=2, rules="pass in on ext\n") as lab:
         for n in range(256):
