@@ -513,7 +513,7 @@ static int load_programs(struct pf_datapath *dp, struct pf_error_text *e)
 int pf_datapath_open(struct pf_datapath *dp, const char *pin_dir, uint32_t states,
 		     struct pf_error_text *e)
 {
-	struct pf_config cfg;
+	struct pf_config cfg = {0};
 	int err;
 
 	memset(dp, 0, sizeof(*dp));
