@@ -5,22 +5,16 @@ import struct
 import time
 
 from pft.check import absent, at_least, cases, contains, eq, matches, timeout
-from pft.lab import GHOST, GHOST_DST, MAC, Lab
+from pft.inject import go
+from pft.lab import GHOST, GHOST_DST, Lab
 from pft.netns import wait_for
 from pft.state import SLOT, Slots
 from pft.table import Table, drain, is_empty, rest_for_long
 from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.l2 import Ether
-from scapy.packet import raw
 
-PASS = -1
 DEAD, LOST = 3, 4  # PF_SLOT_*
 SWEEPS_AT = 136  # in struct pf_status
 KEPT = "set timeout { udp.first 3000 }\n"
-
-
-def go(lab, pkt, dev="ext", way="in"):
-    return lab.pf.run(dev, way, raw(Ether(dst=MAC[dev], src="02:00:00:00:00:99") / pkt))[0] == PASS
 
 
 def udp(lab, sport, dport=53, src=GHOST):

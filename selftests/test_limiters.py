@@ -1,28 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """State limiters and source limiters: see pf.conf(5), LIMITERS."""
 import json
-import os
 import time
 
 from pft.check import cases, contains, eq, matches, timeout
-from pft.lab import GHOST, GHOST6_DST, GHOST_DST, MAC, Lab
+from pft.inject import at_once, by, go
+from pft.lab import GHOST, GHOST6_DST, GHOST_DST, Lab
 from pft.netns import wait_for
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import Ether
-from scapy.packet import raw
 
-PASS = -1
 EMITTERS = cases(("linear",), ("tree",))
 OTHER = "192.0.2.101"
-
-
-def by(emitter):
-    os.environ["PF_EMITTER"] = emitter
-
-
-def go(lab, pkt, dev="ext", way="in"):
-    return lab.pf.run(dev, way, raw(Ether(dst=MAC[dev], src="02:00:00:00:00:99") / pkt))[0] == PASS
 
 
 def udp(lab, sport, a=GHOST, dport=53, b=GHOST_DST):
@@ -244,18 +233,9 @@ def test_exact(emitter):
              "pass in quick proto udp to port 53 state limiter a\npass in proto udp to port 53\n")
     with Lab(hosts=2, rules=rules) as lab:
         for dport in (53, 54):
-            children = []
-            for k in range(3):
-                pid = os.fork()
-                if pid == 0:
-                    try:
-                        for n in range(120):
-                            udp(lab, 1000 * k + n + 1, dport=dport)
-                    finally:
-                        os._exit(0)
-                children.append(pid)
-            for pid in children:
-                os.waitpid(pid, 0)
+            def send(k):
+                return sum(udp(lab, 1000 * k + n + 1, dport=dport) for n in range(120))
+            eq(sum(at_once(3, send)), {53: 360, 54: 50}[dport])
         eq([n["states"] for _, n in lab.pf.rule_numbers()], [0, 50, 100, 260])
         eq((counts(lab)[:2], counts(lab, 2)[:2]), ((100, 100), (50, 50)))
         lab.pf.ctl("-Fs")
@@ -441,18 +421,9 @@ def test_source_exact(emitter):
     rules = ("set timeout udp.first 3000\nsource limiter a id 1 entries 20 limit 50\n"
              "pass in quick proto udp to port 53 source limiter a\npass in proto udp\n")
     with Lab(hosts=2, rules=rules) as lab:
-        children = []
-        for k in range(3):
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    for n in range(120):
-                        udp(lab, 1000 * k + n + 1, f"192.0.2.{10 + (n % 40 if n % 2 else 0)}")
-                finally:
-                    os._exit(0)
-            children.append(pid)
-        for pid in children:
-            os.waitpid(pid, 0)
+        eq(at_once(3, lambda k: sum(
+            udp(lab, 1000 * k + n + 1, f"192.0.2.{10 + (n % 40 if n % 2 else 0)}")
+            for n in range(120))), [120] * 3)
         found = sources(lab)
         eq((len(found), max(s[0] for s in found.values())), (20, 50))
         eq(found["192.0.2.10"][:2], (50, 50))

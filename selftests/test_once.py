@@ -7,6 +7,7 @@ import time
 
 from pft import bpf
 from pft.check import cases, contains, eq, timeout
+from pft.inject import at_once
 from pft.lab import DST, FW_SRC, GHOST, GHOST_DST, MAC, Lab
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -123,27 +124,7 @@ def test_one_wins(_name, emitter):
     n = 40
     rules = "block\n" + "pass in quick proto udp to port 7 no state once\n" * n
     with emitted(emitter, rules) as lab, Sent(lab) as s:
-        cpus = sorted(os.sched_getaffinity(0))[:4]
-        begin_r, begin_w = os.pipe()
-        children = []
-        for cpu in cpus:
-            r, w = os.pipe()
-            pid = os.fork()
-            if pid == 0:
-                os.sched_setaffinity(0, {cpu})
-                os.close(begin_w)
-                os.read(begin_r, 1)
-                os.write(w, b"%d" % sum(s.passes(7) for _ in range(n)))
-                os._exit(0)
-            os.close(w)
-            children.append((pid, r))
-        os.close(begin_w)
-        won = []
-        for pid, r in children:
-            with os.fdopen(r) as f:
-                won.append(int(f.read()))
-            eq(os.waitpid(pid, 0)[1], 0)
-        os.close(begin_r)
+        won = at_once(4, lambda _: sum(s.passes(7) for _ in range(n)))
         eq(sum(won), n, won)
         eq([x["packets"] for t, x in lab.pf.rule_numbers() if "once" in t], [1] * n)
 

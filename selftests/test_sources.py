@@ -1,32 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """keep state (...): sources that are tracked, their limits, offenders."""
-import os
 import re
 import time
 
 from pft.check import cases, contains, eq, matches, timeout
-from pft.lab import DST, FW_SRC, GHOST, GHOST6, GHOST6_DST, GHOST_DST, MAC, SRC, Lab
+from pft.inject import at_once, by, go, ip
+from pft.lab import DST, GHOST, GHOST6, GHOST6_DST, GHOST_DST, SRC, Lab
 from pft.netns import wait_for
-from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import Ether
-from scapy.packet import raw
+from scapy.layers.inet import TCP, UDP
 
-PASS = -1
 EMITTERS = cases(("linear",), ("tree",))
 OTHER = "192.0.2.101"
-
-
-def by(emitter):
-    os.environ["PF_EMITTER"] = emitter
-
-
-def ip(src, dst):
-    return IPv6(src=src, dst=dst) if ":" in src else IP(src=src, dst=dst)
-
-
-def go(lab, pkt, dev="ext", way="in"):
-    return lab.pf.run(dev, way, raw(Ether(dst=MAC[dev], src="02:00:00:00:00:99") / pkt))[0] == PASS
 
 
 def udp(lab, sport, a=GHOST, dport=53):
@@ -268,19 +252,10 @@ def test_exact():
              "pass in proto udp to port 54 keep state (max-src-nodes 30)\n")
     with Lab(hosts=2, rules=rules) as lab:
         for dport in (53, 54):
-            children = []
-            for k in range(3):
-                pid = os.fork()
-                if pid == 0:
-                    try:
-                        for n in range(120):
-                            a = GHOST if dport == 53 else f"192.0.2.{k * 60 + n // 2 + 1}"
-                            udp(lab, 1000 * k + n + 1, a, dport)
-                    finally:
-                        os._exit(0)
-                children.append(pid)
-            for pid in children:
-                os.waitpid(pid, 0)
+            def send(k):
+                return sum(udp(lab, 1000 * k + n + 1, GHOST if dport == 53 else
+                               f"192.0.2.{k * 60 + n // 2 + 1}", dport) for n in range(120))
+            eq(sum(at_once(3, send)), {53: 100, 54: 60}[dport])
         by_source = {}
         for src, states, _ in counts(lab):
             by_source.setdefault(src, []).append(states)

@@ -4,40 +4,25 @@ import os
 import re
 
 from pft.check import absent, between, cases, contains, eq, lines_eq, matches, timeout
-from pft.lab import FW_SRC, GHOST, GHOST6, GHOST6_DST, GHOST_DST, MAC, Lab
+from pft.inject import at_once, by, go, ip
+from pft.lab import FW_SRC, GHOST, GHOST6, GHOST6_DST, GHOST_DST, Lab
 from pft.netns import wait_for
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
-from scapy.layers.l2 import Ether
 from scapy.packet import Raw, raw
 
-PASS = -1
 EMITTERS = cases(("linear",), ("tree",))
 
 
-def by(emitter):
-    os.environ["PF_EMITTER"] = emitter
-
-
-def ip(src, dst):
-    return IPv6(src=src, dst=dst) if ":" in src else IP(src=src, dst=dst)
-
-
-def go(lab, dev, way, pkt, mac=None):
-    """Does it pass there?"""
-    frame = raw(Ether(dst=mac or MAC[dev], src="02:00:00:00:00:99") / pkt)
-    return lab.pf.run(dev, way, frame)[0] == PASS
-
-
 def udp(lab, sport, dport=53, dev="ext", way="in", a=GHOST, b=GHOST_DST):
-    return go(lab, dev, way, ip(a, b) / UDP(sport=sport, dport=dport) / b"q")
+    return go(lab, ip(a, b) / UDP(sport=sport, dport=dport) / b"q", dev, way)
 
 
 def seg(lab, flags, seq, ack=0, back=False, dev="ext", a=GHOST, b=GHOST_DST, sport=1000):
     if back:
-        return go(lab, dev, "out", ip(b, a) / TCP(sport=80, dport=sport, flags=flags, seq=seq,
-                                                  ack=ack))
-    return go(lab, dev, "in", ip(a, b) / TCP(sport=sport, dport=80, flags=flags, seq=seq, ack=ack))
+        return go(lab, ip(b, a) / TCP(sport=80, dport=sport, flags=flags, seq=seq, ack=ack), dev,
+                  "out")
+    return go(lab, ip(a, b) / TCP(sport=sport, dport=80, flags=flags, seq=seq, ack=ack), dev)
 
 
 def expires(lab):
@@ -75,7 +60,7 @@ def test_timeouts(emitter):
         between(left[3], 890, 900, "another rule's")
         wait_for("its end", lambda: 1 not in expires(lab), 10)
         eq(sorted(expires(lab)), [2, 3])
-        eq(go(lab, "ext", "out", ip(GHOST_DST, GHOST) / UDP(sport=53, dport=1)), False)
+        eq(go(lab, ip(GHOST_DST, GHOST) / UDP(sport=53, dport=1), "ext", "out"), False)
 
 
 def test_timeouts_outlive_their_rule():
@@ -192,18 +177,7 @@ def test_max_and_reload():
 def test_max_is_exact():
     """Several CPUs at once: as many as there may be, then none."""
     with Lab(hosts=2, rules="pass in proto udp keep state (max 300)\n") as lab:
-        children = []
-        for k in range(3):
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    for n in range(250):
-                        udp(lab, 1 + k * 1000 + n)
-                finally:
-                    os._exit(0)
-            children.append(pid)
-        for pid in children:
-            os.waitpid(pid, 0)
+        eq(sum(at_once(3, lambda k: sum(udp(lab, 1 + k * 1000 + n) for n in range(250)))), 300)
         eq(lab.pf.info()["current entries"], 300)
         eq(limit_counter(lab), 450)
         eq(lab.pf.rule_numbers()[0][1]["states"], 300)
@@ -250,7 +224,7 @@ def test_sloppy(_name, a, b):
             error = IPv6(src=GHOST6, dst=b) / ICMPv6DestUnreach() / raw(ip(b, a) / tcp)
         else:
             error = IP(src=GHOST, dst=b) / ICMP(type=3, code=1) / Raw(raw(ip(b, a) / tcp))
-        eq(go(lab, "ext", "in", error), True, "an error")
+        eq(go(lab, error), True, "an error")
         eq(seg(lab, "FA", 9, 9, a=a, b=b), True)
         at("CLOSING:CLOSING")
         eq(seg(lab, "A", 10, 10, a=a, b=b), True)
@@ -288,7 +262,7 @@ def test_if_bound(emitter):
              "pass in on ext proto udp to port 54 keep state (floating)\n")
     with Lab(hosts=3, rules=rules) as lab:
         def back(dev, dport, sport=1):
-            return go(lab, dev, "out", ip(GHOST_DST, GHOST) / UDP(sport=dport, dport=sport))
+            return go(lab, ip(GHOST_DST, GHOST) / UDP(sport=dport, dport=sport), dev, "out")
 
         eq((udp(lab, 1), udp(lab, 1, 54)), (True, True))
         lines_eq(sorted(lab.pf.states()), [
@@ -300,7 +274,7 @@ def test_if_bound(emitter):
         eq((udp(lab, 1), back("ext", 53), back("int", 53)), (True, True, False), "established")
         quoted = raw(ip(GHOST, GHOST_DST) / UDP(sport=1, dport=53))
         error = ip(FW_SRC, GHOST) / ICMP(type=3, code=3) / Raw(quoted)
-        eq((go(lab, "ext", "out", error), go(lab, "int", "out", error)), (True, False), "errors")
+        eq((go(lab, error, "ext", "out"), go(lab, error, "int", "out")), (True, False), "errors")
         with open(f"{lab.pin}/states", encoding="ascii") as f:
             contains(f.read(), f"if{lab.fw.ifindex('ext')} udp {GHOST_DST}:53 <- ")
 
@@ -330,7 +304,7 @@ def test_one_key_on_several_interfaces(emitter):
             mac = "02:00:00:00:03:02" if dev == "third" else None
             for _ in range(n):
                 eq(udp_at(lab, dev, mac), True)
-                eq(go(lab, dev, "out", ip(GHOST_DST, GHOST) / UDP(sport=53, dport=1), mac), True)
+                eq(go(lab, ip(GHOST_DST, GHOST) / UDP(sport=53, dport=1), dev, "out", mac), True)
         eq(states(), {"ext": "3:2", "int": "4:3", "all": "5:4"})
         # they are found in a table of another size, too
         lab.pf.load("set limit states 150000\n" + rules)
@@ -340,7 +314,7 @@ def test_one_key_on_several_interfaces(emitter):
 
 
 def udp_at(lab, dev, mac=None):
-    return go(lab, dev, "in", ip(GHOST, GHOST_DST) / UDP(sport=1, dport=53) / b"q", mac)
+    return go(lab, ip(GHOST, GHOST_DST) / UDP(sport=1, dport=53) / b"q", dev, mac=mac)
 
 
 @EMITTERS
@@ -350,12 +324,12 @@ def test_reuse_before_a_floating_one(emitter):
     rules = "pass flags any\npass keep state (sloppy, if-bound)\n"
     with Lab(hosts=3, rules=rules, v6=False) as lab:
         def tcp(dev, flags):
-            return go(lab, dev, "in", ip(GHOST, GHOST_DST) / TCP(sport=1, dport=2, flags=flags))
+            return go(lab, ip(GHOST, GHOST_DST) / TCP(sport=1, dport=2, flags=flags), dev)
 
         eq((tcp("ext", "S"), tcp("ext", "R"), tcp("int", "RA")), (True, True, True))
         eq(sorted(s.split()[0] for s in lab.pf.states()), ["all", "ext"])
         answer = ip(GHOST_DST, GHOST) / TCP(sport=2, dport=1, flags="S")
-        eq((go(lab, "ext", "out", answer), lab.pf.info()["state-insert"]), (False, 1))
+        eq((go(lab, answer, "ext", "out"), lab.pf.info()["state-insert"]), (False, 1))
         eq([s.split()[0] for s in lab.pf.states()], ["all"])
 
 
@@ -390,7 +364,7 @@ def test_interface_that_comes_back():
                 return False
 
         def udp_out(dev):
-            return go(lab, dev, "out", ip(GHOST_DST, GHOST) / UDP(sport=53, dport=1), mac)
+            return go(lab, ip(GHOST_DST, GHOST) / UDP(sport=53, dport=1), dev, "out", mac)
 
         make("third", 70)
         eq(udp_at(lab, "third", mac), True)
