@@ -19,7 +19,7 @@
 #include "abi_table.h"
 #include "abi_tree.h"
 
-#define PF_ABI_VERSION 10
+#define PF_ABI_VERSION 11
 
 /* Reasons of a verdict, OpenBSD's order; pflog records carry them. */
 enum pf_reason {
