@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The full parser: from the frame to struct pf_pkt, or to a drop with its
- * reason.  Reads by bpf_skb_load_bytes(), so that it does not matter how the
- * packet lies in memory.  Order and verdicts are OpenBSD's pf_setup_pdesc(),
- * pf_walk_header() and pf_walk_header6(), as pf.conf(5) and RFC 791, 8200 ask.
+ * reason.  It does not matter how the packet lies in memory.  Order and verdicts are OpenBSD's
+ * pf_setup_pdesc(), pf_walk_header() and pf_walk_header6(), as pf.conf(5) and RFC 791, 8200 ask.
  */
 #ifndef PF_BPF_PARSE_H
 #define PF_BPF_PARSE_H
@@ -14,7 +13,8 @@
 /* What the parser makes of a frame; PARSE_DROP leaves the reason in the packet. */
 enum parse_result { PARSE_IP, PARSE_NOT_IP, PARSE_DROP, PARSE_VLAN_DEEP };
 
-#define PF_HDR_LIMIT 20 /* extension headers, as in pf */
+#define PF_HDR_LIMIT 20	 /* extension headers, as in pf */
+#define PKT_NEAR     256 /* bytes of headers that are looked for without the helper */
 
 struct ipv4_hdr {
 	__u8 ver_ihl;
@@ -105,6 +105,25 @@ struct chain {
 	__u8 routing;
 	__u8 frags;
 };
+
+/*
+ * n bytes of the packet, n a constant: from where they lie if that is at hand, for a call
+ * of the helper costs as much as twenty comparisons; else it finds them in the fragments.
+ */
+inline_always long pkt_load(struct __sk_buff *skb, __u32 off, void *to, __u32 n)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u32 *w = to;
+
+	if (unlikely(off > PKT_NEAR || data + off + n > end))
+		return bpf_skb_load_bytes(skb, off, to, n);
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < n / 4; i++)
+		w[i] = *(__u32 *)(data + off + 4 * i);
+	if (n & 2)
+		((__u16 *)to)[n / 2 - 1] = *(__u16 *)(data + off + n - 2);
+	return 0;
+}
 
 /* --- IPv4 options (RFC 791 section 3.1) --- */
 
@@ -453,7 +472,7 @@ inline_always __u32 parse_l2(struct __sk_buff *skb, struct pf_pkt *p)
 		return bpf_ntohs(skb->protocol);
 	}
 	/* the frame's own word, not skb->protocol, which a local sender may choose */
-	if (bpf_skb_load_bytes(skb, off, &proto, 2))
+	if (pkt_load(skb, off, &proto, 2))
 		return 1;
 #pragma clang loop unroll(full)
 	for (int i = 0; i < 2; i++) {
@@ -461,7 +480,7 @@ inline_always __u32 parse_l2(struct __sk_buff *skb, struct pf_pkt *p)
 			break;
 		off += 4;
 		p->vlan_tags++;
-		if (bpf_skb_load_bytes(skb, off, &proto, 2))
+		if (pkt_load(skb, off, &proto, 2))
 			return 1;
 	}
 	if (proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD))
@@ -475,7 +494,7 @@ inline_always enum parse_result parse_ip4(struct __sk_buff *skb, struct pf_pkt *
 	struct ipv4_hdr ip;
 	__u32 room = skb->len - p->l3;
 
-	if (skb->len < p->l3 + sizeof(ip) || bpf_skb_load_bytes(skb, p->l3, &ip, sizeof(ip)))
+	if (skb->len < p->l3 + sizeof(ip) || pkt_load(skb, p->l3, &ip, sizeof(ip)))
 		return parse_drop(p, PFRES_SHORT);
 	if (ip.ver_ihl >> 4 != 4)
 		return parse_drop(p, PFRES_NORM);
@@ -517,7 +536,7 @@ inline_always enum parse_result parse_ip6(struct __sk_buff *skb, struct pf_pkt *
 	struct ipv6_hdr ip6;
 	__u32 room = skb->len - p->l3;
 
-	if (skb->len < p->l3 + sizeof(ip6) || bpf_skb_load_bytes(skb, p->l3, &ip6, sizeof(ip6)))
+	if (skb->len < p->l3 + sizeof(ip6) || pkt_load(skb, p->l3, &ip6, sizeof(ip6)))
 		return parse_drop(p, PFRES_SHORT);
 	if (bpf_ntohl(ip6.flow) >> 28 != 6)
 		return parse_drop(p, PFRES_NORM);
@@ -602,7 +621,7 @@ inline_always enum parse_result parse_tcp(struct __sk_buff *skb, struct pf_pkt *
 	struct tcp_hdr th;
 	__u32 end = p->l3 + p->tot_len;
 
-	if (p->l4 + sizeof(th) > end || bpf_skb_load_bytes(skb, p->l4, &th, sizeof(th)))
+	if (p->l4 + sizeof(th) > end || pkt_load(skb, p->l4, &th, sizeof(th)))
 		return parse_drop(p, PFRES_SHORT);
 	p->th_off = (th.off_x2 >> 4) * 4;
 	if (!th.dport || p->th_off < sizeof(th) || p->l4 + p->th_off > end)
@@ -624,7 +643,7 @@ inline_always enum parse_result parse_udp(struct __sk_buff *skb, struct pf_pkt *
 	struct udp_hdr uh;
 	__u32 end = p->l3 + p->tot_len, len;
 
-	if (p->l4 + sizeof(uh) > end || bpf_skb_load_bytes(skb, p->l4, &uh, sizeof(uh)))
+	if (p->l4 + sizeof(uh) > end || pkt_load(skb, p->l4, &uh, sizeof(uh)))
 		return parse_drop(p, PFRES_SHORT);
 	len = bpf_ntohs(uh.len);
 	if (!len && skb->gso_size)
@@ -641,8 +660,8 @@ inline_always enum parse_result parse_sctp(struct __sk_buff *skb, struct pf_pkt 
 {
 	struct sctp_hdr sh;
 
-	if (p->l4 + sizeof(sh) > p->l3 + p->tot_len ||
-	    bpf_skb_load_bytes(skb, p->l4, &sh, sizeof(sh)) || !sh.sport || !sh.dport)
+	if (p->l4 + sizeof(sh) > p->l3 + p->tot_len || pkt_load(skb, p->l4, &sh, sizeof(sh)) ||
+	    !sh.sport || !sh.dport)
 		return parse_drop(p, PFRES_SHORT);
 	p->sport = bpf_ntohs(sh.sport);
 	p->dport = bpf_ntohs(sh.dport);
@@ -665,7 +684,7 @@ inline_always enum parse_result parse_icmp(struct __sk_buff *skb, struct pf_pkt 
 	/* ICMP for the other family */
 	if ((p->proto == IPPROTO_ICMPV6) != (p->af == PF_AF_INET6))
 		return parse_drop(p, PFRES_NORM);
-	if (p->l4 + sizeof(ih) > end || bpf_skb_load_bytes(skb, p->l4, &ih, sizeof(ih)))
+	if (p->l4 + sizeof(ih) > end || pkt_load(skb, p->l4, &ih, sizeof(ih)))
 		return parse_drop(p, PFRES_SHORT);
 	p->icmp_type = ih.type;
 	p->icmp_code = ih.code;
