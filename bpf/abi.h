@@ -438,6 +438,12 @@ struct pf_iface {
 	struct pf_addr linklocal;
 };
 
+/* Labels of rules that are gone: the loader keeps them while there are states. */
+#define PF_RULE_LABELS 5
+struct pf_rule_labels {
+	char name[PF_RULE_LABELS][64];
+};
+
 /* Tags: a name's number is given out once, and pinned: packets and states carry it. */
 #define PF_MAX_TAGS 50000
 struct pf_tag_name {

@@ -171,6 +171,15 @@ struct {
 	__type(value, struct pf_tag_name);
 } pf_tags SEC(".maps");
 
+/* Labels of rules that are gone, but have states, by the rule's id; kept by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct pf_rule_labels);
+} pf_labels SEC(".maps");
+
 inline_always struct pf_config *config(void)
 {
 	__u32 zero = 0;

@@ -304,6 +304,25 @@ static bool state_enforced(const struct pf_state_opts *o)
 	return !o->pflow && !o->allow_related;
 }
 
+bool pf_rule_is_labelled(const struct pf_rule *r)
+{
+	for (unsigned int i = 0; i < PF_LABELS_MOST; i++)
+		if (pf_rule_label_at(r, i))
+			return true;
+	return false;
+}
+
+bool pf_rule_has_label(const struct pf_rule *r, const char *label)
+{
+	for (unsigned int i = 0; i < PF_LABELS_MOST; i++) {
+		const char *l = pf_rule_label_at(r, i);
+
+		if (l && strcmp(l, label) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* What is left when that which is built is taken away must be nothing. */
 bool pf_rule_ext_enforced(const struct pf_rule *r)
 {
@@ -327,6 +346,7 @@ bool pf_rule_ext_enforced(const struct pf_rule *r)
 	rest.tagged = NULL;
 	rest.tagged_not = false;
 	rest.tag = NULL;
+	memset(rest.labels, 0, sizeof(rest.labels));
 	rest.prob = 0;
 	rest.max_pkt_rate = (struct pf_rate){.limit = 0};
 	rest.once = false;

@@ -56,7 +56,8 @@ bool pf_rule_same_effect(const struct pf_rule *a, const struct pf_rule *b)
 	return a->action == b->action && a->block_kind == b->block_kind &&
 	       a->return_ttl == b->return_ttl && a->return_icmp == b->return_icmp &&
 	       a->return_icmp6 == b->return_icmp6 && a->keep_state == b->keep_state &&
-	       a->log == b->log && a->allow_opts == b->allow_opts && !a->label && !b->label;
+	       a->log == b->log && a->allow_opts == b->allow_opts && !pf_rule_is_labelled(a) &&
+	       !pf_rule_is_labelled(b);
 }
 
 /* --- criteria, one by one --- */

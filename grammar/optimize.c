@@ -170,7 +170,7 @@ static void search_add(struct search *s, uint32_t i, bool decides)
 	if (s->run_rule && !pf_rule_same_effect(s->run_rule, r))
 		pf_cover_set_clear(s->run);
 	s->run_rule = r;
-	if (!r->label)
+	if (!pf_rule_is_labelled(r))
 		pf_cover_set_add(s->run, i);
 }
 
@@ -188,7 +188,7 @@ static bool redundant(struct optimizer *o, const struct search *s, uint32_t b, b
 {
 	uint32_t a;
 
-	if (o->list->v[b].label)
+	if (pf_rule_is_labelled(&o->list->v[b]))
 		return false;
 	if (decided && pf_cover_set_find(s->deciders, b, false) != PF_COVER_NONE)
 		return true;

@@ -349,12 +349,10 @@ void pf_rule_label(struct pf_parser *p, const struct pf_loc *loc)
 		}
 	}
 	pf_label_lint(p, &at, text, "label");
-	if (!p->stmt.nlabels) {
+	if (!p->stmt.nlabels)
 		p->stmt.rule.label = text;
-	} else {
-		pf_unenforced(p, loc, "more than one label");
+	else
 		p->stmt.x.labels[p->stmt.nlabels - 1] = text;
-	}
 	p->stmt.nlabels++;
 }
 

@@ -528,6 +528,16 @@ static inline const struct pf_rule_ext *pf_rule_ext_of(const struct pf_rule *r)
 	return r->x ? r->x : &pf_rule_ext_none;
 }
 
+/* Its label of this number below PF_LABELS_MOST, or NULL: any of them may be missing. */
+static inline const char *pf_rule_label_at(const struct pf_rule *r, unsigned int i)
+{
+	return i ? pf_rule_ext_of(r)->labels[i - 1] : r->label;
+}
+
+bool pf_rule_has_label(const struct pf_rule *r, const char *label);
+/* Any at all. */
+bool pf_rule_is_labelled(const struct pf_rule *r);
+
 /* Does it remember the packets that it has met? */
 static inline bool pf_rule_metered(const struct pf_rule *r)
 {

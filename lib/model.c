@@ -76,6 +76,14 @@ static void put_anchor(struct pf_buf *b, const struct pf_anchor *a)
 		put_block(b, a->block);
 }
 
+static bool more_labels(const struct pf_rule_ext *x)
+{
+	for (int i = 0; i < PF_LABELS_MOST - 1; i++)
+		if (x->labels[i])
+			return true;
+	return false;
+}
+
 static uint16_t ext_bits(const struct pf_rule_ext *x)
 {
 	return (uint16_t)((x->received_on ? EXT_RECEIVED : 0) |
@@ -85,7 +93,8 @@ static uint16_t ext_bits(const struct pf_rule_ext *x)
 			  (x->anchor ? EXT_ANCHOR : 0) | (x->nat ? EXT_NAT : 0) |
 			  (x->rdr ? EXT_RDR : 0) | (x->state ? EXT_STATE : 0) |
 			  (x->state_limiter.id || x->source_limiter.id ? EXT_LIMITERS : 0) |
-			  (x->once ? EXT_ONCE : 0) | (x->max_pkt_rate.limit ? EXT_PKT_RATE : 0));
+			  (x->once ? EXT_ONCE : 0) | (x->max_pkt_rate.limit ? EXT_PKT_RATE : 0) |
+			  (more_labels(x) ? EXT_LABELS : 0));
 }
 
 static void put_limiter(struct pf_buf *b, const struct pf_rule_limiter *l)
@@ -158,6 +167,8 @@ static void put_ext(struct pf_buf *b, const struct pf_rule *r)
 		pf_put_u32(b, x->max_pkt_rate.limit);
 		pf_put_u32(b, x->max_pkt_rate.seconds);
 	}
+	for (int i = 0; more_labels(x) && i < PF_LABELS_MOST - 1; i++)
+		pf_put_string(b, x->labels[i]);
 }
 
 static void put_rule(struct pf_buf *b, const struct pf_rule *r)

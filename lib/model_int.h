@@ -33,7 +33,8 @@ enum {
 	EXT_LIMITERS = 2048,
 	EXT_ONCE = 4096,
 	EXT_PKT_RATE = 8192,
-	EXT_ALL = 16383,
+	EXT_LABELS = 16384,
+	EXT_ALL = 32767,
 };
 
 /* Of state options. */

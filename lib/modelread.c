@@ -359,6 +359,20 @@ static void get_pkt_rate(struct reader *r, struct pf_rate *out)
 		bad(r, "a rate is out of range");
 }
 
+/* Those beyond the first. */
+static void get_labels(struct reader *r, struct pf_rule_ext *x)
+{
+	bool any = false;
+
+	for (int i = 0; i < PF_LABELS_MOST - 1; i++) {
+		x->labels[i] = get_string(r, PF_LABEL_SIZE, &r->last_label, false);
+		check_label(r, x->labels[i]);
+		any |= x->labels[i] != NULL;
+	}
+	if (!any)
+		bad(r, "a rule has no more labels");
+}
+
 static void get_ext(struct reader *r, struct pf_rule *rule)
 {
 	uint16_t what = pf_get_u16(&r->c);
@@ -395,6 +409,8 @@ static void get_ext(struct reader *r, struct pf_rule *rule)
 	x->once = what & EXT_ONCE;
 	if (what & EXT_PKT_RATE)
 		get_pkt_rate(r, &x->max_pkt_rate);
+	if (what & EXT_LABELS)
+		get_labels(r, x);
 	if (what & ~EXT_ALL)
 		bad(r, "a rule says what is unknown");
 	if ((x->received_not && !x->received_on) || (x->tagged_not && !x->tagged) ||

@@ -38,7 +38,7 @@ static const char *const pinned_maps[] = {
 	"pf_table_names", "pf_table_anchors", "pf_sweeper",    "pf_config",   "pf_match_more",
 	"pf_tags",	  "pf_table_delta",   "pf_table_nots", "pf_events",   "pf_opt_sets",
 	"pf_rule_states", "pf_sources",	      "pf_flushes",    "pf_limiters", "pf_limited",
-	"pf_meters",
+	"pf_meters",	  "pf_labels",
 };
 #define NPINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 

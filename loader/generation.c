@@ -708,7 +708,7 @@ uint8_t *pf_generations_labelled(const struct pf_generations *g, const struct pf
 		const struct pf_policy *p = gens[i] ? gens[i]->policy : NULL;
 
 		for (uint32_t r = 0; p && r < p->nrules; r++)
-			if (p->rules[r]->label && strcmp(p->rules[r]->label, label) == 0)
+			if (pf_rule_has_label(p->rules[r], label))
 				marks[gens[i]->rule_ids[r]] = 1;
 	}
 	/* what has no id */

@@ -3,41 +3,22 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "btf.h"
-
-/* Of all rules together; memory is only taken for those that are there. */
-#define LABELS_MOST 65536
-
-_Static_assert(sizeof(struct pf_tag_name) == PF_LABEL_SIZE, "a label is a name as a tag's");
+_Static_assert(sizeof(((struct pf_rule_labels *)NULL)->name) == PF_LABELS_MOST * PF_LABEL_SIZE,
+	       "all labels that a rule may have");
 
 int pf_labels_open(struct pf_labels *l, const struct pf_datapath *dp, struct pf_error_text *e)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
-	char path[320];
-	int err;
-
-	snprintf(path, sizeof(path), "%s/labels", dp->pin_dir);
-	l->fd = dp->adopted ? bpf_obj_get(path) : -ENOENT;
+	/* of its own: a table that grows changes the others */
+	l->fd = fcntl(pf_datapath_map(dp, "pf_labels"), F_DUPFD_CLOEXEC, 3);
 	if (l->fd >= 0)
 		return 0;
-	if (l->fd != -ENOENT)
-		return pf_fail(e, l->fd, "%s: %s", path, strerror(-l->fd));
-	pf_btf_map_types(dp, "u32", "pf_tag_name", &opts);
-	l->fd = bpf_map_create(BPF_MAP_TYPE_HASH, "pf_labels", sizeof(uint32_t),
-			       sizeof(struct pf_tag_name), LABELS_MOST, &opts);
-	if (l->fd < 0)
-		return pf_fail(e, l->fd, "cannot make a map for labels: %s", strerror(-l->fd));
-	unlink(path); /* of a pfd that was killed here */
-	err = bpf_obj_pin(l->fd, path);
-	if (!err)
-		return 0;
-	pf_labels_close(l);
-	return pf_fail(e, err, "%s: %s", path, strerror(-err));
+	return pf_fail(e, -errno, "the map of labels: %s", strerror(errno));
 }
 
 void pf_labels_close(struct pf_labels *l)
@@ -75,7 +56,7 @@ static int all_ids(const struct pf_labels *l, struct ids *out)
 	uint32_t id;
 	int err = 0;
 
-	while (!err && out->n < LABELS_MOST &&
+	while (!err && out->n < PF_MAX_RULE_IDS &&
 	       bpf_map_get_next_key(l->fd, out->n ? &out->v[out->n - 1] : NULL, &id) == 0)
 		err = add_id(out, id);
 	return err;
@@ -131,11 +112,15 @@ static int keep_some(const struct pf_labels *l, const struct pf_rulestats *s, st
 		const uint32_t *at = bsearch(&ids[i], released->v, released->n, sizeof(ids[i]),
 					     compare);
 		const struct pf_rule_stats *v = at ? &stats[at - released->v] : NULL;
-		struct pf_tag_name value = {""};
+		struct pf_rule_labels value = {{""}};
 
 		if (!v || v->states == v->states_gone)
 			continue;
-		snprintf(value.name, sizeof(value.name), "%s", rules[i]->label);
+		for (unsigned int k = 0; k < PF_LABELS_MOST; k++) {
+			const char *label = pf_rule_label_at(rules[i], k);
+
+			snprintf(value.name[k], sizeof(value.name[k]), "%s", label ? label : "");
+		}
 		err = bpf_map_update_elem(l->fd, &ids[i], &value, BPF_ANY);
 	}
 	free(stats);
@@ -149,7 +134,8 @@ void pf_labels_keep(const struct pf_labels *l, const struct pf_rulestats *s, con
 	int err = forget(l, s);
 
 	for (size_t i = 0; i < n && !err; i++)
-		if (ids[i] != PF_RULE_DEFAULT && s->used[ids[i]] == 1 && rules[i]->label)
+		if (ids[i] != PF_RULE_DEFAULT && s->used[ids[i]] == 1 &&
+		    pf_rule_is_labelled(rules[i]))
 			err = add_id(&released, ids[i]);
 	if (!err && released.n)
 		err = keep_some(l, s, &released, ids, rules, n);
@@ -167,11 +153,13 @@ int pf_labels_mark(const struct pf_labels *l, const struct pf_rulestats *s, cons
 	int err = all_ids(l, &kept);
 
 	for (size_t i = 0; i < kept.n && !err; i++) {
-		struct pf_tag_name value;
+		struct pf_rule_labels value;
 
-		if (!s->used[kept.v[i]] && bpf_map_lookup_elem(l->fd, &kept.v[i], &value) == 0 &&
-		    strncmp(value.name, label, sizeof(value.name)) == 0)
-			marks[kept.v[i]] = 1;
+		if (s->used[kept.v[i]] || bpf_map_lookup_elem(l->fd, &kept.v[i], &value))
+			continue;
+		for (int k = 0; k < PF_RULE_LABELS; k++)
+			if (*label && strncmp(value.name[k], label, sizeof(value.name[k])) == 0)
+				marks[kept.v[i]] = 1;
 	}
 	free(kept.v);
 	return err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Labels of rules that are no longer in force, but whose states live on: "PINDIR/labels"
- * keeps them, so that a later pfd knows them as well.
+ * Labels of rules that are no longer in force, but whose states live on: the map
+ * pf_labels keeps them, so that a later pfd knows them as well.
  */
 #ifndef PF_LOADER_LABELS_H
 #define PF_LOADER_LABELS_H
@@ -17,7 +17,7 @@ struct pf_labels {
 	int fd;
 };
 
-/* Takes over the map that is pinned, or makes one. */
+/* 0, or the error of a descriptor that cannot be had. */
 int pf_labels_open(struct pf_labels *l, const struct pf_datapath *dp, struct pf_error_text *err);
 void pf_labels_close(struct pf_labels *l);
 

@@ -178,10 +178,10 @@ static struct label *find_label(struct labels *l, const char *name)
 /* Rules that have the same label count together. */
 static int add_label(struct labels *l, const char *name, const struct pf_wire_rule *w)
 {
-	struct label *to = name ? find_label(l, name) : NULL;
+	struct label *to = find_label(l, name);
 
 	if (!to)
-		return name ? -1 : 0;
+		return -1;
 	to->sum.evaluations += w->evaluations;
 	to->sum.states_made += w->states_made;
 	for (int d = 0; d < 2; d++) {
@@ -189,6 +189,26 @@ static int add_label(struct labels *l, const char *name, const struct pf_wire_ru
 		to->sum.bytes[d] += w->bytes[d];
 	}
 	return 0;
+}
+
+/* For each of its labels, but once for one that it has twice. */
+static int add_labels(struct labels *l, const struct pf_rule *r, const struct pf_wire_rule *w)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < PF_LABELS_MOST && !err; i++) {
+		const char *name = pf_rule_label_at(r, i);
+		bool again = false;
+
+		for (unsigned int k = 0; k < i && name; k++) {
+			const char *before = pf_rule_label_at(r, k);
+
+			again |= before && strcmp(before, name) == 0;
+		}
+		if (name && !again)
+			err = add_label(l, name, w);
+	}
+	return err;
 }
 
 static json_t *json_counters(const struct pf_wire_rule *w)
@@ -297,6 +317,21 @@ static char *rule_text(const struct pf_rule *rule, unsigned int flags)
 	return text;
 }
 
+static json_t *json_labels(const struct pf_rule *rule)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < PF_LABELS_MOST; i++) {
+		const char *name = pf_rule_label_at(rule, i);
+
+		if (name && json_array_append_new(list, pfctl_json_text(name))) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
 static int json_one(struct listing *l, const struct rules *r, const char *path,
 		    const struct pf_rule *rule, size_t nr, const struct pf_wire_rule *w)
 {
@@ -309,6 +344,7 @@ static int json_one(struct listing *l, const struct rules *r, const char *path,
 	      json_object_set_new(item, "rule", text ? pfctl_json_text(text) : NULL) |
 	      json_object_set_new(item, "label",
 				  rule->label ? pfctl_json_text(rule->label) : json_null()) |
+	      json_object_set_new(item, "labels", json_labels(rule)) |
 	      json_object_set_new(item, "states", pfctl_json_u64(w->states_now)) |
 	      json_object_set_new(item, "expired", json_boolean(w->expired)) |
 	      json_object_set_new(item, "inserted-uid", json_integer(r->uid)) |
@@ -394,7 +430,7 @@ static int list_block(struct listing *l, struct rules *r, const char *path,
 		if (l->c->json && !l->only_labels)
 			status = json_one(l, r, path, rule, i, &w);
 		else if (l->only_labels)
-			status = add_label(&l->labels, rule->label, &w);
+			status = add_labels(&l->labels, rule, &w);
 		else
 			print_one(l, r, path, rule, i, rules->n, depth, &w, open);
 		if (open && !status)

@@ -512,7 +512,7 @@ NOT_ENFORCED = [
     ("", "pass max-pkt-size 100", "max-pkt-size"),
     ("", "pass scrub (no-df max-mss 1440)", "scrub"),
     ("", "pass ridentifier 5", "ridentifier"), ("", "pass dnpipe 5", "dnpipe"),
-    ("", "pass dnqueue (1, 2)", "dnqueue"), ("", "pass label a label b", "more than one label"),
+    ("", "pass dnqueue (1, 2)", "dnqueue"),
     ("", "pass in rdr-to 127.0.0.1", "rdr-to a loopback address"),
     ("", "pass in nat-to 192.0.2.1", "nat-to on rules for incoming packets"),
     ("", "pass out rdr-to 192.0.2.1", "rdr-to on rules for outgoing packets"),

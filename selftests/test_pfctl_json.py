@@ -211,7 +211,8 @@ def test_rules_and_labels():
 
         def rule(anchor, number, text, label, states=0, **counted):
             return {**counters(**counted), **origin, "anchor": anchor, "number": number,
-                    "rule": text, "label": label, "states": states, "expired": False}
+                    "rule": text, "label": label, "labels": [label] if label else [],
+                    "states": states, "expired": False}
         label = lab.pf.rules()[0].split('label "')[1][:-1]
         unnamed = [rule("_1", 0, "block drop in proto gre all", None, evaluations=1, pin=(0, 0))]
         want = [rule("", 0, f'block drop all label "{label}"', label, evaluations=1),

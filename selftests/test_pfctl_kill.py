@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """pfctl-linux -k, -F states and -ss with -i, -M and -R: which states are meant."""
+import json
 import re
 
 from scapy.layers.inet import IP, UDP
@@ -233,8 +234,51 @@ def test_labels_of_rules_that_are_gone():
 
 def kept(lab):
     """Labels that pfd has kept of rules that are gone."""
-    labels = bpf.Map(f"{lab.pf.pin}/labels")
-    return sorted(labels.get(key).rstrip(b"\0").decode() for key in labels.keys())
+    labels = bpf.Map(f"{lab.pf.pin}/maps/pf_labels")
+    return sorted(name.decode() for key in labels.keys()
+                  for name in labels.get(key).split(b"\0") if name)
+
+
+def test_several_labels():
+    """Each of them means the rule, while it is in force and after; by each it is counted."""
+    two = 'pass in on ext proto udp to port 53 label "one" label "two" label "one"\n'
+    rules = two + 'pass in on ext proto udp to port 54 label "two"\npass out\n'
+    with Lab(rules=rules, v6=False) as lab:
+        through = Through(lab)
+
+        def came():
+            return sorted(s.split()[0] for s in states(lab) if "<-" in s)
+
+        def fill():
+            through.send(GHOST, GHOST_DST, 1, 53)
+            through.send(GHOST, GHOST_DST, 1, 54)
+            eq(came(), [f"{GHOST_DST}:53", f"{GHOST_DST}:54"])
+
+        fill()
+        eq(lab.pf.ctl("-sr").stdout.splitlines()[0].split(" label ")[1:],
+           ['"one"', '"two"', '"one"'])
+        lines = [line.split() for line in lab.pf.ctl("-sl").stdout.splitlines()]
+        eq([(line[0], line[2], line[8]) for line in lines], [("one", "1", "1"), ("two", "2", "2")])
+        rule = json.loads(lab.pf.ctl("--json", "-sr").stdout)["rules"][0]
+        eq((rule["label"], rule["labels"]), ("one", ["one", "two", "one"]))
+        run(lab, "-k", "label", "-k", "three", err="killed 0 states\n")
+        run(lab, "-k", "label", "-k", "one", err="killed 1 states\n")
+        eq(came(), [f"{GHOST_DST}:54"])
+        fill()
+        run(lab, "-k", "label", "-k", "two", err="killed 2 states\n")
+        fill()
+        lab.pf.load("pass\n")
+        eq(kept(lab), ["one", "one", "two", "two"])
+        lab.pf.restart()
+        run(lab, "-k", "label", "-k", "one", err="killed 1 states\n")
+        eq(came(), [f"{GHOST_DST}:54"])
+        run(lab, "-k", "label", "-k", "two", err="killed 1 states\n")
+        # macros that stand for nothing: the label after is one all the same
+        lab.pf.load('pass in on ext proto udp label "$dstport" label "last"\n'
+                    'pass in on ext proto udp from any to any label "$dstport" label "last"\n')
+        eq(len(lab.pf.rule_numbers()), 2, "not one for the optimizer")
+        through.send(GHOST, GHOST_DST, 1, 55)
+        run(lab, "-k", "label", "-k", "last", err="killed 1 states\n")
 
 
 def test_labels_while_rules_wait_to_be_confirmed():
