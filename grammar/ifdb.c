@@ -5,15 +5,16 @@
  */
 #include "ifdb.h"
 
-#include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#define ATTRS (RTA_MAX > IFLA_MAX ? RTA_MAX : IFLA_MAX)
+#include "netlink.h"
+#include "routes.h"
+
+#define ATTRS (IFA_MAX > IFLA_MAX ? IFA_MAX : IFLA_MAX)
 
 struct attrs {
 	const struct nlattr *a[ATTRS + 1];
@@ -161,93 +162,31 @@ static int addr_message(const struct nlmsghdr *nlh, void *data)
 
 /* --- default routes --- */
 
-static void egress(const struct pf_ifdb *db, int index)
+static void egress(void *ctx, const struct pf_route_hop *hop)
 {
-	struct pf_ifname *n = by_index(db, index);
+	struct pf_ifname *n = by_index(ctx, hop->index);
 
-	if (n && !(n->flags & IFF_LOOPBACK))
+	if (n && !hop->dead && !(n->flags & IFF_LOOPBACK))
 		n->egress = true;
 }
 
-static void egress_hops(const struct pf_ifdb *db, const struct nlattr *attr)
+void pf_ifdb_read_routes(struct pf_ifdb *db)
 {
-	const struct rtnexthop *hop = mnl_attr_get_payload(attr);
-	size_t left = mnl_attr_get_payload_len(attr);
-
-	while (left >= sizeof(*hop) && hop->rtnh_len >= sizeof(*hop) && hop->rtnh_len <= left) {
-		size_t len = RTNH_ALIGN(hop->rtnh_len);
-
-		if (!(hop->rtnh_flags & RTNH_F_DEAD))
-			egress(db, hop->rtnh_ifindex);
-		if (len >= left)
-			break;
-		left -= len;
-		hop = (const void *)((const char *)hop + len);
-	}
+	pf_default_routes(egress, db);
 }
 
-static int route_message(const struct nlmsghdr *nlh, void *data)
-{
-	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
-	struct attrs t = {{NULL}};
-	uint32_t table;
-
-	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_dst_len || rtm->rtm_type != RTN_UNICAST ||
-	    (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6) ||
-	    rtm->rtm_flags & RTNH_F_DEAD)
-		return MNL_CB_OK;
-	mnl_attr_parse(nlh, sizeof(*rtm), keep_attr, &t);
-	table = t.a[RTA_TABLE] ? mnl_attr_get_u32(t.a[RTA_TABLE]) : rtm->rtm_table;
-	if (table != RT_TABLE_MAIN)
-		return MNL_CB_OK;
-	if (t.a[RTA_OIF])
-		egress(data, (int)mnl_attr_get_u32(t.a[RTA_OIF]));
-	if (t.a[RTA_MULTIPATH])
-		egress_hops(data, t.a[RTA_MULTIPATH]);
-	return MNL_CB_OK;
-}
-
-/* --- dumps --- */
+/* --- all --- */
 
 static void dump(struct pf_ifdb *db, uint16_t type, mnl_cb_t each)
 {
-	const size_t size = 32768; /* what the kernel fills at the most */
-	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	char *buf = malloc(size);
-	struct nlmsghdr *nlh;
-	struct rtmsg *rtm;
-	int more = 1;
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC};
 
-	if (buf && nl && mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0) {
-		nlh = mnl_nlmsg_put_header(buf);
-		nlh->nlmsg_type = type;
-		nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-		nlh->nlmsg_seq = 1;
-		/* the longest of the three headers; their first byte is the family */
-		rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
-		rtm->rtm_family = AF_UNSPEC;
-		if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
-			more = -1;
-		while (more > 0) {
-			ssize_t got = mnl_socket_recvfrom(nl, buf, size);
-
-			more = got < 0 ? -1
-				       : mnl_cb_run(buf, (size_t)got, 1, mnl_socket_get_portid(nl),
-						    each, db);
-		}
-	}
-	if (nl)
-		mnl_socket_close(nl);
-	free(buf);
+	/* an ifaddrmsg is shorter, and begins with the family, too */
+	pf_netlink_ask(NETLINK_ROUTE, type, NLM_F_DUMP, &ifi, sizeof(ifi), each, db);
 }
 
 void pf_ifdb_read(struct pf_ifdb *db)
 {
 	dump(db, RTM_GETLINK, link_message);
 	dump(db, RTM_GETADDR, addr_message);
-}
-
-void pf_ifdb_read_routes(struct pf_ifdb *db)
-{
-	dump(db, RTM_GETROUTE, route_message);
 }

@@ -248,11 +248,6 @@ static void set_skip(struct pf_parser *p, const struct pf_loc *loc)
 				 n->neg ? "! " : "", n->name ? n->name : "rdomain");
 			return;
 		}
-		/* those of a name are found as they come; these are not told by a name */
-		if (p->opt->enforce &&
-		    (strcmp(n->name, "egress") == 0 || strcmp(n->name, "all") == 0) &&
-		    pf_if_lookup(p, n->name) == PF_IF_GROUP)
-			pf_unenforced(p, &n->loc, "set skip on egress or all");
 		quoted = pf_stmt_alloc(p, 2 * strlen(n->name) + 1);
 		if (!quoted || pf_ruleset_add_skip(p->rs, n->name)) {
 			pf_error_nomem(p);

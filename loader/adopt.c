@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
@@ -12,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
+
+#include "../grammar/netlink.h"
 
 /* include/net/tcp_states.h */
 enum {
@@ -164,38 +164,14 @@ static int message(const struct nlmsghdr *nlh, void *data)
 
 static int dump(struct adopter *a, uint8_t family, uint8_t proto, uint32_t socket_states)
 {
-	char *buf = malloc(MNL_SOCKET_BUFFER_SIZE * 4);
-	struct mnl_socket *nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
-	uint32_t seq = (uint32_t)time(NULL);
-	struct inet_diag_req_v2 *req;
-	struct nlmsghdr *nlh;
-	int ret = -1;
+	struct inet_diag_req_v2 req = {.sdiag_family = family,
+				       .sdiag_protocol = proto,
+				       .idiag_states = socket_states,
+				       .idiag_ext = 1 << (INET_DIAG_INFO - 1)};
 
 	a->proto = proto;
-	if (buf && nl && mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0) {
-		nlh = mnl_nlmsg_put_header(buf);
-		nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-		nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-		nlh->nlmsg_seq = seq;
-		req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
-		req->sdiag_family = family;
-		req->sdiag_protocol = proto;
-		req->idiag_states = socket_states;
-		req->idiag_ext = 1 << (INET_DIAG_INFO - 1);
-		ret = mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0 ? -1 : 1;
-		while (ret > 0) {
-			ssize_t got = mnl_socket_recvfrom(nl, buf, MNL_SOCKET_BUFFER_SIZE * 4);
-
-			ret = got < 0 ? -1
-				      : mnl_cb_run(buf, (size_t)got, seq, mnl_socket_get_portid(nl),
-						   message, a);
-		}
-	}
-	ret = ret < 0 ? -errno : 0;
-	if (nl)
-		mnl_socket_close(nl);
-	free(buf);
-	return ret;
+	return pf_netlink_ask(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &req, sizeof(req),
+			      message, a);
 }
 
 int pf_adopt_sockets(const struct pf_datapath *dp, struct pf_error_text *e)

@@ -41,6 +41,15 @@ void pf_reply_data(struct pf_client_conn *c, const void *payload, size_t len)
 	put_frame(c, PF_MSG_DATA, payload, len);
 }
 
+void pf_reply_list(struct pf_client_conn *c, const void *list, size_t n, size_t size)
+{
+	const size_t most = PF_FRAME_MOST / size;
+
+	for (size_t at = 0; at < n; at += most)
+		pf_reply_data(c, (const char *)list + at * size,
+			      (n - at < most ? n - at : most) * size);
+}
+
 void pf_reply_error(struct pf_client_conn *c, int err, const char *text)
 {
 	pf_buf_auto b = {0};

@@ -65,6 +65,8 @@ void pf_control_close(struct pf_control *c);
 void pf_reply_ok(struct pf_client_conn *c, const struct pf_buf *payload);
 void pf_reply_error(struct pf_client_conn *c, int err, const char *text);
 void pf_reply_data(struct pf_client_conn *c, const void *payload, size_t len);
+/* n elements of `size` bytes, in as many frames as they take: none is cut. */
+void pf_reply_list(struct pf_client_conn *c, const void *list, size_t n, size_t size);
 
 /* Sends what waits to be sent; the client may be gone afterwards. */
 void pf_client_push(struct pf_client_conn *c);

@@ -735,6 +735,7 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	g->log.timer.source.fd = -1;
 	g->events.timer.source.fd = g->shortage.timer.source.fd = -1;
 	g->resting.look.source.fd = g->resting.drain.source.fd = -1;
+	pf_egress_init(&g->egress, loop, pf_engine_egress_changed, g);
 	err = claim_pins(g, o->pin_dir, e);
 	if (!err)
 		err = pf_datapath_open(&g->dp, o->pin_dir, DEFAULT_STATES, e);
@@ -797,6 +798,7 @@ void pf_engine_close(struct pf_engine *g)
 	pf_timer_close(g->loop, &g->sweep);
 	pf_timer_close(g->loop, &g->confirm);
 	pf_timer_close(g->loop, &g->written);
+	pf_egress_leave(&g->egress);
 	pf_netifs_close(&g->ifs, g->loop);
 	pf_generation_release(g->active);
 	pf_generation_release(g->fallback);

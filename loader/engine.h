@@ -9,6 +9,7 @@
 #include "attach.h"
 #include "bound.h"
 #include "datapath.h"
+#include "egress.h"
 #include "events.h"
 #include "generation.h"
 #include "loop.h"
@@ -26,6 +27,7 @@ struct pf_engine {
 	int pin_lock;
 	struct pf_datapath dp;
 	struct pf_netifs ifs;
+	struct pf_egress egress;
 	struct pf_bound bound;
 	struct pf_attach attach;
 	struct pf_tables tables;
@@ -105,6 +107,8 @@ bool pf_engine_skips(const struct pf_engine *g, const struct pf_netif *i);
 void pf_engine_know_netifs(struct pf_engine *g);
 /* For pf_netifs_open(). */
 void pf_engine_netif_changed(void *ctx, struct pf_netif *i, bool gone);
+/* For pf_egress_init(). */
+void pf_engine_egress_changed(void *ctx, int ifindex);
 /*
  * Before a ruleset comes into force: its interfaces are attached, with the rules of
  * before.  Those that it skips are let go afterwards, by pf_engine_settle().

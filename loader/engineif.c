@@ -7,6 +7,13 @@
 #include "../grammar/ifdb.h"
 #include "engine.h"
 
+static bool in_group(const struct pf_engine *g, const struct pf_netif *i, const char *group)
+{
+	if (strcmp(group, "egress") == 0)
+		return !i->loopback && pf_egress_has(&g->egress, i->ifindex);
+	return strcmp(group, "all") == 0 || pf_if_in_group(i->name, group);
+}
+
 /* `set skip on' has the interface's name, or that of a group, which no interface has. */
 static bool skipped_by(const struct pf_engine *g, const struct pf_ruleset *rs,
 		       const struct pf_netif *i)
@@ -14,8 +21,16 @@ static bool skipped_by(const struct pf_engine *g, const struct pf_ruleset *rs,
 	if (i->bond_port)
 		return true;
 	for (size_t n = 0; rs && n < rs->nskip; n++)
-		if (pf_netif_is(i, rs->skip[n]) || (pf_if_in_group(i->name, rs->skip[n]) &&
-						    !pf_netif_by_name(&g->ifs, rs->skip[n])))
+		if (pf_netif_is(i, rs->skip[n]) ||
+		    (in_group(g, i, rs->skip[n]) && !pf_netif_by_name(&g->ifs, rs->skip[n])))
+			return true;
+	return false;
+}
+
+static bool skips_egress(const struct pf_ruleset *rs)
+{
+	for (size_t n = 0; rs && n < rs->nskip; n++)
+		if (strcmp(rs->skip[n], "egress") == 0)
 			return true;
 	return false;
 }
@@ -105,11 +120,23 @@ static int settle(struct pf_engine *g, struct pf_netif *i)
 	return err;
 }
 
+/* The group egress is followed as long as it is needed. */
+static void settle_egress(struct pf_engine *g)
+{
+	struct pf_error_text e;
+
+	if (!skips_egress(rules_of(g)) && !(g->fallback && skips_egress(g->fallback->rs)))
+		pf_egress_leave(&g->egress);
+	else if (pf_egress_follow(&g->egress, &e))
+		pf_say(LOG_ERR, "%s: none of egress is skipped", e.text);
+}
+
 int pf_engine_settle(struct pf_engine *g)
 {
 	bool hurry = pf_attach_hurry_begin();
 	int err = 0;
 
+	settle_egress(g);
 	for (struct pf_netif *i = g->ifs.first; i; i = i->next)
 		err = settle(g, i) ? -EIO : err;
 	pf_attach_hurry_end(hurry);
@@ -119,7 +146,7 @@ int pf_engine_settle(struct pf_engine *g)
 int pf_engine_attach(struct pf_engine *g, const struct pf_ruleset *rs, struct pf_error_text *e)
 {
 	bool hurry = pf_attach_hurry_begin();
-	int err = 0;
+	int err = skips_egress(rs) ? pf_egress_follow(&g->egress, e) : 0;
 
 	for (const struct pf_netif *i = g->ifs.first; i && !err; i = i->next)
 		if (g->dp.config->enabled && !skipped_by(g, rs, i))
@@ -157,6 +184,17 @@ void pf_engine_netif_changed(void *ctx, struct pf_netif *i, bool gone)
 	/* the name was an interface's, and is a group's now; or the other way round */
 	if (was_in_skip != (!gone && i->in_skip))
 		pf_engine_settle(g);
+	pf_egress_netif(&g->egress, i->ifindex);
+}
+
+void pf_engine_egress_changed(void *ctx, int ifindex)
+{
+	struct pf_engine *g = ctx;
+	struct pf_netif *i = pf_netif_by_index(&g->ifs, ifindex);
+
+	/* one that is not known yet comes with what is known then */
+	if (i)
+		settle(g, i);
 }
 
 void pf_engine_know_netifs(struct pf_engine *g)

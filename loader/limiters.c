@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "limiters.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "srcmap.h"
 
 #define SECOND_NS 1000000000ULL
 
@@ -114,43 +115,8 @@ static int compare(const void *a, const void *b)
 /* For the caller to free. */
 static int read_sources(const struct pf_datapath *dp, struct limited **out, size_t *n)
 {
-	int map = pf_datapath_map(dp, "pf_limited"), err;
-	size_t room = 0, have = 0;
-	struct pf_src_key key;
-	struct limited *v = NULL;
-
-	err = bpf_map_get_next_key(map, NULL, &key);
-	/* one that goes sends the walk back to the start: no more than there can be */
-	while (!err && have < 2 * (size_t)PF_LIMITED_MOST) {
-		if (have == room) {
-			struct limited *more;
-
-			room = room ? 2 * room : 256;
-			more = reallocarray(v, room, sizeof(*v));
-			if (!more) {
-				free(v);
-				return -ENOMEM;
-			}
-			v = more;
-		}
-		v[have].key = key;
-		if (!bpf_map_lookup_elem(map, &key, &v[have].v) &&
-		    !((uint32_t)v[have].v.states & PF_SOURCE_DEAD))
-			have++;
-		err = bpf_map_get_next_key(map, &key, &key);
-	}
-	if (err && err != -ENOENT) {
-		free(v);
-		return err;
-	}
-	if (have)
-		qsort(v, have, sizeof(*v), compare);
-	*n = 0;
-	for (size_t i = 0; i < have; i++)
-		if (!*n || compare(&v[*n - 1], &v[i]) != 0)
-			v[(*n)++] = v[i];
-	*out = v;
-	return 0;
+	return pf_srcmap_read(pf_datapath_map(dp, "pf_limited"), sizeof(**out), PF_LIMITED_MOST,
+			      compare, out, n);
 }
 
 static uint8_t bits_of(const struct pf_datapath *dp, const struct pf_src_key *key)

@@ -9,7 +9,8 @@
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "../grammar/netlink.h"
 
 uint64_t pf_netns_cookie(void)
 {
@@ -237,35 +238,9 @@ static int message(const struct nlmsghdr *nlh, void *data)
 
 static int dump(struct pf_netifs *n, uint16_t type)
 {
-	const size_t size = 32768; /* what the kernel fills at the most */
-	char *buf = malloc(size);
-	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	uint32_t seq = (uint32_t)time(NULL);
-	struct nlmsghdr *nlh;
-	struct rtgenmsg *gen;
-	ssize_t got;
-	int ret = -1;
+	struct rtgenmsg gen = {.rtgen_family = AF_UNSPEC};
 
-	if (buf && nl && mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0) {
-		nlh = mnl_nlmsg_put_header(buf);
-		nlh->nlmsg_type = type;
-		nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-		nlh->nlmsg_seq = seq;
-		gen = mnl_nlmsg_put_extra_header(nlh, sizeof(*gen));
-		gen->rtgen_family = AF_UNSPEC;
-		ret = mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0 ? -1 : 1;
-		while (ret > 0) {
-			got = mnl_socket_recvfrom(nl, buf, size);
-			ret = got < 0 ? -1
-				      : mnl_cb_run(buf, (size_t)got, seq, mnl_socket_get_portid(nl),
-						   message, n);
-		}
-	}
-	ret = ret < 0 ? -errno : 0;
-	if (nl)
-		mnl_socket_close(nl);
-	free(buf);
-	return ret;
+	return pf_netlink_ask(NETLINK_ROUTE, type, NLM_F_DUMP, &gen, sizeof(gen), message, n);
 }
 
 /* Everything anew: what the dump does not show is gone. */

@@ -143,7 +143,6 @@ void pf_request_kill(struct pf_client_conn *c, struct pf_cursor *p)
 void pf_request_sources(struct pf_client_conn *c, struct pf_cursor *p)
 {
 	const struct pf_engine *g = c->control->engine;
-	const size_t most = PF_FRAME_MOST / sizeof(struct pf_wire_source);
 	struct pf_wire_source *list;
 	size_t n;
 	int err;
@@ -155,8 +154,7 @@ void pf_request_sources(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_reply_error(c, err, strerror(-err));
 		return;
 	}
-	for (size_t at = 0; at < n; at += most)
-		pf_reply_data(c, &list[at], (n - at < most ? n - at : most) * sizeof(*list));
+	pf_reply_list(c, list, n, sizeof(*list));
 	free(list);
 	pf_reply_ok(c, NULL);
 }
@@ -199,17 +197,14 @@ void pf_request_limiters(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_reply_error(c, -ENOMEM, "out of memory");
 		return;
 	}
-	/* at most PF_LIMITERS: one frame */
 	pf_limiters_list(&g->dp, rs, list);
-	if (rs->nlimiters)
-		pf_reply_data(c, list, rs->nlimiters * sizeof(*list));
+	pf_reply_list(c, list, rs->nlimiters, sizeof(*list));
 	free(list);
 	pf_reply_ok(c, NULL);
 }
 
 void pf_request_limited(struct pf_client_conn *c, struct pf_cursor *p)
 {
-	const size_t most = PF_FRAME_MOST / sizeof(struct pf_wire_limited);
 	struct pf_wire_limited *list;
 	size_t n;
 	int err;
@@ -221,8 +216,7 @@ void pf_request_limited(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_reply_error(c, err, strerror(-err));
 		return;
 	}
-	for (size_t at = 0; at < n; at += most)
-		pf_reply_data(c, &list[at], (n - at < most ? n - at : most) * sizeof(*list));
+	pf_reply_list(c, list, n, sizeof(*list));
 	free(list);
 	pf_reply_ok(c, NULL);
 }

@@ -189,12 +189,6 @@ static void order_stats(const struct pf_policy *p, uint32_t set, const struct pf
 
 /* NOLINTEND(misc-no-recursion) */
 
-static void reply_in_pieces(struct pf_client_conn *c, const struct pf_buf *b, size_t most)
-{
-	for (size_t at = 0; at < b->len; at += most)
-		pf_reply_data(c, b->data + at, b->len - at < most ? b->len - at : most);
-}
-
 /* An anchor may have tables alone, or others below it. */
 static void reply_rules(struct pf_client_conn *c, const char *path,
 			const struct pf_wire_rule *stats)
@@ -213,9 +207,9 @@ static void reply_rules(struct pf_client_conn *c, const char *path,
 		pf_reply_error(c, -ENOMEM, "out of memory");
 		return;
 	}
-	reply_in_pieces(c, &model, PF_FRAME_MOST);
+	pf_reply_list(c, model.data, model.len, 1);
 	pf_reply_data(c, NULL, 0); /* here the model ends */
-	reply_in_pieces(c, &numbers, PF_FRAME_MOST / sizeof(*stats) * sizeof(*stats));
+	pf_reply_list(c, numbers.data, numbers.len / sizeof(*stats), sizeof(*stats));
 	pf_put_u32(&b, (uint32_t)(numbers.len / sizeof(*stats)));
 	pf_put_u32(&b, c->control->engine->dp.config->loader_uid);
 	pf_put_u32(&b, c->control->engine->dp.config->loader_pid);
@@ -300,8 +294,7 @@ static void dump(struct pf_client_conn *c, struct pf_cursor *p)
 		pf_reply_error(c, -ENOMEM, "out of memory");
 		return;
 	}
-	for (size_t at = 0; at < len; at += PF_FRAME_MOST)
-		pf_reply_data(c, text + at, len - at < PF_FRAME_MOST ? len - at : PF_FRAME_MOST);
+	pf_reply_list(c, text, len, 1);
 	free(text);
 	pf_reply_ok(c, NULL);
 }
@@ -496,23 +489,13 @@ static void get_entries(struct pf_cursor *p, const struct pf_buf *staged, struct
 	}
 }
 
-static void reply_entries(struct pf_client_conn *c, const struct pf_wire_entry *list, size_t n)
-{
-	const size_t most = PF_FRAME_MOST / sizeof(*list);
-
-	for (size_t at = 0; at < n; at += most)
-		pf_reply_data(c, &list[at], (n - at < most ? n - at : most) * sizeof(*list));
-}
-
 static void reply_table(struct pf_client_conn *c, const struct table_request *r,
 			const struct pf_table_result *res, bool made)
 {
 	pf_buf_auto b = {0};
 
-	for (size_t at = 0; at < r->n; at += PF_FRAME_MOST)
-		pf_reply_data(c, res->feedback + at,
-			      r->n - at < PF_FRAME_MOST ? r->n - at : PF_FRAME_MOST);
-	reply_entries(c, res->entries, res->nentries);
+	pf_reply_list(c, res->feedback, r->n, sizeof(*res->feedback));
+	pf_reply_list(c, res->entries, res->nentries, sizeof(*res->entries));
 	switch (r->op) {
 	case PF_TABLE_ADD:
 		pf_put_u32(&b, res->added);
@@ -551,7 +534,7 @@ static void table_show(struct pf_client_conn *c, const struct pf_table *table)
 		pf_reply_error(c, err, e.text);
 		return;
 	}
-	reply_entries(c, list, n);
+	pf_reply_list(c, list, n, sizeof(*list));
 	free(list);
 	pf_reply_u32(c, (uint32_t)n);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "sources.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "srcmap.h"
 
 /* A node as it was read. */
 struct node {
@@ -22,43 +23,8 @@ static int compare(const void *a, const void *b)
 /* By key; for the caller to free. */
 static int read_nodes(const struct pf_datapath *dp, struct node **out, size_t *n)
 {
-	int map = pf_datapath_map(dp, "pf_sources"), err;
-	size_t room = 0, have = 0;
-	struct pf_src_key key;
-	struct node *v = NULL;
-
-	err = bpf_map_get_next_key(map, NULL, &key);
-	/* one that goes sends the walk back to the start: no more than there can be */
-	while (!err && have < 2 * (size_t)PF_SOURCES_MOST) {
-		if (have == room) {
-			struct node *more;
-
-			room = room ? 2 * room : 256;
-			more = reallocarray(v, room, sizeof(*v));
-			if (!more) {
-				free(v);
-				return -ENOMEM;
-			}
-			v = more;
-		}
-		v[have].key = key;
-		if (!bpf_map_lookup_elem(map, &key, &v[have].v) &&
-		    !((uint32_t)v[have].v.states & PF_SOURCE_DEAD))
-			have++;
-		err = bpf_map_get_next_key(map, &key, &key);
-	}
-	if (err && err != -ENOENT) {
-		free(v);
-		return err;
-	}
-	if (have)
-		qsort(v, have, sizeof(*v), compare);
-	*n = 0;
-	for (size_t i = 0; i < have; i++)
-		if (!*n || compare(&v[*n - 1], &v[i]) != 0)
-			v[(*n)++] = v[i];
-	*out = v;
-	return 0;
+	return pf_srcmap_read(pf_datapath_map(dp, "pf_sources"), sizeof(**out), PF_SOURCES_MOST,
+			      compare, out, n);
 }
 
 /* --- reading --- */

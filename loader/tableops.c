@@ -110,6 +110,19 @@ static int sort_request(const struct pf_wire_entry *e, size_t n, struct pf_conte
 	return err ? err : sorted(out);
 }
 
+/* As every operation on entries begins: the table is up to date, the entries are in order. */
+static int take_request(struct pf_tables *t, const struct pf_table *table,
+			const struct pf_wire_entry *e, size_t n, struct pf_content *out,
+			struct pf_error_text *err)
+{
+	int rc = pf_tables_fold(t, err);
+
+	if (rc)
+		return rc;
+	rc = sort_request(e, n, out);
+	return rc ? failed(table, rc, err) : 0;
+}
+
 /* Entries of one prefix, and what the table has there. */
 struct group {
 	struct pf_prefix_key *key;
@@ -218,13 +231,10 @@ int pf_table_add(struct pf_tables *t, struct pf_table *table, const struct pf_wi
 		 size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
 {
 	pf_content_auto c = {.n = {0}};
-	int rc = pf_tables_fold(t, err);
+	int rc = take_request(t, table, e, n, &c, err);
 
 	if (rc)
 		return rc;
-	rc = sort_request(e, n, &c);
-	if (rc)
-		return failed(table, rc, err);
 	each_group(table, &c, add_group, r);
 	rc = check_room(t, table, pf_content_size(&c), 0, err);
 	if (rc || dry)
@@ -298,13 +308,10 @@ int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf
 		    size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
 {
 	pf_content_auto c = {.n = {0}};
-	int rc = pf_tables_fold(t, err);
+	int rc = take_request(t, table, e, n, &c, err);
 
 	if (rc)
 		return rc;
-	rc = sort_request(e, n, &c);
-	if (rc)
-		return failed(table, rc, err);
 	each_group(table, &c, delete_group, r);
 	if (dry)
 		return 0;
@@ -385,13 +392,10 @@ int pf_table_zero(struct pf_tables *t, struct pf_table *table, const struct pf_w
 		  size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
 {
 	pf_content_auto c = {.n = {0}};
-	int rc = pf_tables_fold(t, err);
+	int rc = take_request(t, table, e, n, &c, err);
 
 	if (rc)
 		return rc;
-	rc = sort_request(e, n, &c);
-	if (rc)
-		return failed(table, rc, err);
 	each_group(table, &c, dry ? find_group : clear_group, r);
 	return 0;
 }
@@ -498,14 +502,11 @@ int pf_table_replace(struct pf_tables *t, struct pf_table *table, const struct p
 		     size_t n, bool dry, struct pf_table_result *r, struct pf_error_text *err)
 {
 	pf_content_auto c = {.n = {0}};
-	int rc = pf_tables_fold(t, err);
+	int rc = take_request(t, table, e, n, &c, err);
 	size_t count;
 
 	if (rc)
 		return rc;
-	rc = sort_request(e, n, &c);
-	if (rc)
-		return failed(table, rc, err);
 	each_group(table, &c, replace_group, r);
 	count = pf_content_size(&c);
 	rc = check_room(t, table, count, table->entries, err);

@@ -18,6 +18,9 @@ json_t *pfctl_json_rule(uint32_t number);
 /* Prints a value, whose reference it takes; 0, or 1 with the reason said if it is NULL. */
 int pfctl_json_print(json_t *value);
 
+/* states.c */
+void pfctl_json_state(const struct pf_wire_state *s);
+
 /* A list that is printed as it comes: its items stand on lines of their own. */
 void pfctl_json_begin(struct pfctl *c);
 /* Before each item. */

@@ -363,9 +363,9 @@ static const char *misplaced(const struct pfctl *c, const struct actions *a)
 	if (c->rule != PFCTL_ANY_RULE && !is_or_all(a->show, "states") &&
 	    !is_or_all(a->show, "rules"))
 		return "-R goes with -s states and -s rules";
-	if (c->json && (!shows || a->dump || a->monitor))
-		return "--json goes with -s and -T show";
-	if (c->json && a->show && a->table_command)
+	if (c->json && (!(shows || a->monitor) || a->dump))
+		return "--json goes with -s, -T show and --monitor";
+	if (c->json && !!a->show + !!a->table_command + a->monitor > 1)
 		return "--json shows one thing at a time";
 	return NULL;
 }

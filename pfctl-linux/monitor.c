@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "pfctl.h"
+#include "json.h"
 
 static const char *const kinds[PF_WIRE_EVENT_MAX] = {
 	[PF_WIRE_INSERT] = "insert", [PF_WIRE_UPDATE] = "update", [PF_WIRE_DELETE] = "delete"};
@@ -25,9 +25,16 @@ static int print_event(const struct pfctl *c, const struct pf_wire_event *e)
 {
 	if (e->kind >= PF_WIRE_EVENT_MAX)
 		return -EPROTO;
-	print_time(e->time);
-	printf("%s ", kinds[e->kind]);
-	pfctl_print_state(c, &e->state);
+	if (!c->json) {
+		print_time(e->time);
+		printf("%s ", kinds[e->kind]);
+		pfctl_print_state(c, &e->state);
+		return 0;
+	}
+	printf("{\"time\":%" PRIu64 ".%06u,\"event\":\"%s\",\"state\":", e->time / 1000000000,
+	       (unsigned int)(e->time % 1000000000 / 1000), kinds[e->kind]);
+	pfctl_json_state(&e->state);
+	puts("}");
 	return 0;
 }
 
@@ -38,12 +45,14 @@ static int events_data(void *ctx, const void *payload, size_t len)
 	uint64_t lost = pf_get_u64(&cur);
 
 	if (lost)
-		printf("%" PRIu64 " events were lost\n", lost);
+		printf(c->json ? "{\"lost\":%" PRIu64 "}\n" : "%" PRIu64 " events were lost\n",
+		       lost);
 	while (!cur.bad && cur.at < cur.end) {
 		struct pf_wire_event e;
 
 		pf_get(&cur, &e, sizeof(e));
 		e.state.ifname[sizeof(e.state.ifname) - 1] = '\0';
+		e.state.origin[sizeof(e.state.origin) - 1] = '\0';
 		if (cur.bad || print_event(c, &e))
 			break;
 	}

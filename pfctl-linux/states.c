@@ -236,14 +236,13 @@ static void json_rule(const char *name, uint32_t number)
 		printf(",\"%s\":%u", name, number);
 }
 
-static void json_state(struct pfctl *c, const struct pf_wire_state *s)
+void pfctl_json_state(const struct pf_wire_state *s)
 {
 	static struct quoted interface, origin;
 	const char *proto = pf_proto_name(s->proto);
 	char number[8], a[8], b[8];
 
 	snprintf(number, sizeof(number), "%u", s->proto);
-	pfctl_json_next(c);
 	printf("{\"id\":\"%016" PRIx64 "\",\"creatorid\":\"00000000\",\"interface\":%s", s->id,
 	       quote(&interface, s->ifname));
 	printf(",\"origif\":%s,\"protocol\":\"%s\",\"direction\":\"%s\"",
@@ -273,10 +272,12 @@ static int states_data(void *ctx, const void *payload, size_t len)
 		memcpy(&s, (const char *)payload + at, sizeof(s));
 		s.ifname[sizeof(s.ifname) - 1] = '\0';
 		s.origin[sizeof(s.origin) - 1] = '\0';
-		if (c->json)
-			json_state(c, &s);
-		else
+		if (!c->json) {
 			pfctl_print_state(c, &s);
+			continue;
+		}
+		pfctl_json_next(c);
+		pfctl_json_state(&s);
 	}
 	return 0;
 }

@@ -225,8 +225,6 @@ def test_table_packets():
 # What test_lang.py has no case of.
 NOT_ENFORCED = [
     ("pass on ! en", "1:11", "a group of interfaces"),
-    ("set skip on egress", "1:13", "set skip on egress or all"),
-    ('set skip on { lo en "all" }', "1:21", "set skip on egress or all"),
     ("antispoof for en", "1:15", "a group of interfaces"),
     ("antispoof for egress", "1:15", "a group of interfaces"),
     ("antispoof for { ext (int) }", "1:21", "an interface in parentheses"),

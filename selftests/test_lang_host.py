@@ -307,6 +307,26 @@ def test_egress_by_many_hops():
         host.prints("block from egress", block_rules("192.0.2.1 203.0.113.1"))
 
 
+@cases(("told with the routes", 1), ("told by themselves", 0))
+def test_egress_by_objects(_name, compat):
+    """ip-nexthop(8): of one object, and of a group of them."""
+    with Host("addr add 192.0.2.1/24 dev vio0", "addr add 203.0.113.1/24 dev vio1",
+              "addr add 2001:db8:2::1/64 dev vio2 nodad",
+              "nexthop add id 1 via 192.0.2.9 dev vio0",
+              "nexthop add id 2 via 203.0.113.9 dev vio1",
+              "nexthop add id 3 group 1/2", "nexthop add id 4 via 2001:db8:2::9 dev vio2",
+              "nexthop add id 5 blackhole",
+              interfaces={"vio0": (), "vio1": (), "vio2": ()}) as host:
+        host.ns.sysctl("net/ipv4/nexthop_compat_mode", compat)
+        for route, addresses in (
+                ("default nhid 2", "203.0.113.1"), ("default nhid 3", "192.0.2.1 203.0.113.1"),
+                ("::/0 nhid 4", "203.0.113.1 192.0.2.1 2001:db8:2::1"),
+                ("default nhid 5", "2001:db8:2::1")):
+            host.ns.ip("route", "replace", *route.split())
+            eq(sorted(host.parse("block from egress").splitlines()),
+               sorted(block_rules(addresses)), route)
+
+
 @cases(("group", "fe80::1%egress", "an address is one of an interface, not of a group"),
        ("any", "fe80::1%any", "an address is one of an interface, not of a group"),
        ("global", "2001:db8::1%vio0", "only link-local addresses have an interface"))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """pfctl-linux --monitor: states that are made, change and end, told to who listens."""
+import json
 import os
 import re
 import select
@@ -10,7 +11,7 @@ import subprocess
 import time
 
 from pft import proto
-from pft.check import at_least, eq, matches
+from pft.check import at_least, between, eq, matches
 from pft.lab import DST, GHOST, GHOST_DST, PFCTL, Lab
 from pft.netns import wait_for
 from scapy.layers.inet import IP, UDP
@@ -120,6 +121,40 @@ def test_a_connection():
             eq(kinds, ["update", "update", "update", "delete"])
         wait_for("quiet", lambda: not listening(lab.pf))
         listener.close()
+
+
+def test_json():
+    """One document a line, of the same states as -ss shows."""
+    with Lab(hosts=2, rules="pass\n", v6=False) as lab:
+        w = lab.wire("src")
+        with Monitor(lab.pf, "--json") as m:
+            before = time.time()
+            w.send(udp(53))
+            first, = map(json.loads, m.lines(1))
+            shown, = json.loads(lab.pf.ctl("--json", "-ss").stdout)["states"]
+            between(first["time"], before - 0.1, time.time())
+            eq((set(first), first["event"]), ({"time", "event", "state"}, "insert"))
+            for state in (first["state"], shown):  # what goes on
+                del state["age"], state["expires"]
+            eq(first["state"], shown)
+            lab.pf.ctl("-k", GHOST)
+            last, = map(json.loads, m.lines(1))
+            eq((last["event"], last["state"]["id"]), ("delete", shown["id"]))
+            at_least(last["time"], first["time"])
+            # and how many were lost
+            lab.pf.proc.send_signal(signal.SIGSTOP)
+            try:
+                flood(w, 20000)
+                time.sleep(0.2)
+            finally:
+                lab.pf.proc.send_signal(signal.SIGCONT)
+            events = [json.loads(line) for line in m.lines(1)]
+            eq(set(events[0]), {"lost"})
+            lost = events.pop(0)["lost"]
+            while len(events) + lost < 20000:
+                events += map(json.loads, m.lines(1))
+            eq((len(events) + lost, {e["event"] for e in events}), (20000, {"insert"}))
+            at_least(lost, 1)
 
 
 def test_listeners():
