@@ -82,7 +82,9 @@ global_sub int track_tcp(struct pf_state *s, struct pf_pkt *p, __u32 from)
 	bpf_spin_lock(&l->lock);
 	opened = !tcp_is_open(s);
 	v = tcp_full(s, from, p, now);
+	forget(v);
 	opened = opened && tcp_is_open(s);
+	forget(opened);
 	bpf_spin_unlock(&l->lock);
 	if (unlikely(READ_ONCE(*(__u16 *)s->peer_state) != was))
 		event(s, PF_EVENT_UPDATE);
