@@ -21,10 +21,14 @@ inline_always struct pf_limiter *limiter(__u32 at)
 }
 
 /* Takes a token; 0: there is none. */
-inline_always int rate_take(__u64 *spent, const struct pf_limiter *l)
+global_sub int rate_take(__u64 *spent, const struct pf_limiter *l)
 {
-	__u64 token = READ_ONCE(l->token), bucket = READ_ONCE(l->bucket);
+	__u64 token, bucket;
 
+	if (!spent || !l)
+		return 0;
+	token = READ_ONCE(l->token);
+	bucket = READ_ONCE(l->bucket);
 	if (!token)
 		return 1;
 	for (int i = 0; i < LIMITER_TRIES; i++) {
@@ -41,14 +45,15 @@ inline_always int rate_take(__u64 *spent, const struct pf_limiter *l)
 }
 
 /* One state less; never below none, for userland may have said so meanwhile. */
-inline_always void limiter_less(struct pf_limiter *l)
+global_sub int limiter_less(struct pf_limiter *l)
 {
-	for (int i = 0; i < LIMITER_TRIES; i++) {
+	for (int i = 0; l && i < LIMITER_TRIES; i++) {
 		__u32 was = READ_ONCE(l->inuse);
 
 		if (!was || __sync_val_compare_and_swap(&l->inuse, was, was - 1) == was)
-			return;
+			break;
 	}
+	return 0;
 }
 
 inline_always int state_limiter_take(struct pf_limiter *l)

@@ -61,20 +61,31 @@ inline_always __u32 source_rule(const struct pf_opt_set *o, __u32 rule)
 }
 
 /* Adds `by`, 1 or -1, if the word is of that serial, and no more than `most` come of it. */
-enum source_change { CHANGE_NONE = -1, CHANGE_FULL = -2 };
-inline_always __s64 source_change(__u64 *word, __u32 serial, __s32 by, __u32 most)
+enum source_change { CHANGE_NONE = -1, CHANGE_FULL = -2, CHANGE_AGAIN = -3 };
+global_sub __s64 source_change_try(__u64 *word, __u32 serial, __s32 by, __u32 most)
 {
-	for (int i = 0; i < SOURCE_TRIES; i++) {
-		__u64 was = READ_ONCE(*word), now;
-		__u32 n = (__u32)was;
+	__u64 was, now;
+	__u32 n;
 
-		if (serial_of(was) != serial || (n & PF_SOURCE_DEAD) || (by < 0 && !n))
-			return CHANGE_NONE;
-		if (by > 0 && n >= most)
-			return CHANGE_FULL;
-		now = (was & ~0xffffffffULL) | (__u32)(n + by);
-		if (__sync_val_compare_and_swap(word, was, now) == was)
-			return (__u32)now;
+	if (!word)
+		return CHANGE_NONE;
+	was = READ_ONCE(*word);
+	n = (__u32)was;
+	if (serial_of(was) != serial || (n & PF_SOURCE_DEAD) || (by < 0 && !n))
+		return CHANGE_NONE;
+	if (by > 0 && n >= most)
+		return CHANGE_FULL;
+	now = (was & ~0xffffffffULL) | (__u32)(n + by);
+	return __sync_val_compare_and_swap(word, was, now) == was ? (__u32)now : CHANGE_AGAIN;
+}
+
+global_sub __s64 source_change(__u64 *word, __u32 serial, __s32 by, __u32 most)
+{
+	for (int i = 0; word && i < SOURCE_TRIES; i++) {
+		__s64 n = source_change_try(word, serial, by, most);
+
+		if (n != CHANGE_AGAIN)
+			return n;
 	}
 	return CHANGE_NONE;
 }
