@@ -418,15 +418,19 @@ inline_always void rule_count(const struct pf_pkt *p, int made_state)
 		count_matches(p, made_state);
 }
 
+global_sub int log_match(struct __sk_buff *skb, struct pf_pkt *p, __u32 i)
+{
+	if (!p || i >= PF_MATCH_MOST || !(p->matched[i].flags & PF_RULE_LOG))
+		return 0;
+	p->logged = p->matched[i];
+	return log_packet(skb, p, PF_MATCH, PFRES_MATCH);
+}
+
 /* `match log` has its own records, in front of the one of the rule that has won. */
 global_sub int log_matches(struct __sk_buff *skb, struct pf_pkt *p)
 {
-	for (__u32 i = 0; p && i < PF_MATCH_MOST && i < p->nmatched; i++) {
-		if (!(p->matched[i].flags & PF_RULE_LOG))
-			continue;
-		p->logged = p->matched[i];
-		log_packet(skb, p, PF_MATCH, PFRES_MATCH);
-	}
+	for (__u32 i = 0; p && i < PF_MATCH_MOST && i < p->nmatched; i++)
+		log_match(skb, p, i);
 	return 0;
 }
 

@@ -606,10 +606,13 @@ inline_always __u32 tcp_opt_wscale(struct tcp_opts *o, __u32 n)
  * By itself: among others' registers m is stored before the check, of which 6.1 then
  * knows nothing.
  */
-noinline_sub int tcp_wscale(struct __sk_buff *skb, struct pf_pkt *p)
+global_sub int tcp_wscale(struct __sk_buff *skb, struct pf_pkt *p)
 {
-	__u32 m = p->th_off - sizeof(struct tcp_hdr) - 1;
+	__u32 m;
 
+	if (!p)
+		return 0;
+	m = p->th_off - sizeof(struct tcp_hdr) - 1;
 	opaque(m);
 	if (m > 39 || bpf_skb_load_bytes(skb, p->l4 + sizeof(struct tcp_hdr), p->buf, m + 1))
 		return 0;

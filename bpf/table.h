@@ -299,6 +299,8 @@ global_sub int state_exists(const struct pf_state_key *key, __u32 which, __u32 i
 	*ver = __sync_fetch_and_add(&b->ver, 0);
 	bucket_search(b, &x);
 	search_rest(b, hash, &x);
+	forget(x.elsewhere);
+	forget(x.found);
 	elsewhere = x.elsewhere ? KEY_ELSEWHERE : 0;
 	if (!x.found)
 		return elsewhere | KEY_FREE;
@@ -615,17 +617,21 @@ global_sub int state_credit(const struct pf_state *s, __u32 rule)
 	return 0;
 }
 
-inline_always void state_counts_for(const struct pf_state *s, __u32 rule, const int ends)
+global_sub int state_counted(__u32 rule)
 {
-	struct pf_rule_stats *rs;
+	struct pf_rule_stats *rs = rule_stats(rule);
 
-	if (ends) {
-		state_credit(s, rule);
-		return;
-	}
-	rs = rule_stats(rule);
 	if (rs)
 		rs->states++;
+	return 0;
+}
+
+inline_always void state_counts_for(const struct pf_state *s, __u32 rule, const int ends)
+{
+	if (ends)
+		state_credit(s, rule);
+	else
+		state_counted(rule);
 }
 
 /* The rules that a state counts for, when it has been made or `ends`. */
