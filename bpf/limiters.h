@@ -125,14 +125,14 @@ inline_always enum source_room limited_join(const struct pf_src_key *k, struct p
 					    struct pf_limiter *l, __u32 *link)
 {
 	__u32 serial = serial_of(READ_ONCE(v->states));
-	__s64 n = source_change(&v->states, serial, 1, READ_ONCE(l->limit));
+	__s64 n = source_adjust(&v->states, serial, 1, READ_ONCE(l->limit));
 
 	if (n == CHANGE_NONE)
 		return SOURCE_AGAIN;
 	/* if we are counted it stays where it is: see source_join() */
 	if (!limited_is(k, v)) {
 		if (n != CHANGE_FULL)
-			source_change(&v->states, serial, -1, 0);
+			source_adjust(&v->states, serial, -1, 0);
 		return SOURCE_AGAIN;
 	}
 	if (n == CHANGE_FULL)
@@ -332,7 +332,7 @@ global_sub int limiters_add(struct pf_state *s)
 	else
 		limited_key(&k, l, id, &s->stack.addr[1], s->key.af);
 	v = bpf_map_lookup_elem(&pf_limited, &k);
-	if (v && source_change(&v->states, s->peer[1].source, 1, PF_SOURCE_DEAD - 1) >= 0)
+	if (v && source_adjust(&v->states, s->peer[1].source, 1, PF_SOURCE_DEAD - 1) >= 0)
 		__sync_fetch_and_add(&l->inuse, 1);
 	else
 		s->peer[1].source = 0;
