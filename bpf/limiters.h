@@ -20,7 +20,22 @@ inline_always struct pf_limiter *limiter(__u32 at)
 	return bpf_map_lookup_elem(&pf_limiters, &at);
 }
 
-/* Takes a token; 0: there is none. */
+/* Takes a token; 0: there is none; -1: another CPU was faster. */
+global_sub int rate_try(__u64 *spent, __u64 token, __u64 bucket)
+{
+	__u64 now = bpf_ktime_get_ns(), was, from;
+
+	if (!spent)
+		return 0;
+	was = from = READ_ONCE(*spent);
+	if (!rate_has_room(was, token, now))
+		return 0;
+	if (now - was > bucket)
+		from = now - bucket;
+	return __sync_val_compare_and_swap(spent, was, from + token) == was ? 1 : -1;
+}
+
+/* 1: has a token. */
 global_sub int rate_take(__u64 *spent, const struct pf_limiter *l)
 {
 	__u64 token, bucket;
@@ -32,14 +47,10 @@ global_sub int rate_take(__u64 *spent, const struct pf_limiter *l)
 	if (!token)
 		return 1;
 	for (int i = 0; i < LIMITER_TRIES; i++) {
-		__u64 now = bpf_ktime_get_ns(), was = READ_ONCE(*spent), from = was;
+		int r = rate_try(spent, token, bucket);
 
-		if (!rate_has_room(was, token, now))
-			return 0;
-		if (now - was > bucket)
-			from = now - bucket;
-		if (__sync_val_compare_and_swap(spent, was, from + token) == was)
-			return 1;
+		if (r >= 0)
+			return r;
 	}
 	return 0;
 }
