@@ -32,6 +32,13 @@
 static __u32 zero_of_bss;
 #define unknown_zero()	 (*(volatile __u32 *)&zero_of_bss)
 
+/*
+ * Where paths meet with a number that is 0 on one and 1 on another, the verifier goes on
+ * once for each as soon as somebody asks what it is.  Of this one it knows nothing any more,
+ * and goes on once.  Costs a load.
+ */
+#define forget(x)	 ((x) ^= unknown_zero())
+
 /* linux/pkt_cls.h: go on with the chain; drop. */
 #define VERDICT_PASS	 (-1)
 #define VERDICT_DROP	 2

@@ -149,10 +149,10 @@ inline_always int finish_track(struct __sk_buff *skb, struct pf_pkt *p, enum tra
 	}
 }
 
-inline_always int track_state(struct __sk_buff *skb, struct pf_state *s, struct pf_pkt *p)
+/* What has been found out about a packet of a state is done. */
+inline_always int tracked(struct __sk_buff *skb, struct pf_state *s, struct pf_pkt *p,
+			  enum track_result r)
 {
-	enum track_result r = state_track(s, p);
-
 	if (unlikely(p->note.what))
 		log_note(skb, s);
 	if (r == TRACK_PASS) {
@@ -286,7 +286,7 @@ SEC("tc") int pf_icmp(struct __sk_buff *skb)
 		return to_rules(skb, p);
 	if (!icmp_direction_ok(s, p->dir, role))
 		return icmp_bad(skb, p, s, PF_NOTE_ICMP_WAY);
-	return track_state(skb, s, p);
+	return tracked(skb, s, p, track_icmp(s, p));
 }
 
 /* All but ICMP. */
@@ -305,7 +305,7 @@ SEC("tc") int pf_track(struct __sk_buff *skb)
 	s = state_of_packet(p);
 	if (!s)
 		return to_rules(skb, p);
-	return track_state(skb, s, p);
+	return tracked(skb, s, p, state_track(s, p));
 }
 
 inline_always void pkt_reset(struct __sk_buff *skb, struct pf_pkt *p)
@@ -418,15 +418,19 @@ inline_always void rule_count(const struct pf_pkt *p, int made_state)
 		count_matches(p, made_state);
 }
 
+global_sub int log_match(struct __sk_buff *skb, struct pf_pkt *p, __u32 i)
+{
+	if (!p || i >= PF_MATCH_MOST || !(p->matched[i].flags & PF_RULE_LOG))
+		return 0;
+	p->logged = p->matched[i];
+	return log_packet(skb, p, PF_MATCH, PFRES_MATCH);
+}
+
 /* `match log` has its own records, in front of the one of the rule that has won. */
 global_sub int log_matches(struct __sk_buff *skb, struct pf_pkt *p)
 {
-	for (__u32 i = 0; p && i < PF_MATCH_MOST && i < p->nmatched; i++) {
-		if (!(p->matched[i].flags & PF_RULE_LOG))
-			continue;
-		p->logged = p->matched[i];
-		log_packet(skb, p, PF_MATCH, PFRES_MATCH);
-	}
+	for (__u32 i = 0; p && i < PF_MATCH_MOST && i < p->nmatched; i++)
+		log_match(skb, p, i);
 	return 0;
 }
 

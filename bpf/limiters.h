@@ -20,35 +20,51 @@ inline_always struct pf_limiter *limiter(__u32 at)
 	return bpf_map_lookup_elem(&pf_limiters, &at);
 }
 
-/* Takes a token; 0: there is none. */
-inline_always int rate_take(__u64 *spent, const struct pf_limiter *l)
+/* Takes a token; 0: there is none; -1: another CPU was faster. */
+global_sub int rate_try(__u64 *spent, __u64 token, __u64 bucket)
 {
-	__u64 token = READ_ONCE(l->token), bucket = READ_ONCE(l->bucket);
+	__u64 now = bpf_ktime_get_ns(), was, from;
 
+	if (!spent)
+		return 0;
+	was = from = READ_ONCE(*spent);
+	if (!rate_has_room(was, token, now))
+		return 0;
+	if (now - was > bucket)
+		from = now - bucket;
+	return __sync_val_compare_and_swap(spent, was, from + token) == was ? 1 : -1;
+}
+
+/* 1: has a token. */
+global_sub int rate_take(__u64 *spent, const struct pf_limiter *l)
+{
+	__u64 token, bucket;
+
+	if (!spent || !l)
+		return 0;
+	token = READ_ONCE(l->token);
+	bucket = READ_ONCE(l->bucket);
 	if (!token)
 		return 1;
 	for (int i = 0; i < LIMITER_TRIES; i++) {
-		__u64 now = bpf_ktime_get_ns(), was = READ_ONCE(*spent), from = was;
+		int r = rate_try(spent, token, bucket);
 
-		if (!rate_has_room(was, token, now))
-			return 0;
-		if (now - was > bucket)
-			from = now - bucket;
-		if (__sync_val_compare_and_swap(spent, was, from + token) == was)
-			return 1;
+		if (r >= 0)
+			return r;
 	}
 	return 0;
 }
 
 /* One state less; never below none, for userland may have said so meanwhile. */
-inline_always void limiter_less(struct pf_limiter *l)
+global_sub int limiter_less(struct pf_limiter *l)
 {
-	for (int i = 0; i < LIMITER_TRIES; i++) {
+	for (int i = 0; l && i < LIMITER_TRIES; i++) {
 		__u32 was = READ_ONCE(l->inuse);
 
 		if (!was || __sync_val_compare_and_swap(&l->inuse, was, was - 1) == was)
-			return;
+			break;
 	}
+	return 0;
 }
 
 inline_always int state_limiter_take(struct pf_limiter *l)
@@ -120,14 +136,14 @@ inline_always enum source_room limited_join(const struct pf_src_key *k, struct p
 					    struct pf_limiter *l, __u32 *link)
 {
 	__u32 serial = serial_of(READ_ONCE(v->states));
-	__s64 n = source_change(&v->states, serial, 1, READ_ONCE(l->limit));
+	__s64 n = source_adjust(&v->states, serial, 1, READ_ONCE(l->limit));
 
 	if (n == CHANGE_NONE)
 		return SOURCE_AGAIN;
 	/* if we are counted it stays where it is: see source_join() */
 	if (!limited_is(k, v)) {
 		if (n != CHANGE_FULL)
-			source_change(&v->states, serial, -1, 0);
+			source_adjust(&v->states, serial, -1, 0);
 		return SOURCE_AGAIN;
 	}
 	if (n == CHANGE_FULL)
@@ -327,7 +343,7 @@ global_sub int limiters_add(struct pf_state *s)
 	else
 		limited_key(&k, l, id, &s->stack.addr[1], s->key.af);
 	v = bpf_map_lookup_elem(&pf_limited, &k);
-	if (v && source_change(&v->states, s->peer[1].source, 1, PF_SOURCE_DEAD - 1) >= 0)
+	if (v && source_adjust(&v->states, s->peer[1].source, 1, PF_SOURCE_DEAD - 1) >= 0)
 		__sync_fetch_and_add(&l->inuse, 1);
 	else
 		s->peer[1].source = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* The meters of rules as a function for generated programs, as bpf/ranges.bpf.c is for tables. */
 #include "insns.h"
+#define THRESHOLD_SUB inline_always
 #include "meter.h"
 
 int pf_meter(__u32 rule, __u32 ask)

@@ -218,11 +218,13 @@ struct quote_at {
  * An address of the quote.  In IPv4 its header's checksum makes up for it, so that the
  * error's own does not change; in IPv6 that of its transport may.
  */
-noinline_sub int quote_addr(struct __sk_buff *skb, const struct quote_at *q, __u32 off,
-			    const struct pf_addr *from, const struct pf_addr *to)
+global_sub int quote_addr(struct __sk_buff *skb, const struct quote_at *q, __u32 off,
+			  const struct pf_addr *from, const struct pf_addr *to)
 {
 	__s64 diff;
 
+	if (!q || !from || !to)
+		return -1;
 	if (q->af == PF_AF_INET) {
 		if (bpf_l3_csum_replace(skb, q->l3 + 10, from->w[0], to->w[0], 4) ||
 		    bpf_skb_store_bytes(skb, q->l3 + off, to, 4, 0))
@@ -246,15 +248,16 @@ noinline_sub int quote_addr(struct __sk_buff *skb, const struct quote_at *q, __u
  * A port of the quote.  The checksum of UDP or of an echo makes up for it; that of TCP
  * is not in the eight bytes that there need be (RFC 792), and stays.
  */
-noinline_sub int quote_port(struct __sk_buff *skb, const struct quote_at *q, __u32 off, __u32 from,
-			    __u32 to)
+global_sub int quote_port(struct __sk_buff *skb, const struct quote_at *q, __u32 off, __u32 from,
+			  __u32 to)
 {
 	__be16 port = to;
-	__u32 ck = q->icmp_cksum;
 	__u64 flags = 2;
+	__u32 ck;
 
-	if (from == to)
+	if (!q || from == to)
 		return 0;
+	ck = q->icmp_cksum;
 	if (q->proto == IPPROTO_ICMP) {
 		ck = q->l4 + 2;
 	} else if (q->sum) {

@@ -568,19 +568,19 @@ inline_always enum parse_result parse_ip6(struct __sk_buff *skb, struct pf_pkt *
 
 struct tcp_opts {
 	__u8 b[40];
-	__u32 at;
+	__u32 at, n;
 };
 
 /*
  * The window scale among n bytes of TCP options (RFC 7323 section 2.2), with
- * PF_WSCALE_FLAG; 0 if there is none.  The position lives in memory, where the
- * verifier does not follow it: else it would look at every way to get anywhere.
+ * PF_WSCALE_FLAG; 0 if there is none.  The position and the end live in memory, where
+ * the verifier does not follow them: else it would look at every way to get anywhere.
  */
-inline_always __u32 tcp_opt_wscale(struct tcp_opts *o, __u32 n)
+inline_always __u32 tcp_opt_wscale(struct tcp_opts *o)
 {
 	WRITE_ONCE(o->at, 0);
 	for (int guard = 0; guard < 40; guard++) {
-		__u32 i = READ_ONCE(o->at), kind, len;
+		__u32 i = READ_ONCE(o->at), n = READ_ONCE(o->n), kind, len;
 
 		if (i >= n || i > 37)
 			break;
@@ -606,14 +606,20 @@ inline_always __u32 tcp_opt_wscale(struct tcp_opts *o, __u32 n)
  * By itself: among others' registers m is stored before the check, of which 6.1 then
  * knows nothing.
  */
-noinline_sub int tcp_wscale(struct __sk_buff *skb, struct pf_pkt *p)
+global_sub int tcp_wscale(struct __sk_buff *skb, struct pf_pkt *p)
 {
-	__u32 m = p->th_off - sizeof(struct tcp_hdr) - 1;
+	struct tcp_opts *o;
+	__u32 m;
 
+	if (!p)
+		return 0;
+	o = (struct tcp_opts *)p->buf;
+	m = p->th_off - sizeof(struct tcp_hdr) - 1;
 	opaque(m);
 	if (m > 39 || bpf_skb_load_bytes(skb, p->l4 + sizeof(struct tcp_hdr), p->buf, m + 1))
 		return 0;
-	return tcp_opt_wscale((struct tcp_opts *)p->buf, m + 1);
+	WRITE_ONCE(o->n, m + 1);
+	return tcp_opt_wscale(o);
 }
 
 inline_always enum parse_result parse_tcp(struct __sk_buff *skb, struct pf_pkt *p)

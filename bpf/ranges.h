@@ -67,10 +67,12 @@ inline_always __u64 leaf4_changes(const __u8 *chunk, __u64 node, __u64 addr)
 
 inline_always int in_ranges4(__u32 word, __u64 addr)
 {
+	const __u8 *chunk;
+	__u64 node;
+
 	for (int depth = 0; depth < PF_RANGE_DEPTH4; depth++) {
 		const struct pf_range_split *s;
-		const __u8 *chunk;
-		__u64 node, i;
+		__u64 i;
 
 		if (!(word & PF_RANGE_KIND))
 			break;
@@ -79,7 +81,7 @@ inline_always int in_ranges4(__u32 word, __u64 addr)
 			return 0;
 		node = range_offset(word);
 		if (word & PF_RANGE_LEAF)
-			return range_verdict(word, leaf4_changes(chunk, node, addr));
+			goto leaf;
 		s = (const void *)(chunk + node);
 		i = addr < s->base.lo ? 0 : (addr - s->base.lo) >> (s->shift & 31);
 		if (i > s->last)
@@ -87,6 +89,8 @@ inline_always int in_ranges4(__u32 word, __u64 addr)
 		word = range_slot(chunk, node, i);
 	}
 	return range_verdict(word, 0);
+leaf: /* out of the loop: it is verified once, and not for each depth */
+	return range_verdict(word, leaf4_changes(chunk, node, addr));
 }
 
 /* --- IPv6 --- */
@@ -136,10 +140,12 @@ inline_always __u64 slot6(const struct pf_range_split *s, __u64 hi, __u64 lo)
 
 inline_always int in_ranges6(__u32 word, __u64 hi, __u64 lo)
 {
+	const __u8 *chunk;
+	__u64 node;
+
 	for (int depth = 0; depth < PF_RANGE_DEPTH6; depth++) {
 		const struct pf_range_split *s;
-		const __u8 *chunk;
-		__u64 node, i;
+		__u64 i;
 
 		if (!(word & PF_RANGE_KIND))
 			break;
@@ -148,7 +154,7 @@ inline_always int in_ranges6(__u32 word, __u64 hi, __u64 lo)
 			return 0;
 		node = range_offset(word);
 		if (word & PF_RANGE_LEAF)
-			return range_verdict(word, leaf6_changes(chunk, node, hi, lo));
+			goto leaf;
 		s = (const void *)(chunk + node);
 		i = slot6(s, hi, lo);
 		if (i > s->last)
@@ -156,6 +162,8 @@ inline_always int in_ranges6(__u32 word, __u64 hi, __u64 lo)
 		word = range_slot(chunk, node, i);
 	}
 	return range_verdict(word, 0);
+leaf: /* out of the loop: it is verified once, and not for each depth */
+	return range_verdict(word, leaf6_changes(chunk, node, hi, lo));
 }
 
 /* --- */

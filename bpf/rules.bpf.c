@@ -129,12 +129,18 @@ struct {
 
 /* --- one rule --- */
 
+/* Not static: the verifier looks at it once. */
+__attribute__((noinline)) int table_has(__u32 slot, __u32 af, __u64 hi, __u64 lo)
+{
+	return in_ranges(slot, af, hi, lo);
+}
+
 /* Does the table hold the address? */
 inline_always int in_table(__u32 slot, const struct pf_pkt *p, const struct pf_addr *key)
 {
 	const __u64 *addr = (const void *)key;
 
-	return in_ranges(slot, p->af, addr[0], addr[1]);
+	return table_has(slot, p->af, addr[0], addr[1]);
 }
 
 inline_always int words_differ(const struct pf_addr *a, const struct pf_addr *b,
@@ -340,32 +346,55 @@ inline_always void fill_fields(struct pf_pkt *p)
 	f[PF_TREE_ICMP] = (__u32)p->icmp_type << 8 | p->icmp_code;
 }
 
+/* A tree on the way down: the node, and all ones if there is a tree. */
+struct descent {
+	__u32 at, there;
+};
+
+/*
+ * Where there is no tree it stays at any node, and takes nothing from there.  Without a
+ * branch: the verifier would go down for each combination of trees.
+ */
+inline_always struct descent root_of(__u32 root)
+{
+	__u64 none = ((__u64)root + 1) >> 32; /* PF_TREE_NONE is all ones */
+	struct descent d;
+
+	opaque(none);
+	d.there = (__u32)none - 1;
+	d.at = root & d.there;
+	return d;
+}
+
 /*
  * One step down, or none from a leaf.  Without a branch, which could not be foretold;
- * `going` is all ones while there is a tree that has not come to its leaf.
+ * `going` is all ones while there is a tree that has not come to its leaf.  What could
+ * only be if the nodes were wrong ends it all: the verifier would follow it to the end.
  */
-inline_always __u32 step_down(__u32 at, const struct pf_pkt *p, __u32 *going)
+inline_always int step_down(struct descent *d, const struct pf_pkt *p, __u32 *going)
 {
-	struct pf_tree_node *n = bpf_map_lookup_elem(&pf_nodes, &at);
+	struct pf_tree_node *n = bpf_map_lookup_elem(&pf_nodes, &d->at);
 	__u32 field, next, on;
 	__u64 value;
 
-	if (!n) /* PF_TREE_NONE */
-		return at;
+	if (!n)
+		return -1;
 	next = n->next_field;
 	field = next & 15;
 	value = n->value;
 	value -= p->field[field];
 	opaque(value);
 	next = (next >> 4) + (__u32)(value >> 63);
-	on = ((field + 1) >> 4) - 1; /* PF_TREE_LEAF is 15 */
+	on = (((field + 1) >> 4) - 1) & d->there; /* PF_TREE_LEAF is 15 */
 	opaque(on);
 	*going |= on;
-	return at ^ ((at ^ next) & on);
+	d->at ^= (d->at ^ next) & on;
+	return 0;
 }
 
-inline_always void take_leaf(__u32 at, struct pf_tree_list *l)
+inline_always void take_leaf(const struct descent *d, struct pf_tree_list *l)
 {
+	__u32 at = d->at | ~d->there;
 	struct pf_tree_node *n = bpf_map_lookup_elem(&pf_nodes, &at);
 
 	l->left = n ? n->next_field >> 4 : 0;
@@ -377,23 +406,24 @@ inline_always void take_leaf(__u32 at, struct pf_tree_list *l)
  * The lists of the leaves that the packet comes to.  Down all trees at once: each step
  * waits for the memory of the one before it, but not for that of the other trees.
  */
-inline_always void descend(const __u32 root[PF_TREE_GROUPS], struct pf_pkt *p,
-			   struct pf_walk_frame *f)
+inline_always int descend(const __u32 root[PF_TREE_GROUPS], struct pf_pkt *p,
+			  struct pf_walk_frame *f)
 {
-	__u32 a = root[0], b = root[1], c = root[2];
+	struct descent a = root_of(root[0]), b = root_of(root[1]), c = root_of(root[2]);
 
 	for (int depth = 0; depth < PF_TREE_DEPTH_MOST; depth++) {
 		__u32 going = 0;
 
-		a = step_down(a, p, &going);
-		b = step_down(b, p, &going);
-		c = step_down(c, p, &going);
+		if (step_down(&a, p, &going) || step_down(&b, p, &going) ||
+		    step_down(&c, p, &going))
+			return WALK_FAILED;
 		if (!going)
 			break;
 	}
-	take_leaf(a, &f->list[0]);
-	take_leaf(b, &f->list[1]);
-	take_leaf(c, &f->list[2]);
+	take_leaf(&a, &f->list[0]);
+	take_leaf(&b, &f->list[1]);
+	take_leaf(&c, &f->list[2]);
+	return WALK_ON;
 }
 
 /* The next candidate of all lists. */
@@ -427,11 +457,10 @@ __attribute__((noinline)) int begin_set(struct pf_pkt *p, __u32 depth, __u32 set
 	if (!p || !s || depth > PF_WALK_DEPTH)
 		return WALK_FAILED;
 	f = &p->frame[depth];
-	descend(s->root[p->af == PF_AF_INET6], p, f);
 	f->set = set;
 	f->from = from;
 	f->moves = p->moves;
-	return WALK_ON;
+	return descend(s->root[p->af == PF_AF_INET6], p, f);
 }
 
 /* The packet is not what it was when the lists were looked up: others may hold what matches it. */

@@ -61,22 +61,41 @@ inline_always __u32 source_rule(const struct pf_opt_set *o, __u32 rule)
 }
 
 /* Adds `by`, 1 or -1, if the word is of that serial, and no more than `most` come of it. */
-enum source_change { CHANGE_NONE = -1, CHANGE_FULL = -2 };
+enum source_change { CHANGE_NONE = -1, CHANGE_FULL = -2, CHANGE_AGAIN = -3 };
+global_sub __s64 source_change_try(__u64 *word, __u32 serial, __s32 by, __u32 most)
+{
+	__u64 was, now;
+	__u32 n;
+
+	if (!word)
+		return CHANGE_NONE;
+	was = READ_ONCE(*word);
+	n = (__u32)was;
+	if (serial_of(was) != serial || (n & PF_SOURCE_DEAD) || (by < 0 && !n))
+		return CHANGE_NONE;
+	if (by > 0 && n >= most)
+		return CHANGE_FULL;
+	now = (was & ~0xffffffffULL) | (__u32)(n + by);
+	if (__sync_val_compare_and_swap(word, was, now) != was)
+		return CHANGE_AGAIN;
+	return (__u32)now;
+}
+
 inline_always __s64 source_change(__u64 *word, __u32 serial, __s32 by, __u32 most)
 {
 	for (int i = 0; i < SOURCE_TRIES; i++) {
-		__u64 was = READ_ONCE(*word), now;
-		__u32 n = (__u32)was;
+		__s64 n = source_change_try(word, serial, by, most);
 
-		if (serial_of(was) != serial || (n & PF_SOURCE_DEAD) || (by < 0 && !n))
-			return CHANGE_NONE;
-		if (by > 0 && n >= most)
-			return CHANGE_FULL;
-		now = (was & ~0xffffffffULL) | (__u32)(n + by);
-		if (__sync_val_compare_and_swap(word, was, now) == was)
-			return (__u32)now;
+		if (n != CHANGE_AGAIN)
+			return n;
 	}
 	return CHANGE_NONE;
+}
+
+/* The same, for those who are not called from so deep that one call more is too many. */
+global_sub __s64 source_adjust(__u64 *word, __u32 serial, __s32 by, __u32 most)
+{
+	return word ? source_change(word, serial, by, most) : CHANGE_NONE;
 }
 
 /*
@@ -182,7 +201,7 @@ inline_always enum source_room source_join(const struct pf_src_key *k, struct pf
 	__s64 n;
 
 	serial = serial_of(READ_ONCE(v->states));
-	n = source_change(&v->states, serial, 1, most);
+	n = source_adjust(&v->states, serial, 1, most);
 	if (n == CHANGE_NONE)
 		return SOURCE_AGAIN;
 	/*
@@ -194,7 +213,7 @@ inline_always enum source_room source_join(const struct pf_src_key *k, struct pf
 		return n == CHANGE_FULL ? SOURCE_STATES : SOURCE_TAKEN;
 	}
 	if (n != CHANGE_FULL)
-		source_change(&v->states, serial, -1, 0);
+		source_adjust(&v->states, serial, -1, 0);
 	return SOURCE_AGAIN;
 }
 
@@ -338,9 +357,9 @@ global_sub int source_add(struct pf_state *s)
 		return 0;
 	source_key(&k, source_addr(s), s->key.af, source_rule(o, s->rule));
 	v = bpf_map_lookup_elem(&pf_sources, &k);
-	if (v && source_change(&v->states, serial, 1, PF_SOURCE_DEAD - 1) >= 0) {
+	if (v && source_adjust(&v->states, serial, 1, PF_SOURCE_DEAD - 1) >= 0) {
 		if (link & PF_SOURCE_CONNECTED)
-			source_change(&v->conns, serial, 1, PF_SOURCE_DEAD - 1);
+			source_adjust(&v->conns, serial, 1, PF_SOURCE_DEAD - 1);
 	} else {
 		s->peer[0].source = 0;
 	}
@@ -368,13 +387,13 @@ global_sub int source_connected(struct pf_state *s)
 	v = bpf_map_lookup_elem(&pf_sources, &k);
 	if (!v)
 		return 0;
-	n = source_change(&v->conns, link, 1, PF_SOURCE_DEAD - 1);
+	n = source_adjust(&v->conns, link, 1, PF_SOURCE_DEAD - 1);
 	if (n < 0)
 		return 0;
 	if (__sync_val_compare_and_swap(&s->peer[0].source, link, link | PF_SOURCE_CONNECTED) !=
 	    link) {
 		/* it has ended meanwhile */
-		source_change(&v->conns, link, -1, 0);
+		source_adjust(&v->conns, link, -1, 0);
 		return 0;
 	}
 	if (o->max_src_conn && n > o->max_src_conn) {

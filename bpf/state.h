@@ -60,21 +60,31 @@ global_sub int source_offends(struct pf_state *s)
 	return state_remove(s);
 }
 
-inline_always enum track_result track_tcp(struct pf_state *s, struct pf_pkt *p, __u32 from)
+/*
+ * enum track_result.  Global, as all that has many paths, for they are not multiplied by its
+ * caller's then; and `from' is any number here, where it is 0 on one path and 1 on another there.
+ */
+global_sub int track_tcp(struct pf_state *s, struct pf_pkt *p, __u32 from)
 {
-	__u32 stripe = s->index % PF_TCP_LOCKS, now = tick_now();
-	struct pf_tcp_lock *l = bpf_map_lookup_elem(&pf_tcp_locks, &stripe);
+	__u32 stripe, now = tick_now();
+	struct pf_tcp_lock *l;
 	enum tcp_verdict v;
 	__u16 was;
 	int opened;
 
+	if (!s || !p)
+		return TRACK_DROP;
+	stripe = s->index % PF_TCP_LOCKS;
+	l = bpf_map_lookup_elem(&pf_tcp_locks, &stripe);
 	if (!l)
 		return track_drop(p, PFRES_MEMORY);
 	was = READ_ONCE(*(__u16 *)s->peer_state);
 	bpf_spin_lock(&l->lock);
 	opened = !tcp_is_open(s);
 	v = tcp_full(s, from, p, now);
+	forget(v);
 	opened = opened && tcp_is_open(s);
+	forget(opened);
 	bpf_spin_unlock(&l->lock);
 	if (unlikely(READ_ONCE(*(__u16 *)s->peer_state) != was))
 		event(s, PF_EVENT_UPDATE);
@@ -137,17 +147,38 @@ inline_always enum track_result track_sctp(struct pf_state *s, struct pf_pkt *p,
 	}
 }
 
-/* A packet of a state, errors of ICMP apart. */
-inline_always enum track_result state_track(struct pf_state *s, struct pf_pkt *p)
+/* Packets that a state does not let pass, whatever they are of it. */
+inline_always enum track_result track_odd(const struct pf_state *s, struct pf_pkt *p)
 {
-	__u32 from = state_sender(s, p->dir);
-	enum track_result r;
-
 	/* those that follow would not be translated */
 	if (unlikely(s->flags & PF_SF_NAT) && p->frag != PF_FRAG_NONE)
 		return track_drop(p, PFRES_FRAG);
 	if (p->badopts && !(s->flags & PF_SF_ALLOWOPTS))
 		return track_drop(p, PFRES_IPOPTIONS);
+	return TRACK_PASS;
+}
+
+/* A query or a reply of a state. */
+inline_always enum track_result track_icmp(struct pf_state *s, struct pf_pkt *p)
+{
+	__u32 from = state_sender(s, p->dir);
+
+	if (track_odd(s, p) != TRACK_PASS)
+		return TRACK_DROP;
+	WRITE_ONCE(s->timeout, PFTM_ICMP_ERROR_REPLY);
+	peer_renew(&s->peer[from & 1]);
+	peer_count(&s->peer[from & 1], p->tot_len);
+	return TRACK_PASS;
+}
+
+/* A packet of a state, ICMP apart. */
+inline_always enum track_result state_track(struct pf_state *s, struct pf_pkt *p)
+{
+	__u32 from = state_sender(s, p->dir);
+	enum track_result r;
+
+	if (track_odd(s, p) != TRACK_PASS)
+		return TRACK_DROP;
 	switch (p->proto) {
 	case IPPROTO_TCP:
 		r = track_tcp(s, p, from);
@@ -161,11 +192,6 @@ inline_always enum track_result state_track(struct pf_state *s, struct pf_pkt *p
 		break;
 	case IPPROTO_UDP:
 		track_simple(s, from, PFTM_UDP_SINGLE, PFTM_UDP_MULTIPLE);
-		peer_renew(&s->peer[from & 1]);
-		break;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		WRITE_ONCE(s->timeout, PFTM_ICMP_ERROR_REPLY);
 		peer_renew(&s->peer[from & 1]);
 		break;
 	default:

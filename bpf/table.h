@@ -197,9 +197,8 @@ inline_always struct pf_state *state_find(const struct pf_state_key *key, __u64 
 	return bucket_find(b, tag, key, which, skb);
 }
 
-/* What a search looks for, and what it has met. */
+/* What a search looks for, beside a key, and what it has met. */
 struct search {
-	const struct pf_state_key *key;
 	__u32 which, min;
 	__u32 ifindex; /* where the packet is; 0: states on any interface are meant */
 	__u32 found;   /* 1 + index */
@@ -224,49 +223,49 @@ inline_always int search_met(struct search *x, const struct pf_state *s)
 	return !(flags & PF_SF_SHADOWED);
 }
 
-inline_always int search_at(struct pf_bucket *b, int place, struct search *x)
+inline_always int search_at(struct pf_bucket *b, int place, const struct pf_state_key *key,
+			    struct search *x)
 {
-	struct pf_state *s = bucket_at(b, place, x->tag, x->key, x->which, x->min);
+	struct pf_state *s = bucket_at(b, place, x->tag, key, x->which, x->min);
 
 	return s && search_met(x, s);
 }
 
-/* A loop by hand: clang does not unroll it, and 6.1 does not take it. */
-inline_always int bucket_search(struct pf_bucket *b, struct search *x)
+/*
+ * 1: the key's other bucket is to be searched as well.  Global, and with a number instead of
+ * the bucket, whose lock no pointer to it may be given away for.  A loop by hand: clang does
+ * not unroll it, and 6.1 does not take it.
+ */
+global_sub int bucket_search(__u32 nr, const struct pf_state_key *key, struct search *x)
 {
+	struct pf_bucket *b = bucket(nr);
+
 	_Static_assert(PF_BUCKET_SLOTS == 8, "all places");
-	return search_at(b, 0, x) || search_at(b, 1, x) || search_at(b, 2, x) ||
-	       search_at(b, 3, x) || search_at(b, 4, x) || search_at(b, 5, x) ||
-	       search_at(b, 6, x) || search_at(b, 7, x);
+	if (!b || !key || !x)
+		return 0;
+	if (search_at(b, 0, key, x) || search_at(b, 1, key, x) || search_at(b, 2, key, x) ||
+	    search_at(b, 3, key, x) || search_at(b, 4, key, x) || search_at(b, 5, key, x) ||
+	    search_at(b, 6, key, x) || search_at(b, 7, key, x))
+		return 0;
+	return READ_ONCE(b->overflow) != 0;
 }
 
-inline_always void search_rest(struct pf_bucket *b, __u64 hash, struct search *x)
+/* In the bucket or the two buckets of the key. */
+inline_always void search(const struct pf_state_key *key, __u64 hash, struct search *x)
 {
-	if (x->found && !(x->flags & PF_SF_SHADOWED))
-		return;
-	if (!READ_ONCE(b->overflow))
-		return;
-	b = bucket(hash_bucket2(hash));
-	if (b)
-		bucket_search(b, x);
+	x->tag = hash_tag(hash);
+	if (bucket_search(hash_bucket1(hash), key, x))
+		bucket_search(hash_bucket2(hash), key, x);
 }
 
 /* 1 + the index of the state that a packet at that interface belongs to; 0: there is none. */
 global_sub __u32 state_look_up(const struct pf_state_key *key, __u32 which, __u32 ifindex)
 {
-	struct search x = {.key = key, .which = which, .min = PF_SLOT_LIVE, .ifindex = ifindex};
-	struct pf_bucket *b;
-	__u64 hash;
+	struct search x = {.which = which, .min = PF_SLOT_LIVE, .ifindex = ifindex};
 
 	if (!key)
 		return 0;
-	hash = key_hash(key);
-	x.tag = hash_tag(hash);
-	b = bucket(hash_bucket1(hash));
-	if (!b)
-		return 0;
-	bucket_search(b, &x);
-	search_rest(b, hash, &x);
+	search(key, key_hash(key), &x);
 	return x.found;
 }
 
@@ -283,7 +282,7 @@ inline_always struct pf_state *state_of_packet(const struct pf_pkt *p)
  */
 global_sub int state_exists(const struct pf_state_key *key, __u32 which, __u32 ifindex, __u32 *ver)
 {
-	struct search x = {.key = key, .which = which, .min = PF_SLOT_EMBRYO, .ifindex = ifindex};
+	struct search x = {.which = which, .min = PF_SLOT_EMBRYO, .ifindex = ifindex};
 	struct pf_bucket *b;
 	__u64 hash;
 	int elsewhere;
@@ -291,14 +290,14 @@ global_sub int state_exists(const struct pf_state_key *key, __u32 which, __u32 i
 	if (!key || !ver)
 		return KEY_FREE;
 	hash = key_hash(key);
-	x.tag = hash_tag(hash);
 	b = bucket(hash_bucket1(hash));
 	if (!b)
 		return KEY_FREE;
 	/* an atomic read is a full barrier: the look-up cannot run ahead of it */
 	*ver = __sync_fetch_and_add(&b->ver, 0);
-	bucket_search(b, &x);
-	search_rest(b, hash, &x);
+	search(key, hash, &x);
+	forget(x.elsewhere);
+	forget(x.found);
 	elsewhere = x.elsewhere ? KEY_ELSEWHERE : 0;
 	if (!x.found)
 		return elsewhere | KEY_FREE;
@@ -615,17 +614,21 @@ global_sub int state_credit(const struct pf_state *s, __u32 rule)
 	return 0;
 }
 
-inline_always void state_counts_for(const struct pf_state *s, __u32 rule, const int ends)
+global_sub int state_counted(__u32 rule)
 {
-	struct pf_rule_stats *rs;
+	struct pf_rule_stats *rs = rule_stats(rule);
 
-	if (ends) {
-		state_credit(s, rule);
-		return;
-	}
-	rs = rule_stats(rule);
 	if (rs)
 		rs->states++;
+	return 0;
+}
+
+inline_always void state_counts_for(const struct pf_state *s, __u32 rule, const int ends)
+{
+	if (ends)
+		state_credit(s, rule);
+	else
+		state_counted(rule);
 }
 
 /* The rules that a state counts for, when it has been made or `ends`. */

@@ -123,6 +123,7 @@ struct tcp_seg {
 	__u32 seq;
 	__u32 orig_seq;
 	__u32 ack;
+	__u32 orig_ack; /* not the one that is put in for what cannot be held against anything */
 	__u32 end;
 	__u32 data_end; /* without FIN, which may stand one beyond the window */
 	__u32 win;
@@ -130,7 +131,6 @@ struct tcp_seg {
 	__u32 dws;
 	__s32 skew;
 	__u8 flags;
-	__u8 acks; /* has an acknowledgment that can be held against something */
 	__u8 src_state;
 	__u8 dst_state;
 };
@@ -211,7 +211,7 @@ inline_always int tcp_inside(const struct pf_state_peer *src, const struct pf_st
 	 * that is put in for a zero, with which a guess of the window would do.
 	 */
 	return SEQ_GEQ(x->orig_seq, low) && SEQ_LEQ(x->orig_seq, src->seqlo + 1) && x->skew == 0 &&
-	       x->acks;
+	       (x->flags & PF_TH_ACK) && x->orig_ack;
 }
 
 inline_always void tcp_advance(struct tcp_seg *x)
@@ -329,8 +329,8 @@ inline_always enum tcp_verdict tcp_full(struct pf_state *s, __u32 from, struct p
 		if (x.flags & PF_TH_FIN)
 			x.end++;
 	}
-	x.ack = p->ack - dst->seqdiff;
-	x.acks = (x.flags & PF_TH_ACK) && x.ack;
+	forget(x.src_state);
+	x.ack = x.orig_ack = p->ack - dst->seqdiff;
 	if (!(x.flags & PF_TH_ACK) || (x.ack == 0 && (x.flags & PF_TH_RST)) ||
 	    x.dst_state < TCPS_SYN_SENT || ((s->flags & PF_SF_LOOSE) && dst->seqlo == 0))
 		x.ack = dst->seqlo; /* nothing to hold it against */
@@ -341,6 +341,8 @@ inline_always enum tcp_verdict tcp_full(struct pf_state *s, __u32 from, struct p
 	if (tcp_inside(src, dst, &x)) {
 		tcp_slide(src, dst, &x);
 		tcp_advance(&x);
+		forget(x.src_state);
+		forget(x.dst_state);
 		WRITE_ONCE(src->last, now);
 		s->timeout = tcp_timeout(x.src_state, x.dst_state);
 		if ((s->flags & PF_SF_LOOSE) && src->seqlo && dst->seqlo)

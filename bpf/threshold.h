@@ -23,16 +23,30 @@ inline_always __u64 threshold_left(__u64 word, __u32 ticks, __u32 now)
 	return n - n * since / ticks;
 }
 
-/* One more: the thousandths with this one. */
+#ifndef THRESHOLD_SUB
+#define THRESHOLD_SUB global_sub /* or the verifier looks at it for each try */
+#endif
+
+/* One more: the thousandths with this one; 0 if another CPU was faster. */
+THRESHOLD_SUB __u32 threshold_try(__u64 *word, __u32 ticks, __u32 now)
+{
+	__u64 was, n;
+
+	if (!word)
+		return 0;
+	was = READ_ONCE(*word);
+	n = threshold_left(was, ticks, now) + PF_THRESHOLD_ONE;
+	if (n > 0xffffffff)
+		n = 0xffffffff;
+	return __sync_val_compare_and_swap(word, was, (__u64)now << 32 | n) == was ? n : 0;
+}
+
 inline_always __u32 threshold_add(__u64 *word, __u32 ticks, __u32 now)
 {
 	for (int i = 0; i < THRESHOLD_TRIES; i++) {
-		__u64 was = READ_ONCE(*word), n = threshold_left(was, ticks, now);
+		__u32 n = threshold_try(word, ticks, now);
 
-		n += PF_THRESHOLD_ONE;
-		if (n > 0xffffffff)
-			n = 0xffffffff;
-		if (__sync_val_compare_and_swap(word, was, (__u64)now << 32 | n) == was)
+		if (n)
 			return n;
 	}
 	return 0xffffffff;

@@ -100,11 +100,8 @@ SEC("tc") int pf_abandon(struct __sk_buff *skb)
 	return 0;
 }
 
-/*
- * Takes out the node of a source whose key the packet's data is, whatever states it has:
- * they have none from now on.  Returns 1 if it was there.
- */
-SEC("tc") int pf_forget_source(struct __sk_buff *skb)
+/* 1: it is out; 0: it was not there; -1: a packet was faster. */
+global_sub int forget_source(struct __sk_buff *skb)
 {
 	struct pf_src_key k;
 	struct pf_src_node *v;
@@ -112,19 +109,29 @@ SEC("tc") int pf_forget_source(struct __sk_buff *skb)
 
 	if (bpf_skb_load_bytes(skb, 0, &k, sizeof(k)))
 		return 0;
+	v = bpf_map_lookup_elem(&pf_sources, &k);
+	if (!v)
+		return 0;
+	states = READ_ONCE(v->states) & ~(__u64)PF_SOURCE_DEAD;
+	return source_is(&k, v) && source_unmake(&k, v, states) ? 1 : -1;
+}
+
+/*
+ * Takes out the node of a source whose key the packet's data is, whatever states it has:
+ * they have none from now on.  Returns 1 if it was there.
+ */
+SEC("tc") int pf_forget_source(struct __sk_buff *skb)
+{
 	for (int i = 0; i < SOURCE_TRIES; i++) {
-		v = bpf_map_lookup_elem(&pf_sources, &k);
-		if (!v)
-			return 0;
-		states = READ_ONCE(v->states) & ~(__u64)PF_SOURCE_DEAD;
-		if (source_is(&k, v) && source_unmake(&k, v, states))
-			return 1;
+		int r = forget_source(skb);
+
+		if (r >= 0)
+			return r;
 	}
 	return 0;
 }
 
-/* The same of a source limiter's. */
-SEC("tc") int pf_forget_limited(struct __sk_buff *skb)
+global_sub int forget_limited(struct __sk_buff *skb)
 {
 	struct pf_src_key k;
 	struct pf_limited *v;
@@ -132,13 +139,21 @@ SEC("tc") int pf_forget_limited(struct __sk_buff *skb)
 
 	if (bpf_skb_load_bytes(skb, 0, &k, sizeof(k)))
 		return 0;
+	v = bpf_map_lookup_elem(&pf_limited, &k);
+	if (!v)
+		return 0;
+	states = READ_ONCE(v->states) & ~(__u64)PF_SOURCE_DEAD;
+	return limited_is(&k, v) && limited_unmake(&k, v, states) ? 1 : -1;
+}
+
+/* The same of a source limiter's. */
+SEC("tc") int pf_forget_limited(struct __sk_buff *skb)
+{
 	for (int i = 0; i < LIMITER_TRIES; i++) {
-		v = bpf_map_lookup_elem(&pf_limited, &k);
-		if (!v)
-			return 0;
-		states = READ_ONCE(v->states) & ~(__u64)PF_SOURCE_DEAD;
-		if (limited_is(&k, v) && limited_unmake(&k, v, states))
-			return 1;
+		int r = forget_limited(skb);
+
+		if (r >= 0)
+			return r;
 	}
 	return 0;
 }

@@ -12,6 +12,7 @@ be counted now and then.
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -21,7 +22,7 @@ import tempfile
 import time
 
 from . import bpf, own
-from .netns import Netns, wait_for
+from .netns import Netns, delete_all, wait_for
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("PF_BUILD") or os.path.join(ROOT, "build"))
@@ -121,8 +122,7 @@ class Lab:
         finally:
             for s in self.sniffers:
                 s.close()
-            for ns in reversed(self.namespaces):
-                ns.delete()
+            delete_all(self.namespaces)
             self.namespaces = []
             shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -233,15 +233,23 @@ class Pfd:
         """Ends pfd; the firewall goes on.  Returns its exit status."""
         if self.proc is None:
             return None
-        self.proc.send_signal(sig)
-        try:
-            status = self.proc.wait(20)
-        except subprocess.TimeoutExpired:
-            self.proc.kill()
-            self.proc.wait()
-            raise AssertionError(f"pfd did not end\n{self.said()}") from None
+        if self.proc.poll() is None:
+            self._end(sig)
+        status = self.proc.wait()
         self.proc = None
         return status
+
+    def _end(self, sig):
+        """Popen.wait() with a limit would sleep between looks."""
+        ended = os.pidfd_open(self.proc.pid)
+        try:
+            self.proc.send_signal(sig)
+            if not select.select([ended], [], [], 20)[0]:
+                self.proc.kill()
+                self.proc.wait()
+                raise AssertionError(f"pfd did not end\n{self.said()}")
+        finally:
+            os.close(ended)
 
     def restart(self):
         self.stop()
