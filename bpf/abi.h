@@ -215,6 +215,7 @@ enum pf_slot_status {
 #define PF_SF_IFBOUND	0x20 /* holds on the interface where it was made alone */
 #define PF_SF_ALL	0x3f /* those that lib/saved.c knows */
 #define PF_SF_SHADOWED	0x40 /* holds everywhere, but if-bound ones of its key come first */
+#define PF_SF_METERED	0x80 /* its packets count for the max-pkt-rate of its rule */
 
 /* One state: four cache lines, in an mmapable array. */
 struct pf_state {
@@ -461,6 +462,7 @@ struct pf_tag_name {
 #define PF_RULE_FAIL	    0x80 /* the walk could not be ended: a drop for want of memory */
 #define PF_RULE_SLOPPY	    0x100
 #define PF_RULE_IFBOUND	    0x200
+#define PF_RULE_METERED	    0x400 /* max-pkt-rate */
 struct pf_rule_info {
 	__u32 id;
 	__u32 nr; /* as printed; ~0 for the default rule */

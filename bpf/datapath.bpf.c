@@ -217,6 +217,7 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 	s = state_of_packet(p);
 	if (!s)
 		return to_rules(skb, p);
+	state_met(s, p->dir);
 	if (unlikely(s->flags & PF_SF_NAT) && p->frag != PF_FRAG_NONE)
 		return finish_track(skb, p, track_drop(p, PFRES_FRAG));
 	from = s->dir == p->dir; /* who sent the quoted packet */
@@ -284,6 +285,7 @@ SEC("tc") int pf_icmp(struct __sk_buff *skb)
 	}
 	if (!s)
 		return to_rules(skb, p);
+	state_met(s, p->dir);
 	if (!icmp_direction_ok(s, p->dir, role))
 		return icmp_bad(skb, p, s, PF_NOTE_ICMP_WAY);
 	return track_state(skb, s, p);
@@ -305,6 +307,7 @@ SEC("tc") int pf_track(struct __sk_buff *skb)
 	s = state_of_packet(p);
 	if (!s)
 		return to_rules(skb, p);
+	state_met(s, p->dir);
 	return track_state(skb, s, p);
 }
 

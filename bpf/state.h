@@ -9,6 +9,30 @@
 #include "table.h"
 #include "tcp.h"
 
+/*
+ * A packet that has found its state counts for the rule's max-pkt-rate, whatever becomes of
+ * it, if it goes the way of the one that made the state.  The meter goes with the rule.
+ */
+global_sub int state_meter(const struct pf_state *s)
+{
+	struct pf_meter *m;
+	__u32 rule;
+
+	if (!s)
+		return 0;
+	rule = s->rule;
+	m = bpf_map_lookup_elem(&pf_meters, &rule);
+	if (m)
+		threshold_add(&m->rate, m->ticks, tick_now());
+	return 0;
+}
+
+inline_always void state_met(const struct pf_state *s, __u8 dir)
+{
+	if (unlikely(s->flags & PF_SF_METERED) && s->dir == dir)
+		state_meter(s);
+}
+
 /* What state_track() leaves to its caller. */
 enum track_result {
 	TRACK_PASS,
@@ -318,6 +342,8 @@ inline_always int state_take_rules(struct pf_state *s, struct pf_pkt *p)
 		s->flags |= PF_SF_SLOPPY;
 	if (p->rule.flags & PF_RULE_IFBOUND)
 		s->flags |= PF_SF_IFBOUND;
+	if (p->rule.flags & PF_RULE_METERED)
+		s->flags |= PF_SF_METERED;
 	return p->nmatched ? state_take_matches(s) : 0;
 }
 

@@ -508,7 +508,6 @@ NOT_ENFORCED = [
     ("", "pass prio 5", "prio"),
     ("", "pass proto tcp user root", "user"), ("", "pass proto tcp group > 5", "group"),
     ("", "pass rtable 5", "rtable"), ("", "pass received-on egress", "a group of interfaces"),
-    ("", "pass max-pkt-rate 100/10", "max-pkt-rate on a rule that keeps state"),
     ("", "pass max-pkt-size 100", "max-pkt-size"),
     ("", "pass scrub (no-df max-mss 1440)", "scrub"),
     ("", "pass ridentifier 5", "ridentifier"), ("", "pass dnpipe 5", "dnpipe"),

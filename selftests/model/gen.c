@@ -30,7 +30,7 @@ const struct gen_probe gen_probes[GEN_FEATURES] = {
 				      "source limiter a id 1 entries 5 limit 5 inet mask 24\n"
 				      "pass state limiter s (block) source limiter a\n"},
 	[GEN_ONCE] = {"once", "pass once\n"},
-	[GEN_PKT_RATE] = {"max-pkt-rate", "match max-pkt-rate 1/86400\n"},
+	[GEN_PKT_RATE] = {"max-pkt-rate", "match max-pkt-rate 1/86400\npass max-pkt-rate 1/9\n"},
 	[GEN_ENDLESS] = {"endless anchors", "anchor \"a\" {\n anchor \"/a\"\n}\n"},
 };
 
@@ -347,10 +347,6 @@ static void gen_filter_rule(struct rnd *r, struct gen_ruleset *g, struct gen_rul
 	}
 	if (g->translate && translates(r, g, x))
 		gen_translation(r, g, x);
-	/* with a state its packets would count, too */
-	if (strcmp(x->part[GEN_ACTION], "pass") == 0 &&
-	    !(x->part[GEN_STATE] && strcmp(x->part[GEN_STATE], "no state") == 0))
-		x->part[GEN_RATE] = NULL;
 	if (has(g, GEN_ONCE) && strcmp(x->part[GEN_ACTION], "match") != 0 &&
 	    rnd_percent(r, g->once))
 		x->part[GEN_ONE_SHOT] = "once";

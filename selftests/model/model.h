@@ -260,6 +260,8 @@ void model_log(struct model *m, struct model_answer *a, const struct pf_rule *r)
 /* One more packet for the rule, the anchor that led to it, and match rules. */
 void model_count(struct model *m, const struct pf_rule *r, const struct pf_rule *anchor,
 		 const struct pf_rule *const *matches, size_t nmatches, uint8_t dir);
+/* A packet in that direction has found the state: for the rate of the rule that made it. */
+void model_meter(struct model *m, const struct model_state *s, uint8_t dir);
 /* Rules of all rulesets are numbered: a ruleset's own, then those in its first braces, ... */
 size_t model_rule_nr(const struct model *m, const struct pf_rule *r);
 

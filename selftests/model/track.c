@@ -243,6 +243,7 @@ static bool track_error(struct model *m, const struct model_packet *p, struct mo
 	s = model_find(m, model_side_of(p->dir), &k, p->ifname);
 	if (!s)
 		return false;
+	model_meter(m, s, p->dir);
 	judge_error(m, s, p, a);
 	if (a->verdict == MODEL_PASS)
 		model_carry_error(s, p, &a->out);
@@ -277,7 +278,10 @@ bool model_track(struct model *m, const struct model_packet *p, struct model_ans
 	if (model_is_icmp(p) && model_icmp_role(p->af, p->icmp_type) == MODEL_ERROR)
 		return track_error(m, p, a);
 	s = model_find(m, model_side_of(p->dir), &k, p->ifname);
-	if (!s || !judge_known(m, s, p, a))
+	if (!s)
+		return false;
+	model_meter(m, s, p->dir);
+	if (!judge_known(m, s, p, a))
 		return false;
 	if (a->verdict == MODEL_PASS)
 		model_carry(s, p, &a->out);

@@ -103,6 +103,12 @@ void model_count(struct model *m, const struct pf_rule *r, const struct pf_rule 
 		count_of(m, matches[i])->packets[out]++;
 }
 
+void model_meter(struct model *m, const struct model_state *s, uint8_t dir)
+{
+	if (s->rule && pf_rule_ext_of(s->rule)->max_pkt_rate.limit && s->dir == dir)
+		count_of(m, s->rule)->met++;
+}
+
 static void count_packet(struct model *m, const struct model_answer *a, uint8_t dir)
 {
 	model_count(m, a->rule, a->anchor, a->matches, a->nmatches, dir);
