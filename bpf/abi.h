@@ -66,8 +66,10 @@ enum pf_counter {
 	PF_CNT_SRC_SEARCHES, /* of nodes of sources */
 	PF_CNT_SRC_INSERTS,
 	PF_CNT_SRC_REMOVALS,
-	PF_CNT_NO_FLUSH, /* offenders whose states could not be ended: too many at once */
-	PF_CNT_LIMIT,	 /* enum pf_limit_counter from here on */
+	PF_CNT_NO_FLUSH,     /* offenders whose states could not be ended: too many at once */
+	PF_CNT_STATES_FULL,  /* packets that set limit states refused a state */
+	PF_CNT_SOURCES_FULL, /* ... and set limit src-nodes a node of their source */
+	PF_CNT_LIMIT,	     /* enum pf_limit_counter from here on */
 	PF_CNT_MAX = PF_CNT_LIMIT + 10,
 };
 

@@ -520,6 +520,7 @@ inline_always int refuse_state(struct __sk_buff *skb, struct pf_pkt *p, enum cre
 		return refuse(skb, p, PFRES_MAXSTATES);
 	if (why != CREATE_LIMIT)
 		return refuse(skb, p, PFRES_MEMORY);
+	count(PF_CNT_STATES_FULL);
 	count(PF_CNT_REASON + PFRES_MEMORY);
 	return refuse(skb, p, PFRES_MAXSTATES);
 }

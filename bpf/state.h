@@ -420,6 +420,8 @@ inline_always enum create_result room_take(struct pf_pkt *p)
 		count(PF_CNT_LIMIT + LCNT_SRCSTATES);
 	if (room == SOURCE_NODES)
 		count(PF_CNT_LIMIT + LCNT_SRCNODES);
+	if (room == SOURCE_LIMIT)
+		count(PF_CNT_SOURCES_FULL);
 	if (room != SOURCE_TAKEN)
 		return room == SOURCE_UNKNOWN || room == SOURCE_AGAIN ? CREATE_MEMORY
 								      : CREATE_SRC_LIMIT;

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#define SECOND_NS 1000000000ULL
-
 static uint32_t place_of(const struct pf_limiter_def *d)
 {
 	return (d->source ? PF_SOURCE_LIMITERS : 0U) + d->id;
@@ -29,7 +27,7 @@ static uint64_t now_ns(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * SECOND_NS + (uint64_t)ts.tv_nsec;
+	return (uint64_t)ts.tv_sec * PF_LIMITER_SECOND + (uint64_t)ts.tv_nsec;
 }
 
 /* Of an id that was defined before, what it has counted goes on. */
@@ -44,15 +42,15 @@ static void define_source(const struct pf_datapath *dp, struct pf_limiter *l,
 		memcpy(&l->mask[i], mask.b, sizeof(l->mask[i]));
 	}
 	/* behind that time all has gathered that can: it would find as much in a new one */
-	l->keep = pf_datapath_ticks(dp, d->rate.seconds ? d->rate.seconds : 1);
+	l->keep = pf_datapath_ticks(dp, d->rate.seconds ? d->rate.seconds : 1) +
+		  pf_datapath_ticks(dp, d->rate.limit / PF_LIMITER_SECOND) + 1;
 	__atomic_store_n(&l->entries, d->entries, __ATOMIC_RELAXED);
 }
 
 static void define(const struct pf_datapath *dp, struct pf_limiter *l,
 		   const struct pf_limiter_def *d)
 {
-	uint64_t bucket = d->rate.limit ? d->rate.seconds * SECOND_NS : 0;
-	uint64_t token = bucket ? bucket / d->rate.limit : 0;
+	uint64_t token = pf_limiter_token(&d->rate), bucket = pf_limiter_bucket(&d->rate);
 
 	if (!(__atomic_load_n(&l->flags, __ATOMIC_ACQUIRE) & PF_LIMITER_USED))
 		memset(l, 0, sizeof(*l));

@@ -13,6 +13,23 @@
 #include "kill.h"
 #include "rulestats.h"
 
+#define PF_LIMITER_SECOND 1000000000ULL /* ns */
+
+/*
+ * What one state takes of the time that gathers, and how much of it gathers.  Rounded up, and
+ * so many of the one in the other as the rate says: no more ever come at once, and in the long
+ * run none is let in too early.  0: there is no rate.
+ */
+static inline uint64_t pf_limiter_token(const struct pf_rate *r)
+{
+	return r->limit ? (r->seconds * PF_LIMITER_SECOND + r->limit - 1) / r->limit : 0;
+}
+
+static inline uint64_t pf_limiter_bucket(const struct pf_rate *r)
+{
+	return pf_limiter_token(r) * r->limit;
+}
+
 /*
  * May rs come after `old`, which may be NULL?  The masks of a source limiter that has sources
  * cannot change, as in pf.  0 or -EBUSY with a message.
