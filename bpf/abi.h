@@ -303,6 +303,7 @@ struct pf_rule_count {
 #define PF_SOURCE_SERIAL    0x3fffffff
 #define PF_SOURCE_CONNECTED 0x80000000U /* of a state: it counts as a connection as well */
 #define PF_SOURCE_DEAD	    0x80000000U /* of struct pf_src_node.states: it is being taken out */
+#define PF_SOURCE_COUNT	    0x1fffffffU /* ... these bits are the number */
 #define PF_THRESHOLD_ONE    1000	/* of what is counted by a rate */
 struct pf_src_key {
 	struct pf_addr addr;

@@ -12,25 +12,20 @@
 /*
  * A packet that has found its state counts for the rule's max-pkt-rate, whatever becomes of
  * it, if it goes the way of the one that made the state.  The meter goes with the rule.
+ * All is asked in here: the verifier would go each way through the caller's rest.
  */
-global_sub int state_meter(const struct pf_state *s)
+global_sub int state_met(const struct pf_state *s, __u32 dir)
 {
 	struct pf_meter *m;
 	__u32 rule;
 
-	if (!s)
+	if (!s || likely(!(s->flags & PF_SF_METERED)) || s->dir != dir)
 		return 0;
 	rule = s->rule;
 	m = bpf_map_lookup_elem(&pf_meters, &rule);
 	if (m)
 		threshold_add(&m->rate, m->ticks, tick_now());
 	return 0;
-}
-
-inline_always void state_met(const struct pf_state *s, __u8 dir)
-{
-	if (unlikely(s->flags & PF_SF_METERED) && s->dir == dir)
-		state_meter(s);
 }
 
 /* What state_track() leaves to its caller. */
@@ -404,6 +399,7 @@ inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 	why = state_publish(s, st, 1);
 	if (why == CREATE_OK) {
 		count(PF_CNT_INSERTS);
+		limiters_made(s);
 		event(s, PF_EVENT_INSERT);
 	} else if (p->nmatched > PF_MATCH_INLINE) {
 		bpf_map_delete_elem(&pf_match_more, &id);

@@ -544,8 +544,8 @@ NOT_ENFORCED = [
     ("", "ether block", "ether"), ("", "table <t> counters", "counters of a table"),
     ("", "table <t> timeout 5", "a table's timeout"),
     ("", "table <t> { 192.0.2.1 weight 5 }", "a weight"),
-    ("", 'source limiter "a" id 1 entries 1 limit 1 table <t> above 5',
-     "the table of a source limiter"),
+    ("", 'source limiter "a" id 1 entries 1 limit 1 table <t> above 5 inet6 mask 64',
+     "the table of a source limiter with masks"),
 ]
 
 

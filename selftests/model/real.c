@@ -250,11 +250,10 @@ static int load_anew(struct real *r, const char *path, struct pf_ruleset *rs,
 	int err;
 
 	r->gens.emitter = emitter;
-	if (!*path)
-		pf_limiters_define(&r->dp, rs);
 	err = pf_generation_make(&r->gens, path, rs, *path ? r->active : NULL, &gen, e);
 	if (err)
 		return err;
+	pf_limiters_define(&r->dp, gen);
 	err = pf_generation_switch(&r->gens, gen, e);
 	if (err) {
 		pf_generation_destroy(&r->gens, gen);
