@@ -305,6 +305,7 @@ void model_make_state(struct model *m, const struct model_packet *p, const struc
 	const enum model_side side = model_side_of(p->dir);
 	struct model_state *s;
 
+	model_limiters_fall(m); /* by one that the new one replaces */
 	m->states = model_grow(m->states, m->nstates, &m->states_capacity, sizeof(*m->states));
 	s = &m->states[m->nstates];
 	*s = (struct model_state){.dir = p->dir,
@@ -329,4 +330,5 @@ void model_make_state(struct model *m, const struct model_packet *p, const struc
 		model_sctp_begin(s, p);
 	a->use = MODEL_STATE_MADE;
 	m->nstates++;
+	model_limiters_rise(m, s);
 }

@@ -256,7 +256,18 @@ static enum step take_rule(struct walk *w, const struct pf_rule *r, const struct
 	return r->quick ? STOP : GO_ON;
 }
 
-/* A rule that matches. */
+/* The last question: one packet more, which is counted once however often the rules are walked. */
+static bool is_over_rate(const struct model *m, const struct pf_rule *r, struct model_count *c)
+{
+	const uint32_t limit = pf_rule_ext_of(r)->max_pkt_rate.limit;
+
+	if (!limit)
+		return false;
+	c->met += !m->repeats;
+	return c->met > limit;
+}
+
+/* A rule whose criteria are met. */
 static enum step enter_rule(struct walk *w, const struct model_ruleset *in, const struct pf_rule *r,
 			    const struct pf_rule *call, unsigned int depth)
 {
@@ -274,7 +285,8 @@ static enum step enter_rule(struct walk *w, const struct model_ruleset *in, cons
 		w->a->limited = true;
 		return STOP;
 	}
-
+	if (is_over_rate(w->m, r, count_of(w->m, r)))
+		return GO_ON;
 	if (x->tag)
 		w->a->tag = x->tag;
 	if (x->once) {
@@ -288,17 +300,6 @@ static enum step enter_rule(struct walk *w, const struct model_ruleset *in, cons
 static bool has_expired(const struct model *m, const struct model_count *c)
 {
 	return c->taken_by && (c->taken_by != m->npackets || c->taken_in == m->repeats);
-}
-
-/* The last question: one packet more, which is counted once however often the rules are walked. */
-static bool is_over_rate(const struct model *m, const struct pf_rule *r, struct model_count *c)
-{
-	const uint32_t limit = pf_rule_ext_of(r)->max_pkt_rate.limit;
-
-	if (!limit)
-		return false;
-	c->met += !m->repeats;
-	return c->met > limit;
 }
 
 /*
@@ -330,8 +331,6 @@ static enum step walk_ruleset(struct walk *w, const struct model_ruleset *in,
 			abort();
 		if (skipped)
 			continue;
-		if (miss == MODEL_HIT && is_over_rate(w->m, r, count))
-			miss = MODEL_MISS;
 		missed = miss < MODEL_MISS ? r : NULL;
 		why = miss;
 		count->evaluations++;
@@ -566,6 +565,7 @@ void model_packet(struct model *m, const struct model_packet *given, struct mode
 	a->out = p;
 	if (p.frag == MODEL_FRAG_LATER || !model_track(m, &p, a))
 		judge(m, &p, a);
+	model_limiters_fall(m);
 	a->translated = !model_same_ends(given, &a->out) ||
 			!model_same_quoted(&given->quote, &a->out.quote);
 }
@@ -638,6 +638,7 @@ void model_free(struct model *m)
 	for (size_t i = 0; i < m->nstates; i++)
 		free(m->states[i].matches);
 	free(m->states);
+	free(m->held);
 	free(m->counts);
 	free(m->matches);
 	free(m->logs);
