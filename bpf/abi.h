@@ -66,8 +66,10 @@ enum pf_counter {
 	PF_CNT_SRC_SEARCHES, /* of nodes of sources */
 	PF_CNT_SRC_INSERTS,
 	PF_CNT_SRC_REMOVALS,
-	PF_CNT_NO_FLUSH, /* offenders whose states could not be ended: too many at once */
-	PF_CNT_LIMIT,	 /* enum pf_limit_counter from here on */
+	PF_CNT_NO_FLUSH,     /* offenders whose states could not be ended: too many at once */
+	PF_CNT_STATES_FULL,  /* packets that set limit states refused a state */
+	PF_CNT_SOURCES_FULL, /* ... and set limit src-nodes a node of their source */
+	PF_CNT_LIMIT,	     /* enum pf_limit_counter from here on */
 	PF_CNT_MAX = PF_CNT_LIMIT + 10,
 };
 
@@ -215,6 +217,7 @@ enum pf_slot_status {
 #define PF_SF_IFBOUND	0x20 /* holds on the interface where it was made alone */
 #define PF_SF_ALL	0x3f /* those that lib/saved.c knows */
 #define PF_SF_SHADOWED	0x40 /* holds everywhere, but if-bound ones of its key come first */
+#define PF_SF_METERED	0x80 /* its packets count for the max-pkt-rate of its rule */
 
 /* One state: four cache lines, in an mmapable array. */
 struct pf_state {
@@ -300,6 +303,7 @@ struct pf_rule_count {
 #define PF_SOURCE_SERIAL    0x3fffffff
 #define PF_SOURCE_CONNECTED 0x80000000U /* of a state: it counts as a connection as well */
 #define PF_SOURCE_DEAD	    0x80000000U /* of struct pf_src_node.states: it is being taken out */
+#define PF_SOURCE_COUNT	    0x1fffffffU /* ... these bits are the number */
 #define PF_THRESHOLD_ONE    1000	/* of what is counted by a rate */
 struct pf_src_key {
 	struct pf_addr addr;
@@ -461,6 +465,7 @@ struct pf_tag_name {
 #define PF_RULE_FAIL	    0x80 /* the walk could not be ended: a drop for want of memory */
 #define PF_RULE_SLOPPY	    0x100
 #define PF_RULE_IFBOUND	    0x200
+#define PF_RULE_METERED	    0x400 /* max-pkt-rate */
 struct pf_rule_info {
 	__u32 id;
 	__u32 nr; /* as printed; ~0 for the default rule */
@@ -636,7 +641,7 @@ struct pf_pkt {
 	__u32 answer_ack;
 	__u16 answer_icmp; /* type << 8 | code */
 	__u8 answer_ttl;
-	__u8 pad0;
+	__u8 over; /* its state's rule has had too many: it is judged, but makes no other state */
 	__u32 top_slot; /* 0, but read from memory: see pf_top */
 	/* translation; src, dst, sport, dport above are what rules see of it */
 	struct pf_addr src_was, dst_was;

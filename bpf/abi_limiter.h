@@ -42,7 +42,7 @@ struct pf_limiter {
 	__u32 keep;    /* ticks that a source without states stays */
 	__u32 table;   /* slot of the one where sources go that have more than `above`; 0 none */
 	__u32 above, below;
-	__u32 pad;
+	__u32 leaves; /* how often a source was to leave the table: pfd looks when it has changed */
 	struct pf_addr mask[2]; /* of IPv4, of IPv6 */
 	__u64 spare[4];
 };
@@ -51,15 +51,17 @@ struct pf_limiter {
  * A source of a source limiter, by struct pf_src_key: rule is the limiter's id, the address
  * is masked.  As with struct pf_src_node, its serial number is beside its number of states.
  */
-#define PF_LIMITED_MOST 262144U
+#define PF_LIMITED_MOST	   262144U
+#define PF_LIMITED_IN	   0x40000000U /* of .states: it was put into the table */
+#define PF_LIMITED_LEAVING 0x20000000U /* ... and pfd is to take it out */
 struct pf_limited {
-	__u64 states; /* serial << 32 | number of them */
+	__u64 states; /* serial << 32 | PF_LIMITED_* | number of them */
 	__u64 spent;  /* as in struct pf_limiter */
 	__u64 admitted;
 	__u64 hardlimited;
 	__u64 ratelimited;
 	__u32 expire; /* tick, if it has no states */
-	__u32 in_table;
+	__u32 pad;
 };
 
 /* What bpf/limits.h says of a rule's limiters. */

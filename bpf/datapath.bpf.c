@@ -215,7 +215,7 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 	p->key.port[qi & 1] = q.sport;
 	p->key.port[!(qi & 1)] = q.dport;
 	s = state_of_packet(p);
-	if (!s)
+	if (!s || state_is_over(s, p))
 		return to_rules(skb, p);
 	if (unlikely(s->flags & PF_SF_NAT) && p->frag != PF_FRAG_NONE)
 		return finish_track(skb, p, track_drop(p, PFRES_FRAG));
@@ -282,7 +282,7 @@ SEC("tc") int pf_icmp(struct __sk_buff *skb)
 		else
 			icmp_key(skb, p, 0);
 	}
-	if (!s)
+	if (!s || state_is_over(s, p))
 		return to_rules(skb, p);
 	if (!icmp_direction_ok(s, p->dir, role))
 		return icmp_bad(skb, p, s, PF_NOTE_ICMP_WAY);
@@ -303,7 +303,7 @@ SEC("tc") int pf_track(struct __sk_buff *skb)
 	key_set_addrs(p);
 	key_set_ports(p);
 	s = state_of_packet(p);
-	if (!s)
+	if (!s || state_is_over(s, p))
 		return to_rules(skb, p);
 	return tracked(skb, s, p, state_track(s, p));
 }
@@ -321,6 +321,7 @@ inline_always void pkt_reset(struct __sk_buff *skb, struct pf_pkt *p)
 	p->icmp_reply = 0;
 	p->icmp_error = 0;
 	p->keep_never = 0;
+	p->over = 0;
 	p->limited = 0;
 	p->frag = 0;
 	p->badopts = 0;
@@ -509,7 +510,7 @@ inline_always int refuse(struct __sk_buff *skb, struct pf_pkt *p, __u32 reason)
 
 inline_always int refuse_state(struct __sk_buff *skb, struct pf_pkt *p, enum create_result why)
 {
-	if (why == CREATE_CLASH)
+	if (why == CREATE_CLASH || why == CREATE_EXISTS)
 		return refuse(skb, p, PFRES_STATEINS);
 	if (why == CREATE_RULE_LIMIT) {
 		count(PF_CNT_LIMIT + LCNT_STATES);
@@ -521,6 +522,7 @@ inline_always int refuse_state(struct __sk_buff *skb, struct pf_pkt *p, enum cre
 		return refuse(skb, p, PFRES_MAXSTATES);
 	if (why != CREATE_LIMIT)
 		return refuse(skb, p, PFRES_MEMORY);
+	count(PF_CNT_STATES_FULL);
 	count(PF_CNT_REASON + PFRES_MEMORY);
 	return refuse(skb, p, PFRES_MAXSTATES);
 }
@@ -608,7 +610,7 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 		rewalk(skb, p);
 		count(PF_CNT_MISS);
 	}
-	if (made != CREATE_OK && made != CREATE_EXISTS)
+	if (made != CREATE_OK && (made != CREATE_EXISTS || p->over))
 		return refuse_state(skb, p, made);
 	if (flags & PF_RULE_LOG)
 		log_rule(skb, p, PF_PASS, PFRES_MATCH);
@@ -668,15 +670,17 @@ SEC("tc") int pf_nat(struct __sk_buff *skb)
 		return VERDICT_DROP;
 	nat_key_begin(p);
 	why = nat_choose(p);
-	if (why == NAT_MADE)
+	if (why == NAT_MADE && !p->over)
 		return track_after_all(skb, p);
+	if (why == NAT_MADE)
+		why = PFRES_STATEINS;
 	if (!why && p->nat_found != p->sport && p->nat_seen && p->nat != p->rule.nat &&
 	    walk_again(skb, p))
 		why = PFRES_TRANSLATE;
 	if (!why) {
 		p->sport = p->nat_found;
 		made = state_create(p, 1);
-		if (made == CREATE_EXISTS)
+		if (made == CREATE_EXISTS && !p->over)
 			return track_after_all(skb, p);
 		/* the port has gone since: another one, as long as the kernel lets us jump */
 		if (made == CREATE_CLASH && p->nat && p->nat_lo < p->nat_hi)

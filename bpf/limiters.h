@@ -7,6 +7,7 @@
 #ifndef PF_BPF_LIMITERS_H
 #define PF_BPF_LIMITERS_H
 
+#include "delta.h"
 #include "sources.h"
 
 #define LIMITS_LIMITERS (&pf_limiters)
@@ -116,9 +117,53 @@ inline_always int limited_unmake(const struct pf_src_key *k, struct pf_limited *
 	bpf_map_delete_elem(&pf_limited, k);
 	if (l) {
 		limited_count(l, -1);
-		__sync_fetch_and_add(&l->inuse, -(__u32)was);
+		__sync_fetch_and_add(&l->inuse, -((__u32)was & PF_SOURCE_COUNT));
 	}
 	return 1;
+}
+
+/*
+ * The limiter's table.  A source is put into it here, when a state that has been made is one
+ * above; so the next packet finds it there.  It is taken out by pfd, who alone can change the
+ * ranges: when it has fewer than `below' it is marked, and pfd is told.  That it enters or
+ * leaves is decided in the word of its states, so only one ever does it; and who rises above
+ * again before pfd has come just stays.
+ */
+inline_always void limited_enter(const struct pf_src_key *k, struct pf_limited *v,
+				 const struct pf_limiter *l, __u32 serial)
+{
+	__u32 table = READ_ONCE(l->table);
+
+	for (int i = 0; i < LIMITER_TRIES && table; i++) {
+		__u64 was = READ_ONCE(v->states), now = was | PF_LIMITED_IN;
+
+		now &= ~(__u64)PF_LIMITED_LEAVING;
+		if (serial_of(was) != serial || now == was ||
+		    ((__u32)was & PF_SOURCE_COUNT) <= READ_ONCE(l->above))
+			return;
+		if (__sync_val_compare_and_swap(&v->states, was, now) != was)
+			continue;
+		if (!(was & PF_LIMITED_IN))
+			table_add_host(table, k->af, &k->addr);
+		return;
+	}
+}
+
+/* It has a state less. */
+inline_always void limited_fall(struct pf_limited *v, struct pf_limiter *l, __u32 serial)
+{
+	for (int i = 0; i < LIMITER_TRIES && READ_ONCE(l->table); i++) {
+		__u64 was = READ_ONCE(v->states);
+
+		if (serial_of(was) != serial || !(was & PF_LIMITED_IN) ||
+		    (was & PF_LIMITED_LEAVING) ||
+		    ((__u32)was & PF_SOURCE_COUNT) >= READ_ONCE(l->below))
+			return;
+		if (__sync_val_compare_and_swap(&v->states, was, was | PF_LIMITED_LEAVING) != was)
+			continue;
+		__sync_fetch_and_add(&l->leaves, 1);
+		return;
+	}
 }
 
 /* One state less of a source of that serial; it stays for as long as its rate needs it. */
@@ -129,6 +174,7 @@ inline_always int limited_less(struct pf_limited *v, struct pf_limiter *l, __u32
 	if (source_change(&v->states, serial, -1, 0) < 0)
 		return 0;
 	limiter_less(l);
+	limited_fall(v, l, serial);
 	return 1;
 }
 
@@ -216,6 +262,22 @@ global_sub int source_limiter_take(struct pf_pkt *p, __u32 id)
 	return room == SOURCE_TAKEN;
 }
 
+/* A state has been made: does its source go into the limiter's table? */
+global_sub int source_limiter_made(const struct pf_addr *addr, __u32 af, __u32 id, __u32 serial)
+{
+	struct pf_limiter *l = limiter(PF_SOURCE_LIMITERS + (id & 0xff));
+	struct pf_src_key k;
+	struct pf_limited *v;
+
+	if (!addr || !l || !READ_ONCE(l->table))
+		return 0;
+	limited_key(&k, l, id, addr, af);
+	v = bpf_map_lookup_elem(&pf_limited, &k);
+	if (v)
+		limited_enter(&k, v, l, serial);
+	return 0;
+}
+
 /* One state less of a source; `undo`: it was not made after all. */
 global_sub int source_limiter_leave(const struct pf_addr *addr, __u32 af, __u32 id, __u32 serial,
 				    int undo)
@@ -292,6 +354,19 @@ global_sub int limiters_give(struct pf_pkt *p)
 	p->limits = 0;
 	p->limited_source = 0;
 	return 0;
+}
+
+/* A packet's state is there. */
+inline_always void limiters_made(const struct pf_state *s)
+{
+	__u32 serial = s->peer[1].source, id = PF_LIMITS_SOURCE((__u32)s->peer[1].opts);
+
+	if (likely(!serial))
+		return;
+	if (s->dir == PF_IN)
+		source_limiter_made(&s->key.addr[0], s->key.af, id, serial);
+	else
+		source_limiter_made(&s->stack.addr[1], s->key.af, id, serial);
 }
 
 /* A state ends; `undo`: it was not made after all. */

@@ -98,7 +98,7 @@ inline_always int source_limit(struct pf_pkt *p, struct pf_limiter *l, __u32 id,
 	states = v ? (__u32)READ_ONCE(v->states) : 0;
 	if (!v || (states & PF_SOURCE_DEAD))
 		return room_for_source(p, l, block);
-	if (states >= READ_ONCE(l->limit)) {
+	if ((states & PF_SOURCE_COUNT) >= READ_ONCE(l->limit)) {
 		count_limited(p, &v->hardlimited);
 		count_limited(p, &l->hardlimited);
 		return limit_met(p, block, PFRES_SRCLIMIT);

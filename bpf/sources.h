@@ -70,15 +70,16 @@ global_sub __s64 source_change_try(__u64 *word, __u32 serial, __s32 by, __u32 mo
 	if (!word)
 		return CHANGE_NONE;
 	was = READ_ONCE(*word);
-	n = (__u32)was;
-	if (serial_of(was) != serial || (n & PF_SOURCE_DEAD) || (by < 0 && !n))
+	n = (__u32)was & PF_SOURCE_COUNT;
+	if (serial_of(was) != serial || (was & PF_SOURCE_DEAD) || (by < 0 && !n))
 		return CHANGE_NONE;
 	if (by > 0 && n >= most)
 		return CHANGE_FULL;
-	now = (was & ~0xffffffffULL) | (__u32)(n + by);
+	n += by;
+	now = (was & ~(__u64)PF_SOURCE_COUNT) | n;
 	if (__sync_val_compare_and_swap(word, was, now) != was)
 		return CHANGE_AGAIN;
-	return (__u32)now;
+	return n;
 }
 
 inline_always __s64 source_change(__u64 *word, __u32 serial, __s32 by, __u32 most)

@@ -9,6 +9,33 @@
 #include "table.h"
 #include "tcp.h"
 
+global_sub int meter_state(const struct pf_state *s)
+{
+	struct pf_meter *m;
+	__u32 rule;
+
+	if (!s)
+		return 0;
+	rule = s->rule;
+	m = bpf_map_lookup_elem(&pf_meters, &rule);
+	if (!m)
+		return 0;
+	return threshold_add(&m->rate, m->ticks, tick_now()) > (__u64)m->limit * PF_THRESHOLD_ONE;
+}
+
+/*
+ * A packet that has found its state counts for the rule's max-pkt-rate, if it goes the way
+ * of the one that made the state.  The meter goes with the rule.  1: it is one too many, and
+ * as in pf the rules judge it, of which that one does not match.
+ */
+inline_always int state_is_over(const struct pf_state *s, struct pf_pkt *p)
+{
+	if (likely(!(s->flags & PF_SF_METERED)) || s->dir != p->dir)
+		return 0;
+	p->over = meter_state(s) != 0;
+	return p->over;
+}
+
 /* What state_track() leaves to its caller. */
 enum track_result {
 	TRACK_PASS,
@@ -344,6 +371,8 @@ inline_always int state_take_rules(struct pf_state *s, struct pf_pkt *p)
 		s->flags |= PF_SF_SLOPPY;
 	if (p->rule.flags & PF_RULE_IFBOUND)
 		s->flags |= PF_SF_IFBOUND;
+	if (p->rule.flags & PF_RULE_METERED)
+		s->flags |= PF_SF_METERED;
 	return p->nmatched ? state_take_matches(s) : 0;
 }
 
@@ -404,6 +433,7 @@ inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 	why = state_publish(s, st, 1);
 	if (why == CREATE_OK) {
 		count(PF_CNT_INSERTS);
+		limiters_made(s);
 		event(s, PF_EVENT_INSERT);
 	} else if (p->nmatched > PF_MATCH_INLINE) {
 		bpf_map_delete_elem(&pf_match_more, &id);
@@ -420,6 +450,8 @@ inline_always enum create_result room_take(struct pf_pkt *p)
 		count(PF_CNT_LIMIT + LCNT_SRCSTATES);
 	if (room == SOURCE_NODES)
 		count(PF_CNT_LIMIT + LCNT_SRCNODES);
+	if (room == SOURCE_LIMIT)
+		count(PF_CNT_SOURCES_FULL);
 	if (room != SOURCE_TAKEN)
 		return room == SOURCE_UNKNOWN || room == SOURCE_AGAIN ? CREATE_MEMORY
 								      : CREATE_SRC_LIMIT;

@@ -87,13 +87,25 @@ static long source_step(void *map, struct pf_src_key *key, struct pf_src_node *v
 	return 0;
 }
 
+/* One that pfd is to take out of its limiter's table waits for that. */
+inline_always int limited_waits(const struct pf_src_key *k, __u64 states)
+{
+	struct pf_limiter *l;
+
+	if (likely(!(states & PF_LIMITED_LEAVING)))
+		return 0;
+	l = limiter(PF_SOURCE_LIMITERS + (k->rule & 0xff));
+	return l && READ_ONCE(l->table);
+}
+
 static long limited_step(void *map, struct pf_src_key *key, struct pf_limited *v,
 			 struct sweep_ctx *c)
 {
 	struct pf_src_key k = *key;
 	__u64 states = READ_ONCE(v->states);
 
-	if (!(__u32)states && (__s32)(c->now - READ_ONCE(v->expire)) >= 0 && limited_is(&k, v))
+	if (!((__u32)states & PF_SOURCE_COUNT) && !limited_waits(&k, states) &&
+	    (__s32)(c->now - READ_ONCE(v->expire)) >= 0 && limited_is(&k, v))
 		limited_unmake(&k, v, states);
 	return 0;
 }

@@ -150,13 +150,15 @@ inline_always struct pf_state *bucket_at(struct pf_bucket *b, int place, __u16 t
 	return likely(state_has_key(s, key, which)) ? s : NULL;
 }
 
+/* For the fast path: packets that are counted by a rule's rate take the other one. */
 inline_always int state_is_here(const struct pf_state *s, const struct __sk_buff *skb)
 {
 	__u8 flags = READ_ONCE(s->flags);
 
-	if (likely(!(flags & (PF_SF_IFBOUND | PF_SF_SHADOWED))))
+	if (likely(!(flags & (PF_SF_IFBOUND | PF_SF_SHADOWED | PF_SF_METERED))))
 		return 1;
-	return (flags & PF_SF_IFBOUND) && s->ifindex == skb->ifindex;
+	return (flags & (PF_SF_IFBOUND | PF_SF_METERED)) == PF_SF_IFBOUND &&
+	       s->ifindex == skb->ifindex;
 }
 
 inline_always struct pf_state *bucket_find(struct pf_bucket *b, __u16 tag,
@@ -176,7 +178,7 @@ inline_always struct pf_state *bucket_find(struct pf_bucket *b, __u16 tag,
 
 /*
  * The state of a packet's key, or NULL; `which`: the packet's direction.  On the fast
- * path: it does not find floating ones that are shadowed, see state_look_up().
+ * path: it does not find all, see state_is_here() and state_look_up().
  */
 inline_always struct pf_state *state_find(const struct pf_state_key *key, __u64 hash, __u32 which,
 					  const struct __sk_buff *skb)

@@ -158,6 +158,35 @@ SEC("tc") int pf_forget_limited(struct __sk_buff *skb)
 	return 0;
 }
 
+/*
+ * The source of a limiter whose key the packet's data is, if it is to leave the limiter's
+ * table: it has, from now on.  Returns 1 if it was.
+ */
+SEC("tc") int pf_left(struct __sk_buff *skb)
+{
+	struct pf_src_key k;
+	struct pf_limited *v;
+	__u64 was;
+
+	if (bpf_skb_load_bytes(skb, 0, &k, sizeof(k)))
+		return 0;
+	for (int i = 0; i < LIMITER_TRIES; i++) {
+		v = bpf_map_lookup_elem(&pf_limited, &k);
+		if (!v)
+			return 0;
+		was = READ_ONCE(v->states);
+		if (!limited_is(&k, v))
+			continue;
+		if (!(was & PF_LIMITED_LEAVING))
+			return 0;
+		if (__sync_val_compare_and_swap(
+			    &v->states, was, was & ~(__u64)(PF_LIMITED_IN | PF_LIMITED_LEAVING)) ==
+		    was)
+			return 1;
+	}
+	return 0;
+}
+
 static long fill_step(__u32 i, struct sweep_ctx *c)
 {
 	struct pf_state *s = slot(c->at);

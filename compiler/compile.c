@@ -182,6 +182,8 @@ static uint32_t info_flags(const struct pf_rule *r)
 		flags |= PF_RULE_SLOPPY;
 	if (r->keep_state && o && o->if_bound)
 		flags |= PF_RULE_IFBOUND;
+	if (r->keep_state && pf_rule_ext_of(r)->max_pkt_rate.limit)
+		flags |= PF_RULE_METERED;
 	return flags;
 }
 

@@ -290,11 +290,6 @@ static const char *translation_unenforced(const struct pf_rule *r, enum pf_rule_
 
 const char *pf_rule_unenforced(const struct pf_rule *r, enum pf_rule_part *part)
 {
-	/* the packets of its states count, too */
-	if (r->keep_state && pf_rule_ext_of(r)->max_pkt_rate.limit) {
-		*part = PF_PART_RATE;
-		return "max-pkt-rate on a rule that keeps state";
-	}
 	return translation_unenforced(r, part);
 }
 

@@ -23,7 +23,6 @@ enum pf_rule_part {
 	PF_PART_USER,
 	PF_PART_OS,
 	PF_PART_LIMITER,
-	PF_PART_RATE,
 	PF_PART_MAX,
 };
 

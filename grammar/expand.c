@@ -63,7 +63,6 @@ static int check_rule(struct pf_parser *p, const struct pf_rule *r, const struct
 		[PF_PART_USER] = &s->user_loc,
 		[PF_PART_OS] = &s->os_loc,
 		[PF_PART_LIMITER] = &s->limiter_loc,
-		[PF_PART_RATE] = &s->rate_loc,
 	};
 	enum pf_rule_part part;
 	const char *msg;

@@ -19,7 +19,7 @@ enum {
 };
 
 struct limiter {
-	struct pf_loc loc, id_loc; /* of the name; of the number */
+	struct pf_loc loc, id_loc, table_loc; /* of the name, the number, the table */
 	bool source;
 	unsigned int given;
 	const char *name;
@@ -104,7 +104,7 @@ static void opt_table(struct pf_parser *p, struct limiter *l, const struct pf_lo
 	struct pf_loc at = p->tok.loc;
 
 	once(p, l, GIVEN_TABLE, "table", loc);
-	pf_unenforced(p, loc, "the table of a source limiter");
+	l->table_loc = *loc;
 	l->table = table_name(p);
 	if (!l->table || !pf_table_name_ok(p, &at, l->table) || !pf_expect_word(p, "above"))
 		return;
@@ -259,6 +259,9 @@ static void define(struct pf_parser *p, const struct limiter *l)
 	d->table = l->table ? pf_keep(p, l->table) : NULL;
 	d->above = (uint32_t)l->above;
 	d->below = (uint32_t)l->below;
+	/* packets look for hosts alone where ranges do not have it yet */
+	if (d->table && pf_limiter_masked(d))
+		pf_unenforced(p, &l->table_loc, "the table of a source limiter with masks");
 }
 
 void pf_limiter_statement(struct pf_parser *p, const struct pf_loc *loc, bool source)

@@ -204,7 +204,6 @@ static void opt_probability(struct pf_parser *p, const struct pf_loc *loc)
 static void opt_max_pkt_rate(struct pf_parser *p, const struct pf_loc *loc)
 {
 	pf_seen(p, loc, PF_SEEN_PKTRATE, "max-pkt-rate");
-	p->stmt.rate_loc = *loc;
 	if (!pf_rate(p, "max-pkt-rate", &p->stmt.x.max_pkt_rate))
 		return;
 	if (p->stmt.x.max_pkt_rate.limit > PF_PKT_RATE_MOST)

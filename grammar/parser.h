@@ -242,7 +242,7 @@ struct pf_stmt_rule {
 	bool bad_host; /* an address was wrong: what lacks it is no error of its own */
 	struct pf_loc flags_loc, icmp_loc, state_loc, label_loc, block_loc, tag_loc, tagged_loc;
 	struct pf_loc route_loc, nat_loc, rdr_loc, divert_loc, log_loc, scrub_loc, os_loc, user_loc;
-	struct pf_loc limiter_loc, rate_loc;
+	struct pf_loc limiter_loc;
 	unsigned int seen;
 	unsigned int nlabels;
 };

@@ -284,6 +284,12 @@ struct pf_limiter_def {
 	uint32_t above, below;
 };
 
+/* Are networks its sources, of one family at least? */
+static inline bool pf_limiter_masked(const struct pf_limiter_def *d)
+{
+	return d->mask[0] < 32 || d->mask[1] < 128;
+}
+
 struct pf_anchor;
 
 struct pf_rule_ext {

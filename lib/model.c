@@ -256,8 +256,12 @@ static void put_limiter_def(struct pf_buf *b, const struct pf_limiter_def *d)
 	pf_put_u32(b, d->entries);
 	pf_put_u8(b, d->mask[0]);
 	pf_put_u8(b, d->mask[1]);
-	if (d->table)
-		b->failed = true;
+	pf_put_u8(b, d->table != NULL);
+	if (!d->table)
+		return;
+	pf_put_string(b, d->table);
+	pf_put_u32(b, d->above);
+	pf_put_u32(b, d->below);
 }
 
 void pf_model_encode(const struct pf_ruleset *rs, struct pf_buf *b)

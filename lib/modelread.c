@@ -557,6 +557,8 @@ static bool limiter_ok(const struct pf_ruleset *rs, const struct pf_limiter_def 
 			return false;
 	if (d->source && (!d->entries || d->mask[0] > 32 || d->mask[1] > 128))
 		return false;
+	if (d->table && (!d->above || d->below > d->above || pf_limiter_masked(d)))
+		return false;
 	for (size_t i = 0; &rs->limiters[i] < d; i++)
 		if (rs->limiters[i].source == d->source && rs->limiters[i].id == d->id)
 			return false;
@@ -566,7 +568,7 @@ static bool limiter_ok(const struct pf_ruleset *rs, const struct pf_limiter_def 
 static void get_limiter_def(struct reader *r)
 {
 	struct pf_limiter_def *d = pf_ruleset_add_limiter(r->rs);
-	const char *last = NULL;
+	const char *last = NULL, *last_table = NULL;
 
 	if (!d) {
 		r->nomem = true;
@@ -582,6 +584,11 @@ static void get_limiter_def(struct reader *r)
 		d->entries = pf_get_u32(&r->c);
 		d->mask[0] = pf_get_u8(&r->c);
 		d->mask[1] = pf_get_u8(&r->c);
+	}
+	if (d->source && get_enum(r, 1, "limiter's table")) {
+		d->table = get_string(r, PF_TABLE_NAME_SIZE, &last_table, true);
+		d->above = pf_get_u32(&r->c);
+		d->below = pf_get_u32(&r->c);
 	}
 	if (!r->c.bad && (!d->name || !limiter_ok(r->rs, d)))
 		bad(r, "a limiter is none, or comes twice");

@@ -161,6 +161,7 @@ static int collect_uses(struct pf_generation *gen)
 
 	for (uint32_t i = 0; i < p->nrules; i++)
 		n += pf_tables_of_rule(p->rules[i], names);
+	n += gen->rs->nlimiters;
 	gen->uses = calloc(n + 1, sizeof(*gen->uses));
 	if (!gen->uses)
 		return -ENOMEM;
@@ -170,6 +171,10 @@ static int collect_uses(struct pf_generation *gen)
 			gen->uses[gen->nuses++] = (struct pf_table_use){.name = names[k],
 									.set = p->set_of[i]};
 	}
+	for (size_t i = 0; i < gen->rs->nlimiters; i++)
+		if (gen->rs->limiters[i].table)
+			gen->uses[gen->nuses++] =
+				(struct pf_table_use){.name = gen->rs->limiters[i].table};
 	qsort(gen->uses, gen->nuses, sizeof(*gen->uses), compare_uses);
 	all = gen->nuses;
 	gen->nuses = 0;

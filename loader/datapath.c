@@ -160,6 +160,13 @@ bool pf_datapath_forget_limited(const struct pf_datapath *dp, const struct pf_sr
 	return run(dp, "pf_forget_limited", &r) == 1;
 }
 
+bool pf_datapath_left(const struct pf_datapath *dp, const struct pf_src_key *key)
+{
+	struct run r = {.data = key, .len = sizeof(*key)};
+
+	return run(dp, "pf_left", &r) == 1;
+}
+
 void pf_datapath_sweep(const struct pf_datapath *dp)
 {
 	struct run r = {.cb = {0}};

@@ -113,6 +113,8 @@ bool pf_datapath_drain(const struct pf_datapath *dp, uint32_t tick);
 bool pf_datapath_forget_source(const struct pf_datapath *dp, const struct pf_src_key *key);
 /* The same of a source of a source limiter. */
 bool pf_datapath_forget_limited(const struct pf_datapath *dp, const struct pf_src_key *key);
+/* One of a limiter that is to leave its table is out of it from now on; true: it was to. */
+bool pf_datapath_left(const struct pf_datapath *dp, const struct pf_src_key *key);
 
 /* One slice of the sweep. */
 void pf_datapath_sweep(const struct pf_datapath *dp);

@@ -12,7 +12,6 @@
 #include "../lib/model.h"
 #include "adopt.h"
 #include "conntrack.h"
-#include "limiters.h"
 #include "pin.h"
 #include "tabledelta.h"
 
@@ -226,12 +225,12 @@ static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct p
 	int err = pf_engine_attach(g, gen->rs, e);
 
 	if (!err)
-		pf_limiters_define(&g->dp, gen->rs);
+		pf_limiters_define(&g->dp, gen);
 	if (!err)
 		err = pf_generation_switch(&g->gens, gen, e);
 	if (err) {
 		if (g->active)
-			pf_limiters_define(&g->dp, g->active->rs);
+			pf_limiters_define(&g->dp, g->active);
 		pf_engine_settle(g);
 		return err;
 	}
@@ -662,6 +661,7 @@ static void written_fire(void *ctx)
 	struct pf_engine *g = ctx;
 
 	pf_tables_poll(&g->tables);
+	pf_limiters_poll(&g->leaving, &g->tables);
 	if (!g->tables.nwritten)
 		watch_tables(g);
 }

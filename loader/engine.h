@@ -12,6 +12,7 @@
 #include "egress.h"
 #include "events.h"
 #include "generation.h"
+#include "limiters.h"
 #include "loop.h"
 #include "netif.h"
 #include "patch.h"
@@ -43,6 +44,7 @@ struct pf_engine {
 	struct pf_timer sweep;
 	struct pf_timer confirm;
 	struct pf_timer written;	    /* tables that the datapath writes */
+	struct pf_leaving leaving;	    /* ... and sources that are to leave them */
 	uint64_t base_counters[PF_CNT_MAX]; /* what they were when cleared */
 	uint64_t base_searches;
 };

@@ -165,16 +165,13 @@ static int tag_id(void *ctx, const char *name)
 	return pf_tag_id(&c->g->tags, name);
 }
 
-/* The slot of the table where offenders go, which the datapath may write from now on; 0 none. */
-static int overload_slot(const struct pf_compile_ctx *c, uint32_t set,
-			 const struct pf_state_opts *o)
+/* The slot of a table which the datapath may write from now on. */
+static int written_slot(const struct pf_compile_ctx *c, uint32_t set, const char *name)
 {
 	struct pf_error_text why;
 	int slot, err;
 
-	if (!o || !o->overload)
-		return 0;
-	slot = pf_generation_slot(c->gen, set, o->overload);
+	slot = pf_generation_slot(c->gen, set, name);
 	if (slot <= 0)
 		return -ENOENT;
 	err = pf_table_set_written(c->g->tables, c->g->tables->slot[slot], true, &why);
@@ -192,7 +189,8 @@ static int overload_slot(const struct pf_compile_ctx *c, uint32_t set,
 static int opts_number(void *ctx, uint32_t set, uint32_t rule_id, const struct pf_rule *r)
 {
 	const struct pf_compile_ctx *c = ctx;
-	int slot = overload_slot(c, set, r->x->state);
+	const struct pf_state_opts *o = r->x->state;
+	int slot = o && o->overload ? written_slot(c, set, o->overload) : 0;
 
 	if (slot < 0)
 		return slot;
@@ -216,8 +214,16 @@ static int compile(struct pf_generations *g, struct pf_generation *gen, enum pf_
 	struct pf_compile_ctx ctx = {.g = g, .gen = gen};
 	const struct pf_compile_env env = pf_generation_env(&ctx, gen->rule_ids, emitter);
 	struct pf_compile_error why;
-	int err = pf_policy_compile(gen->policy, &env, &gen->code, &why);
+	int err = pf_policy_compile(gen->policy, &env, &gen->code, &why), slot;
 
+	for (size_t i = 0; i < gen->rs->nlimiters && !err; i++) {
+		if (!gen->rs->limiters[i].table)
+			continue;
+		slot = written_slot(&ctx, 0, gen->rs->limiters[i].table);
+		if (slot < 0)
+			return pf_fail(e, slot, "source limiter \"%s\": its table: %s",
+				       gen->rs->limiters[i].name, strerror(-slot));
+	}
 	if (!err)
 		return 0;
 	if (err == -ENOMEM)

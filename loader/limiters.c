@@ -8,8 +8,7 @@
 #include <time.h>
 
 #include "srcmap.h"
-
-#define SECOND_NS 1000000000ULL
+#include "tabledelta.h"
 
 static uint32_t place_of(const struct pf_limiter_def *d)
 {
@@ -30,13 +29,14 @@ static uint64_t now_ns(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * SECOND_NS + (uint64_t)ts.tv_nsec;
+	return (uint64_t)ts.tv_sec * PF_LIMITER_SECOND + (uint64_t)ts.tv_nsec;
 }
 
 /* Of an id that was defined before, what it has counted goes on. */
 static void define_source(const struct pf_datapath *dp, struct pf_limiter *l,
-			  const struct pf_limiter_def *d)
+			  const struct pf_limiter_def *d, const struct pf_generation *gen)
 {
+	int slot = d->table ? pf_generation_slot(gen, 0, d->table) : 0;
 	struct pf_ip mask;
 
 	for (int i = 0; i < 2; i++) {
@@ -45,15 +45,18 @@ static void define_source(const struct pf_datapath *dp, struct pf_limiter *l,
 		memcpy(&l->mask[i], mask.b, sizeof(l->mask[i]));
 	}
 	/* behind that time all has gathered that can: it would find as much in a new one */
-	l->keep = pf_datapath_ticks(dp, d->rate.seconds ? d->rate.seconds : 1);
+	l->keep = pf_datapath_ticks(dp, d->rate.seconds ? d->rate.seconds : 1) +
+		  pf_datapath_ticks(dp, d->rate.limit / PF_LIMITER_SECOND) + 1;
 	__atomic_store_n(&l->entries, d->entries, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->above, d->above, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->below, d->below, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->table, slot > 0 ? (uint32_t)slot : 0, __ATOMIC_RELEASE);
 }
 
 static void define(const struct pf_datapath *dp, struct pf_limiter *l,
-		   const struct pf_limiter_def *d)
+		   const struct pf_limiter_def *d, const struct pf_generation *gen)
 {
-	uint64_t bucket = d->rate.limit ? d->rate.seconds * SECOND_NS : 0;
-	uint64_t token = bucket ? bucket / d->rate.limit : 0;
+	uint64_t token = pf_limiter_token(&d->rate), bucket = pf_limiter_bucket(&d->rate);
 
 	if (!(__atomic_load_n(&l->flags, __ATOMIC_ACQUIRE) & PF_LIMITER_USED))
 		memset(l, 0, sizeof(*l));
@@ -64,15 +67,17 @@ static void define(const struct pf_datapath *dp, struct pf_limiter *l,
 		__atomic_store_n(&l->token, token, __ATOMIC_RELAXED);
 	}
 	if (d->source)
-		define_source(dp, l, d);
+		define_source(dp, l, d, gen);
 	__atomic_store_n(&l->limit, d->limit, __ATOMIC_RELAXED);
 	__atomic_store_n(&l->flags, PF_LIMITER_USED, __ATOMIC_RELEASE);
 }
 
-void pf_limiters_define(const struct pf_datapath *dp, const struct pf_ruleset *rs)
+void pf_limiters_define(const struct pf_datapath *dp, const struct pf_generation *gen)
 {
+	const struct pf_ruleset *rs = gen->rs;
+
 	for (size_t i = 0; i < rs->nlimiters; i++)
-		define(dp, &dp->limiters[place_of(&rs->limiters[i])], &rs->limiters[i]);
+		define(dp, &dp->limiters[place_of(&rs->limiters[i])], &rs->limiters[i], gen);
 }
 
 int pf_limiters_check(const struct pf_ruleset *rs, const struct pf_ruleset *old,
@@ -177,7 +182,7 @@ int pf_limited_list(const struct pf_datapath *dp, struct pf_wire_limited **out, 
 		w[i].af = (uint8_t)v[i].key.af;
 		w[i].bits = bits_of(dp, &v[i].key);
 		w[i].id = (uint8_t)v[i].key.rule;
-		w[i].states = (uint32_t)v[i].v.states;
+		w[i].states = (uint32_t)v[i].v.states & PF_SOURCE_COUNT;
 		w[i].admitted = v[i].v.admitted;
 		w[i].hardlimited = v[i].v.hardlimited;
 		w[i].ratelimited = v[i].v.ratelimited;
@@ -188,6 +193,77 @@ int pf_limited_list(const struct pf_datapath *dp, struct pf_wire_limited **out, 
 	*out = w;
 	*n = have;
 	return 0;
+}
+
+/* --- those that leave a table --- */
+
+static struct pf_delta_host host_of(const struct pf_datapath *dp, const struct pf_src_key *k)
+{
+	const struct pf_limiter *l = &dp->limiters[PF_SOURCE_LIMITERS + k->rule % PF_LIMITER_IDS];
+	struct pf_delta_host h = {.host = {.af = k->af, .addr = k->addr}};
+
+	h.host.slot = __atomic_load_n(&l->table, __ATOMIC_ACQUIRE);
+	return h;
+}
+
+/*
+ * Each that was put in must be in the table's list before it is marked as being out: from
+ * then on the datapath may put it in again, and that stays in the delta.
+ */
+static int let_out(struct pf_tables *t, const struct limited *v, size_t n, struct pf_delta_host *h,
+		   struct pf_error_text *e)
+{
+	int err = pf_tables_settle(t, e);
+	size_t gone = 0;
+
+	for (size_t i = 0; i < n && !err; i++)
+		if ((v[i].v.states & PF_LIMITED_LEAVING) && pf_datapath_left(t->dp, &v[i].key))
+			h[gone++] = host_of(t->dp, &v[i].key);
+	if (err)
+		return err;
+	err = pf_tables_let_out(t, h, gone);
+	return err ? pf_fail(e, err, "sources of limiters cannot be taken out of their tables: %s",
+			     strerror(-err))
+		   : 0;
+}
+
+int pf_limiters_let_out(struct pf_tables *t, struct pf_error_text *e)
+{
+	struct pf_delta_host *h;
+	struct limited *v;
+	size_t n, leaving = 0;
+	int err = read_sources(t->dp, &v, &n);
+
+	if (err)
+		return pf_fail(e, err, "sources of limiters: %s", strerror(-err));
+	for (size_t i = 0; i < n; i++)
+		leaving += (v[i].v.states & PF_LIMITED_LEAVING) != 0;
+	h = leaving ? calloc(leaving, sizeof(*h)) : NULL;
+	if (leaving && !h)
+		err = pf_fail(e, -ENOMEM, "out of memory");
+	else if (leaving)
+		err = let_out(t, v, n, h, e);
+	free(h);
+	free(v);
+	return err;
+}
+
+void pf_limiters_poll(struct pf_leaving *l, struct pf_tables *t)
+{
+	uint64_t said = 0, now = now_ns() / 1000000, end;
+	struct pf_error_text e;
+	int err;
+
+	for (uint32_t i = PF_SOURCE_LIMITERS; i < PF_LIMITERS; i++)
+		said += __atomic_load_n(&t->dp->limiters[i].leaves, __ATOMIC_ACQUIRE);
+	if (said == l->seen || now < l->next)
+		return;
+	err = pf_limiters_let_out(t, &e);
+	if (err)
+		pf_say(LOG_ERR, "%s", e.text);
+	l->seen = said;
+	end = now_ns() / 1000000;
+	l->next = end + 10 * (end - now);
 }
 
 /* --- those that are not defined any more --- */

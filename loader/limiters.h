@@ -10,8 +10,27 @@
 #include "../grammar/rule.h"
 #include "../lib/proto.h"
 #include "datapath.h"
+#include "generation.h"
 #include "kill.h"
 #include "rulestats.h"
+#include "tables.h"
+
+#define PF_LIMITER_SECOND 1000000000ULL /* ns */
+
+/*
+ * What one state takes of the time that gathers, and how much of it gathers.  Rounded up, and
+ * so many of the one in the other as the rate says: no more ever come at once, and in the long
+ * run none is let in too early.  0: there is no rate.
+ */
+static inline uint64_t pf_limiter_token(const struct pf_rate *r)
+{
+	return r->limit ? (r->seconds * PF_LIMITER_SECOND + r->limit - 1) / r->limit : 0;
+}
+
+static inline uint64_t pf_limiter_bucket(const struct pf_rate *r)
+{
+	return pf_limiter_token(r) * r->limit;
+}
 
 /*
  * May rs come after `old`, which may be NULL?  The masks of a source limiter that has sources
@@ -19,14 +38,26 @@
  */
 int pf_limiters_check(const struct pf_ruleset *rs, const struct pf_ruleset *old,
 		      const struct pf_datapath *dp, struct pf_error_text *err);
-/* Those of rs are there, as it says, before its rules come into force; others stay. */
-void pf_limiters_define(const struct pf_datapath *dp, const struct pf_ruleset *rs);
+/* Those of its ruleset are there before its rules come into force; others stay. */
+void pf_limiters_define(const struct pf_datapath *dp, const struct pf_generation *gen);
 /*
  * Those that neither ruleset defines (b may be NULL) go: states that have them have none
  * from now on.  Their rules are not in force any more.  0 or a negative errno.
  */
 int pf_limiters_settle(const struct pf_datapath *dp, const struct pf_rulestats *stats,
 		       const struct pf_ruleset *a, const struct pf_ruleset *b);
+
+/*
+ * Sources that have fewer states than `below' leave the tables of their limiters.  Looked for
+ * when the datapath has said so, and, for it takes time with many sources, seldom.
+ */
+struct pf_leaving {
+	uint64_t seen; /* of what the datapath has said */
+	uint64_t next; /* ms */
+};
+void pf_limiters_poll(struct pf_leaving *l, struct pf_tables *t);
+/* At once. */
+int pf_limiters_let_out(struct pf_tables *t, struct pf_error_text *err);
 
 /* One for each definition of rs. */
 void pf_limiters_list(const struct pf_datapath *dp, const struct pf_ruleset *rs,

@@ -72,11 +72,14 @@ bool pf_meters_have(const struct pf_meters *m, const uint32_t *ids, size_t n)
 	return any;
 }
 
-void pf_meters_drop(struct pf_meters *m, uint32_t id)
+bool pf_meters_drop(struct pf_meters *m, uint32_t id)
 {
-	if (m->there[id])
+	bool there = m->there[id];
+
+	if (there)
 		bpf_map_delete_elem(map_of(m), &id);
 	m->there[id] = 0;
+	return there;
 }
 
 bool pf_meter_expired(const struct pf_meters *m, uint32_t id)

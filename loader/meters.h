@@ -25,8 +25,11 @@ void pf_meters_close(struct pf_meters *m);
 int pf_meters_make(struct pf_meters *m, const struct pf_rule **rules, const uint32_t *ids, size_t n,
 		   struct pf_error_text *err);
 bool pf_meters_have(const struct pf_meters *m, const uint32_t *ids, size_t n);
-/* The id is nobody's any more: no packet asks for it. */
-void pf_meters_drop(struct pf_meters *m, uint32_t id);
+/*
+ * The id is no rule's any more; packets of states of it may have found its meter.  True: it
+ * had one.
+ */
+bool pf_meters_drop(struct pf_meters *m, uint32_t id);
 
 /* Has the rule of that id matched `once'? */
 bool pf_meter_expired(const struct pf_meters *m, uint32_t id);

@@ -222,7 +222,8 @@ static int next_id(struct pf_rulestats *s, struct reader *r, uint32_t *out, stru
 		if (err < 0)
 			return pf_fail(e, err, "cannot read counters: %s", strerror(-err));
 		if (err) {
-			pf_meters_drop(s->meters, id); /* of a pfd that was killed */
+			if (pf_meters_drop(s->meters, id)) /* of a pfd that was killed */
+				pf_rulestats_wait(s);
 			*out = id;
 			return 0;
 		}
@@ -273,13 +274,17 @@ int pf_rulestats_adopt(struct pf_rulestats *s, const uint32_t *ids, size_t n)
 void pf_rulestats_release(struct pf_rulestats *s, const uint32_t *ids, size_t n)
 {
 	/* packets that rules of before judge may hold one still */
-	bool drop = !pf_meters_have(s->meters, ids, n) || !pf_rulestats_wait(s);
+	bool meters = pf_meters_have(s->meters, ids, n);
+	bool drop = meters && !pf_rulestats_wait(s), dropped = false;
 
 	for (size_t i = 0; i < n; i++) {
 		if (ids[i] == PF_RULE_DEFAULT || --s->used[ids[i]])
 			continue;
 		pf_optsets_release(s->opts, ids[i]);
 		if (drop)
-			pf_meters_drop(s->meters, ids[i]);
+			dropped |= pf_meters_drop(s->meters, ids[i]);
 	}
+	/* and those of its states: the memory is another meter's next */
+	if (dropped)
+		pf_rulestats_wait(s);
 }

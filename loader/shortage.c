@@ -14,29 +14,24 @@ static uint64_t boot_seconds(void)
 	return (uint64_t)ts.tv_sec;
 }
 
-static uint64_t less(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
 /*
- * A state too many for `set limit states' counts as memory and as state-limit, as in pf;
- * one too many for a rule's `max' as state-limit alone.  What is taken away is read
- * later than what it is taken from: rather too few for a moment than one that was none.
+ * A state too many for `set limit states' counts as memory, too, as in pf.  What is taken
+ * away is read later than what it is taken from: rather too few for a moment than one that
+ * was none.
  */
 static uint64_t refused(const struct pf_datapath *dp, enum pf_shortage_kind kind)
 {
-	uint64_t n, by_rules;
+	uint64_t n, full;
 
 	switch (kind) {
 	case PF_SHORTAGE_STATES:
-		n = pf_datapath_counter(dp, PF_CNT_REASON + PFRES_MAXSTATES);
-		return less(n, pf_datapath_counter(dp, PF_CNT_LIMIT + LCNT_STATES));
+		return pf_datapath_counter(dp, PF_CNT_STATES_FULL);
+	case PF_SHORTAGE_SOURCES:
+		return pf_datapath_counter(dp, PF_CNT_SOURCES_FULL);
 	case PF_SHORTAGE_MEMORY:
 		n = pf_datapath_counter(dp, PF_CNT_REASON + PFRES_MEMORY);
-		by_rules = pf_datapath_counter(dp, PF_CNT_LIMIT + LCNT_STATES);
-		return less(n, less(pf_datapath_counter(dp, PF_CNT_REASON + PFRES_MAXSTATES),
-				    by_rules));
+		full = pf_datapath_counter(dp, PF_CNT_STATES_FULL);
+		return n > full ? n - full : 0;
 	default:
 		return pf_datapath_counter(dp, PF_CNT_NO_FLUSH);
 	}
@@ -52,6 +47,12 @@ static void tell(const struct pf_datapath *dp, enum pf_shortage_kind kind, uint6
 		       "the limit of %u states (set limit states) is reached: %llu packets of new "
 		       "connections were dropped",
 		       dp->config->state_limit, count);
+		break;
+	case PF_SHORTAGE_SOURCES:
+		pf_say(LOG_WARNING,
+		       "the limit of %u tracked sources (set limit src-nodes) is reached: %llu "
+		       "packets of new connections were dropped",
+		       dp->config->source_limit, count);
 		break;
 	case PF_SHORTAGE_MEMORY:
 		pf_say(LOG_WARNING,

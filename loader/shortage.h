@@ -32,6 +32,7 @@ static inline uint64_t pf_refusals_due(struct pf_refusals *r, uint64_t counter, 
 
 enum pf_shortage_kind {
 	PF_SHORTAGE_STATES,  /* set limit states */
+	PF_SHORTAGE_SOURCES, /* set limit src-nodes */
 	PF_SHORTAGE_MEMORY,  /* places for states, and maps that belong to them */
 	PF_SHORTAGE_FLUSHES, /* offenders whose states are to end */
 	PF_SHORTAGE_MAX,

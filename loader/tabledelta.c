@@ -168,6 +168,32 @@ int pf_tables_fold(struct pf_tables *t, struct pf_error_text *e)
 		   : 0;
 }
 
+int pf_tables_settle(struct pf_tables *t, struct pf_error_text *e)
+{
+	int err = pf_tablestore_wait(&t->store);
+
+	return err ? pf_fail(e, err, "tables: %s", strerror(-err)) : pf_tables_fold(t, e);
+}
+
+int pf_tables_let_out(struct pf_tables *t, struct pf_delta_host *h, size_t n)
+{
+	int failed = 0, err;
+
+	if (n)
+		qsort(h, n, sizeof(*h), by_slot);
+	for (size_t i = 0, next; i < n; i = next) {
+		const uint32_t slot = h[i].host.slot;
+		struct pf_table *table = slot < PF_MAX_TABLES ? t->slot[slot] : NULL;
+
+		for (next = i + 1; next < n; next++)
+			if (h[next].host.slot != slot)
+				break;
+		err = table ? pf_table_let_out(t, table, &h[i], next - i) : 0;
+		failed = err ? err : failed;
+	}
+	return failed;
+}
+
 /* Has it room for more?  Said when that changes. */
 static void check_room(const struct pf_tables *t, const struct pf_table *table)
 {
@@ -274,11 +300,20 @@ int pf_table_set_written(struct pf_tables *t, struct pf_table *table, bool on,
 		   : 0;
 }
 
-/* States outlive the rules that named the table: their offenders go nowhere from now on. */
+/*
+ * States outlive the rules that named the table: their offenders go nowhere from now on.
+ * Nor do sources of limiters.
+ */
 static void forget_overload(const struct pf_tables *t, uint32_t slot)
 {
 	for (uint32_t i = 1; i < PF_MAX_OPT_SETS; i++) {
 		uint32_t *of = &t->dp->opt_sets[i].overload;
+
+		if (*of == slot)
+			__atomic_store_n(of, 0, __ATOMIC_RELAXED);
+	}
+	for (uint32_t i = PF_SOURCE_LIMITERS; i < PF_LIMITERS; i++) {
+		uint32_t *of = &t->dp->limiters[i].table;
 
 		if (*of == slot)
 			__atomic_store_n(of, 0, __ATOMIC_RELAXED);

@@ -10,6 +10,7 @@
 #ifndef PF_LOADER_TABLEDELTA_H
 #define PF_LOADER_TABLEDELTA_H
 
+#include "tablelist.h"
 #include "tables.h"
 
 /*
@@ -21,7 +22,11 @@ int pf_table_set_written(struct pf_tables *t, struct pf_table *table, bool on,
 
 /* All that the datapath has added until now; if that fails it stays where it is, and in force. */
 int pf_tables_fold(struct pf_tables *t, struct pf_error_text *err);
-/* The same, and what was quiet since the last time is as if it were not written. */
+/* The same, of all packets that are being judged, too. */
+int pf_tables_settle(struct pf_tables *t, struct pf_error_text *err);
+/* These go, but for what has been added since; n of any slots, in any order. */
+int pf_tables_let_out(struct pf_tables *t, struct pf_delta_host *h, size_t n);
+/* The first one, and what was quiet since the last time is as if it were not written. */
 void pf_tables_poll(struct pf_tables *t);
 
 /* --- for tables.c --- */

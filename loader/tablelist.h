@@ -56,5 +56,8 @@ struct pf_delta_host {
  */
 int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_delta_host *h,
 		    size_t n);
+/* The other way round: what it has of these goes.  What is in the delta stays there. */
+int pf_table_let_out(struct pf_tables *t, struct pf_table *table, const struct pf_delta_host *h,
+		     size_t n);
 
 #endif /* PF_LOADER_TABLELIST_H */

@@ -243,22 +243,27 @@ int pf_table_add(struct pf_tables *t, struct pf_table *table, const struct pf_wi
 	return rc ? failed(table, rc, err) : 0;
 }
 
+static int sort_hosts(const struct pf_delta_host *h, size_t n, struct pf_content *out)
+{
+	int rc = pf_content_alloc(out, n, n);
+
+	for (size_t i = 0; i < n && !rc; i++) {
+		int f = h[i].host.af == PF_AF_INET6;
+		struct pf_prefix_key *k = &out->key[f][out->n[f]++];
+
+		*k = request_key(f, &h[i].host.addr, pf_prefix_width(pf_content_af(f)), false, i);
+		k->since = h[i].since;
+	}
+	return rc ? rc : sorted(out);
+}
+
 int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_delta_host *h,
 		    size_t n)
 {
 	struct pf_table_result ignored = {0};
 	pf_content_auto c = {.n = {0}};
-	int rc = pf_content_alloc(&c, n, n);
+	int rc = sort_hosts(h, n, &c);
 
-	for (size_t i = 0; i < n && !rc; i++) {
-		int f = h[i].host.af == PF_AF_INET6;
-		struct pf_prefix_key *k = &c.key[f][c.n[f]++];
-
-		*k = request_key(f, &h[i].host.addr, pf_prefix_width(pf_content_af(f)), false, i);
-		k->since = h[i].since;
-	}
-	if (!rc)
-		rc = sorted(&c);
 	if (rc)
 		return rc;
 	each_group(table, &c, add_group, &ignored);
@@ -317,6 +322,19 @@ int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf
 		return 0;
 	rc = take_out(t, table, &c);
 	return rc ? failed(table, rc, err) : 0;
+}
+
+int pf_table_let_out(struct pf_tables *t, struct pf_table *table, const struct pf_delta_host *h,
+		     size_t n)
+{
+	struct pf_table_result ignored = {0};
+	pf_content_auto c = {.n = {0}};
+	int rc = sort_hosts(h, n, &c);
+
+	if (rc)
+		return rc;
+	each_group(table, &c, delete_group, &ignored);
+	return pf_content_size(&c) ? take_out(t, table, &c) : 0;
 }
 
 /* --- expire --- */

@@ -122,11 +122,38 @@ def test_states():
 
 
 def test_max_of_a_rule_is_no_shortage():
-    """It is what the rule says."""
+    """It is what the rule says, as a limiter that blocks is, and max-src-nodes."""
     with Lab(hosts=2, v6=False, rules="pass in proto udp keep state (max 2)\n") as lab:
         eq([udp(lab, n) for n in range(1, 6)], [True, True, False, False, False])
+        for kind in ("state limiter a id 1 limit 2\n",
+                     "source limiter a id 1 entries 9 limit 2\n"):
+            lab.pf.load(kind + "block\npass in proto udp to port 54 " + kind[:kind.index(" a ")] +
+                        " a (block)\n")
+            eq([udp(lab, n, dport=54) for n in range(1, 6)], [True, True, False, False, False])
+            lab.pf.ctl("-F", "states")
+        lab.pf.load("block\npass in proto udp to port 54 keep state (max-src-nodes 1)\n")
+        eq([udp(lab, 1, 54, a) for a in (GHOST, "192.0.2.101")], [True, False])
         time.sleep(2)
         absent(lab.pf.said(), "dropped")
+
+
+# --- set limit src-nodes ---
+
+def test_sources():
+    """Told once; who is tracked already goes on."""
+    rules = ("set limit src-nodes 2\nblock\n"
+             "pass in on ext proto udp to port 53 keep state (max-src-states 100)\n")
+    with Lab(hosts=2, v6=False, rules=rules) as lab:
+        eq([udp(lab, 1, src="192.0.2." + str(n)) for n in range(100, 105)], [True] * 2 + [False] * 3)
+        eq([udp(lab, n) for n in range(1, 5)], [True] * 4)
+        wait_for("a word of it", lambda: "the limit" in lab.pf.said())
+        contains(lab.pf.said(), "pfd: the limit of 2 tracked sources (set limit src-nodes) is "
+                 "reached: 3 packets of new connections were dropped\n")
+        eq((lab.pf.info()["src-limit"], lab.pf.info()["state-limit"]), (3, 0))
+        eq(udp(lab, 1, src="192.0.2.105"), False)
+        time.sleep(2)
+        eq(lab.pf.said().count("the limit"), 1, "once a minute")
+        absent(lab.pf.said(), "no room")
 
 
 # --- the queues of slots ---

@@ -508,7 +508,6 @@ NOT_ENFORCED = [
     ("", "pass prio 5", "prio"),
     ("", "pass proto tcp user root", "user"), ("", "pass proto tcp group > 5", "group"),
     ("", "pass rtable 5", "rtable"), ("", "pass received-on egress", "a group of interfaces"),
-    ("", "pass max-pkt-rate 100/10", "max-pkt-rate on a rule that keeps state"),
     ("", "pass max-pkt-size 100", "max-pkt-size"),
     ("", "pass scrub (no-df max-mss 1440)", "scrub"),
     ("", "pass ridentifier 5", "ridentifier"), ("", "pass dnpipe 5", "dnpipe"),
@@ -545,8 +544,8 @@ NOT_ENFORCED = [
     ("", "ether block", "ether"), ("", "table <t> counters", "counters of a table"),
     ("", "table <t> timeout 5", "a table's timeout"),
     ("", "table <t> { 192.0.2.1 weight 5 }", "a weight"),
-    ("", 'source limiter "a" id 1 entries 1 limit 1 table <t> above 5',
-     "the table of a source limiter"),
+    ("", 'source limiter "a" id 1 entries 1 limit 1 table <t> above 5 inet6 mask 64',
+     "the table of a source limiter with masks"),
 ]
 
 

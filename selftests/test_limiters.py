@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """State limiters and source limiters: see pf.conf(5), LIMITERS."""
 import json
+import os
+import signal
 import time
 
 from pft.check import cases, contains, eq, matches, timeout
-from pft.inject import at_once, by, go
+from pft.inject import at_once, by, go, ip
 from pft.lab import GHOST, GHOST6_DST, GHOST_DST, Lab
 from pft.netns import wait_for
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -432,3 +434,139 @@ def test_source_exact(emitter):
         lab.pf.ctl("-Fs")
         eq(counts(lab, kind="source")[0], 0)
         wait_for("all to go", lambda: not sources(lab), 10)
+
+
+# --- tables of source limiters ---
+
+TABLE = ('table <busy> persist\n'
+         'source limiter a id 1 entries 100 limit 9 table <busy> above 2 below 2\n'
+         'block in\npass in proto udp to port 53 source limiter a\n'
+         'pass in proto udp to port 54 no state\nblock in quick proto udp from <busy> to port 54\n')
+BOTH = cases(("linear, inet", "linear", A), ("linear, inet6", "linear", "2001:db8:1::77"),
+             ("tree, inet", "tree", A), ("tree, inet6", "tree", "2001:db8:1::77"))
+
+
+class Source:
+    def __init__(self, lab, addr):
+        self.lab, self.addr = lab, addr
+
+    def dst(self, n):
+        return ("2001:db8:2::" if ":" in self.addr else "198.51.100.") + str(n)
+
+    def sends(self, *to, dport=53):
+        """A state each, to other hosts."""
+        for n in to:
+            eq(go(self.lab, ip(self.addr, self.dst(n)) / UDP(sport=1, dport=dport) / b"q"), True)
+
+    def ends(self, *to):
+        for n in to:
+            self.lab.pf.ctl("-k", self.addr, "-k", self.dst(n))
+
+    def held(self):
+        """Do packets find it in the table?"""
+        return not go(self.lab, ip(self.addr, self.dst(1)) / UDP(sport=1, dport=54) / b"q")
+
+    def shown(self):
+        return self.addr in self.lab.pf.ctl("-t", "busy", "-Ts").stdout.split()
+
+
+@timeout(120)
+@BOTH
+def test_table(_name, emitter, addr):
+    """In with the packet that makes one state more than above, out when there are fewer than
+    below."""
+    by(emitter)
+    with Lab(hosts=2, rules=TABLE) as lab:
+        s, other = Source(lab, addr), Source(lab, B)
+        other.sends(1, 2)
+        os.kill(lab.pf.proc.pid, signal.SIGSTOP)
+        s.sends(1, 2)
+        eq(s.held(), False)
+        s.sends(3)
+        eq((s.held(), other.held()), (True, False), "at once, without pfd")
+        os.kill(lab.pf.proc.pid, signal.SIGCONT)
+        wait_for("it to be shown", s.shown, 5)
+        s.ends(1)
+        time.sleep(0.5)
+        eq((s.held(), s.shown()), (True, True), "two are not fewer than two")
+        s.ends(2)
+        wait_for("it to leave", lambda: not s.held(), 5)
+        eq(s.shown(), False)
+        s.sends(4)
+        eq(s.held(), False, "two are not more than two")
+        s.sends(5)
+        eq(s.held(), True, "again")
+        # another pfd goes on with it, and takes out what left while there was none
+        lab.pf.stop(signal.SIGKILL)
+        eq(s.held(), True)
+        lab.pf.start()
+        eq((s.held(), s.shown()), (True, True))
+        s.ends(3, 4, 5)
+        wait_for("it to leave", lambda: not s.held(), 5)
+        eq((s.shown(), other.held()), (False, False))
+
+
+@EMITTERS
+def test_table_by_hand(emitter):
+    """As in pf: who is taken out by hand stays out until it has left and risen again; without
+    below it stays, even if its source is gone."""
+    by(emitter)
+    with Lab(hosts=2, rules=TABLE) as lab:
+        s = Source(lab, A)
+        s.sends(1, 2, 3)
+        lab.pf.ctl("-t", "busy", "-Tdelete", A)
+        s.sends(4)
+        eq((s.held(), s.shown()), (False, False))
+        s.ends(1, 2, 3)
+        time.sleep(0.5)
+        s.sends(5, 6)
+        eq(s.held(), True)
+        lab.pf.load(TABLE.replace(" below 2", ""))
+        s.ends(4, 5, 6)
+        time.sleep(0.5)
+        eq((s.held(), s.shown()), (True, True))
+        lab.pf.ctl("-FSources")
+        eq((s.held(), sources(lab)), (True, {}))
+        # a ruleset without it
+        lab.pf.load("pass\n")
+        lab.pf.load(TABLE)
+        eq(s.held(), True, "persist")
+        s.sends(7, 8)
+        lab.pf.ctl("-t", "busy", "-Tflush")
+        s.sends(9)
+        eq(s.held(), True, "a new source")
+
+
+def test_table_not_made():
+    """States that are not made put nobody in."""
+    with Lab(hosts=2, rules=TABLE.replace("limit 9", "limit 9 rate 2/1000")) as lab:
+        s = Source(lab, A)
+        s.sends(1, 2)
+        for n in range(3, 9):
+            eq(go(lab, ip(A, s.dst(n)) / UDP(sport=1, dport=53) / b"q"), False)
+        eq(s.held(), False)
+
+
+@timeout(180)
+@EMITTERS
+def test_table_at_once(emitter):
+    """Many rise and fall on several CPUs while pfd looks: in the end the table is right."""
+    by(emitter)
+    with Lab(hosts=2, rules=TABLE) as lab:
+        every = [Source(lab, f"192.0.2.{n}") for n in range(100, 106)]
+
+        def churn(k):
+            for turn in range(8):
+                for s in every[k::3]:
+                    s.sends(*range(10 * k + 1, 10 * k + 5))
+                    eq(s.held(), True)
+                    s.ends(*range(10 * k + 1, 10 * k + 5))
+                    if turn % 2:
+                        time.sleep(0.05)
+            return 1
+        eq(sum(at_once(3, churn)), 3)
+        wait_for("all to leave", lambda: not any(s.held() for s in every), 5)
+        eq(lab.pf.ctl("-t", "busy", "-Ts").stdout, "")
+        for s in every[:3]:
+            s.sends(1, 2, 3)
+        eq([s.held() for s in every], [True] * 3 + [False] * 3)

@@ -7,9 +7,9 @@ import time
 
 from pft import bpf
 from pft.check import cases, contains, eq, timeout
-from pft.inject import at_once
-from pft.lab import DST, FW_SRC, GHOST, GHOST_DST, MAC, Lab
-from scapy.layers.inet import IP, UDP
+from pft.inject import at_once, go, ip
+from pft.lab import DST, FW_SRC, GHOST, GHOST6, GHOST6_DST, GHOST_DST, MAC, Lab
+from scapy.layers.inet import ICMP, IP, UDP, IPOption_RR
 from scapy.layers.l2 import Ether
 from scapy.packet import raw
 
@@ -161,12 +161,105 @@ def test_rate_of_pings(_name, emitter):
         eq([lab.src.ping(FW_SRC, 0.2) for _ in range(6)], [True] * 4 + [False] * 2)
 
 
+def flow(lab, sport, way="in", v6=False):
+    """Does a packet of that connection pass?"""
+    a, b = (GHOST6, GHOST6_DST) if v6 else (GHOST, GHOST_DST)
+    if way == "in":
+        return go(lab, ip(a, b) / UDP(sport=sport, dport=7) / b"q")
+    return go(lab, ip(b, a) / UDP(sport=7, dport=sport) / b"a", way="out")
+
+
+RATED = "block\npass in proto udp to port 7 max-pkt-rate 8/1000\n"
+
+
+@cases(("linear, inet", "linear", False), ("linear, inet6", "linear", True),
+       ("tree, inet", "tree", False), ("tree, inet6", "tree", True))
+def test_rate_of_states(_name, emitter, v6):
+    """Packets of the rule's states count in their first direction, on each path; beyond the rate
+    the rules judge them, of which that one does not match."""
+    with Lab(hosts=2, v6=v6, pfd_args=("--emitter", emitter), rules=RATED) as lab:
+        eq([flow(lab, 1, v6=v6)] + [flow(lab, 1, "out", v6) for _ in range(20)], [True] * 21)
+        # established now: what would take the fast path
+        eq([flow(lab, 1, v6=v6) for _ in range(4)], [True] * 4)
+        eq([flow(lab, n, v6=v6) for n in range(2, 7)], [True] * 3 + [False] * 2)
+        eq([flow(lab, n, v6=v6) for n in (1, 2, 1)], [False] * 3, "they have states")
+        eq([flow(lab, n, "out", v6) for n in (1, 2, 1)], [True] * 3, "replies are not counted")
+        eq(flow(lab, 9, v6=v6), False)
+        # what comes from the other side is a rule's again
+        eq(flow(lab, 10, "out", v6), False)
+
+
+@EMITTERS
+def test_rate_and_other_rules(_name, emitter):
+    """What is too much for the state's rule may be let pass by another one, but it has its state."""
+    rules = ("block\npass in proto udp to port 7 {}\n"
+             "pass in quick proto udp to port 7 max-pkt-rate 2/1000\n")
+    with emitted(emitter, rules.format("no state")) as lab:
+        eq([flow(lab, 1) for _ in range(4)], [True] * 4)
+        eq([n["packets"] for _, n in lab.pf.rule_numbers()], [0, 2, 2])
+        before = lab.pf.info()["state-insert"]
+        lab.pf.load(rules.format("keep state"))
+        eq([flow(lab, 2) for _ in range(4)], [True] * 2 + [False] * 2)
+        eq(lab.pf.info()["state-insert"] - before, 2)
+        eq(flow(lab, 3), True, "by the other rule")
+        eq(flow(lab, 3), True, "which has no rate")
+
+
+@EMITTERS
+def test_rate_of_errors_and_bad_ones(_name, emitter):
+    """So do errors about answers, and what the state does not let pass."""
+    with emitted(emitter, "block\npass in proto udp to port 7 max-pkt-rate 4/1000\n") as lab:
+        error = IP(src=GHOST, dst=GHOST_DST) / ICMP(type=3, code=3)
+        quoted = IP(src=GHOST_DST, dst=GHOST) / UDP(sport=7, dport=1) / b"aaaaaaaa"
+        bad = IP(src=GHOST, dst=GHOST_DST, options=[IPOption_RR(routers=["0.0.0.0"])])
+        eq([flow(lab, 1), go(lab, error / quoted), go(lab, bad / UDP(sport=1, dport=7))],
+           [True, True, False])
+        eq([flow(lab, n) for n in (2, 3)], [True, False])
+
+
+@timeout(120)
+@EMITTERS
+def test_rate_and_reload(_name, emitter):
+    """States of a rule that is gone count for none, those of one that goes on do; also for
+    another pfd and in a larger table."""
+    with emitted(emitter, RATED) as lab:
+        eq([flow(lab, 1) for _ in range(3)], [True] * 3)
+        lab.pf.stop(signal.SIGKILL)
+        lab.pf.start()
+        eq(flow(lab, 1), True)
+        lab.pf.load("set keepcounters\nset limit states 150000\n" + RATED)
+        eq(flow(lab, 1), True)
+        eq([flow(lab, n) for n in range(2, 7)], [True] * 3 + [False] * 2, "three were left")
+        lab.pf.load(RATED)
+        eq([flow(lab, n % 4 + 1) for n in range(12)], [True] * 12, "of the rule of before")
+        eq([flow(lab, n) for n in range(11, 21)], [True] * 8 + [False] * 2)
+        lab.pf.load(RATED.replace(" max-pkt-rate 8/1000", ""))
+        eq([flow(lab, n % 10 + 11) for n in range(20)], [True] * 20)
+
+
+@timeout(180)
+@EMITTERS
+def test_rate_of_states_at_once(_name, emitter):
+    """Exact on several CPUs: none is counted twice or lost."""
+    rules = "block\npass in proto udp to port 7 max-pkt-rate 100/100000\n"
+    with emitted(emitter, rules) as lab:
+        eq([flow(lab, n) for n in (1, 2)], [True] * 2)
+        eq(sum(at_once(2, lambda k: sum(flow(lab, k + 1) for _ in range(40)))), 80)
+        eq([flow(lab, n) for n in range(10, 30)], [True] * 18 + [False] * 2)
+
+
+@EMITTERS
+def test_rate_of_a_connection(_name, emitter):
+    """TCP through the kernel: connections beyond the rate do not come about."""
+    with Lab(pfd_args=("--emitter", emitter),
+             rules="block\npass out\npass in proto tcp to port 80 max-pkt-rate 9/1000\n") as lab:
+        with lab.dst.listen(80):
+            tries = [lab.src.can_connect(DST, 80, 0.4) for _ in range(5)]
+            eq((tries[0], tries[-1]), ("yes", "timeout"))
+
+
 def test_refused():
     with Lab(hosts=2, v6=False, rules="block\n") as lab:
-        for rules, at in (("pass in max-pkt-rate 3/10\n", "1:9: max-pkt-rate on a rule that keeps "
-                           "state: not enforced yet"),
-                          ("match max-pkt-rate 4294968/1\n",
-                           "1:7: max-pkt-rate counts 4294967 packets at the most")):
-            r = lab.pf.ctl("-f", "-", input=rules, check=False)
-            eq(r.returncode, 1)
-            contains(r.stderr, "stdin:" + at)
+        r = lab.pf.ctl("-f", "-", input="match max-pkt-rate 4294968/1\n", check=False)
+        eq(r.returncode, 1)
+        contains(r.stderr, "stdin:1:7: max-pkt-rate counts 4294967 packets at the most")

@@ -28,9 +28,10 @@ const struct gen_probe gen_probes[GEN_FEATURES] = {
 				    "max-src-nodes 4, max-src-conn 1, overload <t> flush)\n"},
 	[GEN_LIMITERS] = {"limiters", "state limiter s id 1 limit 5\n"
 				      "source limiter a id 1 entries 5 limit 5 inet mask 24\n"
+				      "source limiter b id 2 entries 5 limit 5 table <t> above 2\n"
 				      "pass state limiter s (block) source limiter a\n"},
 	[GEN_ONCE] = {"once", "pass once\n"},
-	[GEN_PKT_RATE] = {"max-pkt-rate", "match max-pkt-rate 1/86400\n"},
+	[GEN_PKT_RATE] = {"max-pkt-rate", "match max-pkt-rate 1/86400\npass max-pkt-rate 1/9\n"},
 	[GEN_ENDLESS] = {"endless anchors", "anchor \"a\" {\n anchor \"/a\"\n}\n"},
 };
 
@@ -347,10 +348,6 @@ static void gen_filter_rule(struct rnd *r, struct gen_ruleset *g, struct gen_rul
 	}
 	if (g->translate && translates(r, g, x))
 		gen_translation(r, g, x);
-	/* with a state its packets would count, too */
-	if (strcmp(x->part[GEN_ACTION], "pass") == 0 &&
-	    !(x->part[GEN_STATE] && strcmp(x->part[GEN_STATE], "no state") == 0))
-		x->part[GEN_RATE] = NULL;
 	if (has(g, GEN_ONCE) && strcmp(x->part[GEN_ACTION], "match") != 0 &&
 	    rnd_percent(r, g->once))
 		x->part[GEN_ONE_SHOT] = "once";
@@ -674,6 +671,21 @@ static void gen_state_mood(struct rnd *r, struct gen_ruleset *g)
 		g->head = gen_keep(g, "%sset state-defaults %s\n", g->head, gen_state_opts(r, g));
 }
 
+/* Networks, or hosts that go into a table. */
+static const char *gen_sources_of_limiter(struct rnd *r, struct gen_ruleset *g)
+{
+	uint32_t above = 1 + rnd_below(r, 3);
+
+	if (rnd_percent(r, 40))
+		return gen_keep(g, " inet mask %u", 8 + rnd_below(r, 24));
+	if (rnd_percent(r, 40))
+		return "";
+	g->ntables = g->ntables ? g->ntables : 1;
+	return gen_keep(g, " table <%s> above %u below %u",
+			g->table[rnd_below(r, (uint32_t)g->ntables)].name, above,
+			rnd_below(r, above + 1));
+}
+
 /* Two of each kind, with little room. */
 static void gen_limiters(struct rnd *r, struct gen_ruleset *g)
 {
@@ -682,9 +694,9 @@ static void gen_limiters(struct rnd *r, struct gen_ruleset *g)
 	for (unsigned int id = 1; id <= 2; id++)
 		text = gen_keep(g,
 				"%sstate limiter s%u id %u limit %u\n"
-				"source limiter a%u id %u entries 9999 limit %u inet mask %u\n",
+				"source limiter a%u id %u entries 9999 limit %u%s\n",
 				text, id, id, 1 + rnd_below(r, 12), id, id, 1 + rnd_below(r, 4),
-				rnd_percent(r, 50) ? 32 : 8 + rnd_below(r, 24));
+				gen_sources_of_limiter(r, g));
 	g->limiters = text;
 	g->state = 70 + rnd_below(r, 30);
 	g->block = rnd_below(r, 40);

@@ -61,6 +61,45 @@ static size_t states_of(const struct model *m, const struct pf_limiter_def *d, u
 	return n;
 }
 
+/* --- tables of source limiters --- */
+
+void model_limiters_fall(struct model *m)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < m->nheld; i++) {
+		struct model_held *h = &m->held[i];
+
+		if (states_of(m, h->by, h->af, &h->ip) < h->by->below)
+			model_table_take(m, &m->rulesets[0], h->by->table, h->af, &h->ip);
+		else
+			m->held[kept++] = *h;
+	}
+	m->nheld = kept;
+}
+
+void model_limiters_rise(struct model *m, const struct model_state *s)
+{
+	const struct model_key *k = &s->key[model_side_of(s->dir)];
+	const struct pf_limiter_def *d = find(m, true, pf_rule_ext_of(s->rule)->source_limiter.id);
+	struct model_held h = {.by = d, .af = k->af};
+
+	if (!d || !d->table)
+		return;
+	h.ip = masked(d, k->af, k->addr[s->dir == PF_RULE_OUT]);
+	if (states_of(m, d, k->af, &h.ip) <= d->above)
+		return;
+	for (size_t i = 0; i < m->nheld; i++)
+		if (m->held[i].by == d && m->held[i].af == h.af &&
+		    pf_ip_equal(&m->held[i].ip, &h.ip))
+			return;
+	m->held = model_grow(m->held, m->nheld, &m->held_capacity, sizeof(*m->held));
+	m->held[m->nheld++] = h;
+	model_table_put(m, &m->rulesets[0], d->table, h.af, &h.ip);
+}
+
+/* --- is there room? --- */
+
 static enum model_limits over(const struct pf_rule_limiter *l, enum model_reason is,
 			      enum model_reason *why)
 {

@@ -167,7 +167,16 @@ struct model_ruleset {
 	const struct pf_block *before; /* what was loaded there before; NULL nothing */
 };
 
+/* A source that a limiter has put into its table. */
+struct model_held {
+	const struct pf_limiter_def *by;
+	uint8_t af;
+	struct pf_ip ip;
+};
+
 struct model {
+	struct model_held *held;
+	size_t nheld, held_capacity;
 	const struct pf_ruleset *rs;
 	struct model_ruleset *rulesets;
 	size_t nrulesets, rulesets_capacity;
@@ -260,6 +269,11 @@ void model_log(struct model *m, struct model_answer *a, const struct pf_rule *r)
 /* One more packet for the rule, the anchor that led to it, and match rules. */
 void model_count(struct model *m, const struct pf_rule *r, const struct pf_rule *anchor,
 		 const struct pf_rule *const *matches, size_t nmatches, uint8_t dir);
+/*
+ * A packet in that direction has found the state: it counts for the rate of the rule that made
+ * it.  true: it is one too many, and the state is none for it.
+ */
+bool model_is_over(struct model *m, const struct model_state *s, uint8_t dir);
 /* Rules of all rulesets are numbered: a ruleset's own, then those in its first braces, ... */
 size_t model_rule_nr(const struct model *m, const struct pf_rule *r);
 
@@ -279,6 +293,14 @@ bool model_source_is_full(const struct model *m, const struct pf_rule *r,
 enum model_limits { MODEL_LIMITS_ROOM, MODEL_LIMITS_MISS, MODEL_LIMITS_BLOCK };
 enum model_limits model_limits(const struct model *m, const struct pf_rule *r,
 			       enum model_reason *why);
+/* Sources that have fewer states than `below' leave the tables; that of a new state may come in. */
+void model_limiters_fall(struct model *m);
+void model_limiters_rise(struct model *m, const struct model_state *s);
+/* A host becomes an entry, if it is none; it is none any more, unless it is a negated one. */
+void model_table_put(const struct model *m, const struct model_ruleset *in, const char *name,
+		     uint8_t af, const struct pf_ip *ip);
+void model_table_take(const struct model *m, const struct model_ruleset *in, const char *name,
+		      uint8_t af, const struct pf_ip *ip);
 /* How many states a limiter has. */
 size_t model_limiter_states(const struct model *m, const struct pf_limiter_def *d);
 /* A TCP handshake is done.  false: it is one too many; the state is dead. */

@@ -250,11 +250,10 @@ static int load_anew(struct real *r, const char *path, struct pf_ruleset *rs,
 	int err;
 
 	r->gens.emitter = emitter;
-	if (!*path)
-		pf_limiters_define(&r->dp, rs);
 	err = pf_generation_make(&r->gens, path, rs, *path ? r->active : NULL, &gen, e);
 	if (err)
 		return err;
+	pf_limiters_define(&r->dp, gen);
 	err = pf_generation_switch(&r->gens, gen, e);
 	if (err) {
 		pf_generation_destroy(&r->gens, gen);
@@ -336,12 +335,24 @@ int real_change(struct real *r, const char *table, const struct pf_table_entry *
 	return pf_table_delete(&r->tables, b->table, &w, 1, false, &result, e);
 }
 
+/* Without states as well they would remember that they are in a table. */
+static void forget_limited(const struct real *r)
+{
+	int map = pf_datapath_map(&r->dp, "pf_limited");
+	struct pf_src_key key;
+
+	while (bpf_map_get_next_key(map, NULL, &key) == 0)
+		if (!pf_datapath_forget_limited(&r->dp, &key))
+			break;
+}
+
 void real_flush(struct real *r)
 {
 	uint32_t n;
 
 	if (pf_states_kill(&r->dp, &(struct pf_kill){.ports = false}, &n))
 		abort();
+	forget_limited(r);
 }
 
 struct pf_rule_stats *real_stats(struct real *r, uint64_t **evaluations)
@@ -405,6 +416,20 @@ static void wait_for_flush(const struct real *r)
 		nanosleep(&ms, NULL);
 }
 
+/* As pfd does, though later: sources that have fallen leave the tables of limiters. */
+static int let_out(struct real *r)
+{
+	struct pf_error_text e;
+	uint64_t said = 0;
+
+	for (uint32_t i = PF_SOURCE_LIMITERS; i < PF_LIMITERS; i++)
+		said += r->dp.limiters[i].leaves;
+	if (said == r->leaves)
+		return 0;
+	r->leaves = said;
+	return pf_limiters_let_out(&r->tables, &e);
+}
+
 int real_run(struct real *r, const struct model_packet *p, struct real_answer *a)
 {
 	static const uint8_t gateway[6] = {2, 0, 0, 0, 0xff, 2};
@@ -432,6 +457,9 @@ int real_run(struct real *r, const struct model_packet *p, struct real_answer *a
 	if (err)
 		return err;
 	wait_for_flush(r);
+	err = let_out(r);
+	if (err)
+		return err;
 	pkt = (const struct pf_pkt *)(r->after + (size_t)r->cpu * r->scratch_size);
 	a->verdict = verdict_of((int)o.retval, pkt, strcmp(p->ifname, "lo") == 0);
 	a->icmp = a->verdict == MODEL_ICMP ? pkt->answer_icmp : 0;

@@ -17,6 +17,7 @@ struct real {
 	struct pf_datapath dp;
 	struct pf_netifs ifs;
 	struct pf_tables tables;
+	uint64_t leaves; /* of struct pf_limiter, all of them */
 	struct pf_generations gens;
 	struct pf_generation *active;
 	/* rulesets that took an anchor's place in what is loaded; those that translate */

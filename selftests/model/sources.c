@@ -97,24 +97,45 @@ static const struct model_ruleset *ruleset_of(const struct model *m, const struc
 	abort();
 }
 
-static void overload(const struct model *m, const struct model_state *s, const char *name)
+static struct pf_table_entry *find_host(const struct pf_table_def *t, uint8_t af,
+					const struct pf_ip *ip)
 {
-	const struct pf_table_def *found = model_find_table(m, ruleset_of(m, s->rule), name);
-	struct pf_table_def *t = (struct pf_table_def *)found;
-	const unsigned int bits = s->key[0].af == PF_FAMILY_INET ? 32 : 128;
+	const unsigned int bits = af == PF_FAMILY_INET ? 32 : 128;
+
+	for (size_t i = 0; i < t->nentries; i++)
+		if (t->entries[i].af == af && t->entries[i].bits == bits &&
+		    pf_ip_equal(&t->entries[i].ip, ip))
+			return &t->entries[i];
+	return NULL;
+}
+
+void model_table_put(const struct model *m, const struct model_ruleset *in, const char *name,
+		     uint8_t af, const struct pf_ip *ip)
+{
+	struct pf_table_def *t = (struct pf_table_def *)model_find_table(m, in, name);
 	struct pf_table_entry *e;
 
-	if (!t)
+	if (!t || find_host(t, af, ip))
 		return;
-	for (size_t i = 0; i < t->nentries; i++)
-		if (t->entries[i].af == s->key[0].af && t->entries[i].bits == bits &&
-		    pf_ip_equal(&t->entries[i].ip, source_of(s)))
-			return;
 	e = pf_table_def_add(t);
 	if (!e)
 		abort();
-	*e = (struct pf_table_entry){
-		.af = s->key[0].af, .bits = (uint8_t)bits, .ip = *source_of(s)};
+	*e = (struct pf_table_entry){.af = af, .bits = af == PF_FAMILY_INET ? 32 : 128, .ip = *ip};
+}
+
+void model_table_take(const struct model *m, const struct model_ruleset *in, const char *name,
+		      uint8_t af, const struct pf_ip *ip)
+{
+	struct pf_table_def *t = (struct pf_table_def *)model_find_table(m, in, name);
+	struct pf_table_entry *e = t ? find_host(t, af, ip) : NULL;
+
+	if (e && !e->neg)
+		*e = t->entries[--t->nentries];
+}
+
+static void overload(const struct model *m, const struct model_state *s, const char *name)
+{
+	model_table_put(m, ruleset_of(m, s->rule), name, s->key[0].af, source_of(s));
 }
 
 static void flush(struct model *m, const struct model_state *of, bool global)

@@ -241,7 +241,7 @@ static bool track_error(struct model *m, const struct model_packet *p, struct mo
 	if (!pf_ip_equal(&p->dst, &p->quote.src))
 		return drop(a, MODEL_R_BADSTATE);
 	s = model_find(m, model_side_of(p->dir), &k, p->ifname);
-	if (!s)
+	if (!s || model_is_over(m, s, p->dir))
 		return false;
 	judge_error(m, s, p, a);
 	if (a->verdict == MODEL_PASS)
@@ -277,7 +277,9 @@ bool model_track(struct model *m, const struct model_packet *p, struct model_ans
 	if (model_is_icmp(p) && model_icmp_role(p->af, p->icmp_type) == MODEL_ERROR)
 		return track_error(m, p, a);
 	s = model_find(m, model_side_of(p->dir), &k, p->ifname);
-	if (!s || !judge_known(m, s, p, a))
+	if (!s || model_is_over(m, s, p->dir))
+		return false;
+	if (!judge_known(m, s, p, a))
 		return false;
 	if (a->verdict == MODEL_PASS)
 		model_carry(s, p, &a->out);
@@ -301,6 +303,7 @@ void model_make_state(struct model *m, const struct model_packet *p, const struc
 	const enum model_side side = model_side_of(p->dir);
 	struct model_state *s;
 
+	model_limiters_fall(m); /* by one that the new one replaces */
 	m->states = model_grow(m->states, m->nstates, &m->states_capacity, sizeof(*m->states));
 	s = &m->states[m->nstates];
 	*s = (struct model_state){.dir = p->dir,
@@ -325,4 +328,5 @@ void model_make_state(struct model *m, const struct model_packet *p, const struc
 		model_sctp_begin(s, p);
 	a->use = MODEL_STATE_MADE;
 	m->nstates++;
+	model_limiters_rise(m, s);
 }

@@ -103,6 +103,13 @@ void model_count(struct model *m, const struct pf_rule *r, const struct pf_rule 
 		count_of(m, matches[i])->packets[out]++;
 }
 
+bool model_is_over(struct model *m, const struct model_state *s, uint8_t dir)
+{
+	uint32_t limit = s->rule ? pf_rule_ext_of(s->rule)->max_pkt_rate.limit : 0;
+
+	return limit && s->dir == dir && ++count_of(m, s->rule)->met > limit;
+}
+
 static void count_packet(struct model *m, const struct model_answer *a, uint8_t dir)
 {
 	model_count(m, a->rule, a->anchor, a->matches, a->nmatches, dir);
@@ -250,7 +257,18 @@ static enum step take_rule(struct walk *w, const struct pf_rule *r, const struct
 	return r->quick ? STOP : GO_ON;
 }
 
-/* A rule that matches. */
+/* The last question: one packet more, which is counted once however often the rules are walked. */
+static bool is_over_rate(const struct model *m, const struct pf_rule *r, struct model_count *c)
+{
+	const uint32_t limit = pf_rule_ext_of(r)->max_pkt_rate.limit;
+
+	if (!limit)
+		return false;
+	c->met += !m->repeats;
+	return c->met > limit;
+}
+
+/* A rule whose criteria are met. */
 static enum step enter_rule(struct walk *w, const struct model_ruleset *in, const struct pf_rule *r,
 			    const struct pf_rule *call, unsigned int depth)
 {
@@ -268,7 +286,8 @@ static enum step enter_rule(struct walk *w, const struct model_ruleset *in, cons
 		w->a->limited = true;
 		return STOP;
 	}
-
+	if (is_over_rate(w->m, r, count_of(w->m, r)))
+		return GO_ON;
 	if (x->tag)
 		w->a->tag = x->tag;
 	if (x->once) {
@@ -282,17 +301,6 @@ static enum step enter_rule(struct walk *w, const struct model_ruleset *in, cons
 static bool has_expired(const struct model *m, const struct model_count *c)
 {
 	return c->taken_by && (c->taken_by != m->npackets || c->taken_in == m->repeats);
-}
-
-/* The last question: one packet more, which is counted once however often the rules are walked. */
-static bool is_over_rate(const struct model *m, const struct pf_rule *r, struct model_count *c)
-{
-	const uint32_t limit = pf_rule_ext_of(r)->max_pkt_rate.limit;
-
-	if (!limit)
-		return false;
-	c->met += !m->repeats;
-	return c->met > limit;
 }
 
 /*
@@ -324,8 +332,6 @@ static enum step walk_ruleset(struct walk *w, const struct model_ruleset *in,
 			abort();
 		if (skipped)
 			continue;
-		if (miss == MODEL_HIT && is_over_rate(w->m, r, count))
-			miss = MODEL_MISS;
 		missed = miss < MODEL_MISS ? r : NULL;
 		why = miss;
 		count->evaluations++;
@@ -560,6 +566,7 @@ void model_packet(struct model *m, const struct model_packet *given, struct mode
 	a->out = p;
 	if (p.frag == MODEL_FRAG_LATER || !model_track(m, &p, a))
 		judge(m, &p, a);
+	model_limiters_fall(m);
 	a->translated = !model_same_ends(given, &a->out) ||
 			!model_same_quoted(&given->quote, &a->out.quote);
 }
@@ -632,6 +639,7 @@ void model_free(struct model *m)
 	for (size_t i = 0; i < m->nstates; i++)
 		free(m->states[i].matches);
 	free(m->states);
+	free(m->held);
 	free(m->counts);
 	free(m->matches);
 	free(m->logs);

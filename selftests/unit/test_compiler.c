@@ -128,7 +128,8 @@ static void rules_know_their_state_options(void **state)
 {
 	pf_ruleset_auto rs = parse_ok("pass keep state (max 7, sloppy)\n"
 				      "pass keep state (if-bound, sloppy)\n"
-				      "pass keep state (no-sync)\npass no state\n");
+				      "pass keep state (no-sync)\npass no state\n"
+				      "pass max-pkt-rate 5/1\npass no state max-pkt-rate 5/1\n");
 	pf_ruleset_auto full = parse_ok("pass\npass keep state (max 4000)\n");
 	struct pf_compile_error err;
 
@@ -144,6 +145,8 @@ static void rules_know_their_state_options(void **state)
 		assert_int_equal(c->infos[2].opts, 0);
 		assert_int_equal(c->infos[2].flags, PF_RULE_KEEP);
 		assert_int_equal(c->infos[3].flags, 0);
+		assert_int_equal(c->infos[4].flags, PF_RULE_KEEP | PF_RULE_METERED);
+		assert_int_equal(c->infos[5].flags, 0);
 	}
 	assert_int_equal(compile_error(full, &err), -ENOSPC);
 	assert_int_equal(err.line, 2);

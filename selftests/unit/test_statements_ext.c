@@ -581,8 +581,8 @@ static void nothing_of_it_is_enforced(void **state)
 		{"queue a on em0 flows 1 default\n", "1:1: queue"},
 		{"altq on em0 codel\n", "1:1: altq"},
 		{"ether pass\n", "1:1: ether"},
-		{"source limiter a id 1 entries 1 limit 1 table <t> above 5\n",
-		 "1:41: the table of a source limiter"},
+		{"source limiter a id 1 entries 1 limit 1 table <t> above 5 inet mask 24\n",
+		 "1:41: the table of a source limiter with masks"},
 	};
 
 	(void)state;
