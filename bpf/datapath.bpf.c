@@ -630,6 +630,11 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 		rewalk(skb, p);
 		count(PF_CNT_MISS);
 	}
+	/* at the gateway's interface, of another connection; and not by another CPU just now */
+	if (unlikely(made == CREATE_EXISTS && (flags & PF_RULE_IFBOUND) &&
+		     (flags & PF_RULE_ROUTE_TO)) &&
+	    !state_look_up(&p->key, p->dir, p->ifindex))
+		made = CREATE_CLASH;
 	if (made != CREATE_OK && made != CREATE_EXISTS)
 		return refuse_state(skb, p, made);
 	if (flags & PF_RULE_LOG)
@@ -674,8 +679,10 @@ inline_always __u32 nat_choose(struct pf_pkt *p)
 		return PFRES_FRAG;
 	if (!nat_find_port(p))
 		return 0;
-	return state_exists(&p->key, p->dir, p->ifindex, &ver) & KEY_THERE ? NAT_MADE
-									   : PFRES_TRANSLATE;
+	return (state_exists(&p->key, p->dir, p->ifindex, &ver) & KEY_THERE) ||
+			       state_look_up(&p->key, p->dir, p->ifindex)
+		       ? NAT_MADE
+		       : PFRES_TRANSLATE;
 }
 
 /* pf_apply for packets that leave as others. */

@@ -16,6 +16,7 @@
 #include "answer.h"
 #include "marks.h"
 #include "parse.h"
+#include "translate.h"
 
 /* linux/socket.h */
 #define LINUX_AF_INET	 2
@@ -45,8 +46,11 @@ inline_always enum route_result route_answer(struct __sk_buff *skb, struct pf_pk
 {
 	if (p->icmp_error || !answerable(skb, p))
 		return ROUTE_DROP;
-	if (p->proto == IPPROTO_ICMPV6 && p->icmp_type < 128)
+	if (p->proto == IPPROTO_ICMPV6 && (p->icmp_type < 128 || p->icmp_type == ICMP6_ND_REDIRECT))
 		return ROUTE_DROP;
+	/* who sent it knows it as it came */
+	if (p->moves)
+		untranslate(p);
 	p->answer = PF_ANSWER_ICMP;
 	p->answer_icmp = icmp;
 	return ROUTE_ANSWER;
