@@ -343,7 +343,7 @@ def test_reload(_name, far, gate, _alt, _dst, _src):
             lab.pf.start()
             bulk(s, 1 << 16)
             eq(only(other.drain(), far), [])
-            state = [x for x in json.loads(lab.pf.ctl("--json", "-ss").stdout) if x["gateway"]]
+            state = [x for x in json.loads(lab.pf.ctl("--json", "-ss").stdout)["states"] if x["gateway"]]
             eq([x["gateway"] for x in state],
                [{"address": gate, "interface": "alt", "kind": "route-to"}])
             # only those that have it
