@@ -227,10 +227,10 @@ struct pf_state {
 	__u32 rule;		 /* id of the rule that made it, index of its counters */
 	__u8 peer_state[2];
 	__u8 wscale[2];
-	__u8 timeout; /* enum pf_timeout */
-	__u8 flags;   /* PF_SF_* */
-	__u8 dir;     /* enum pf_dir of the packet that made it */
-	__u8 log;
+	__u8 timeout;  /* enum pf_timeout */
+	__u8 flags;    /* PF_SF_* */
+	__u8 dir;      /* enum pf_dir of the packet that made it */
+	__u8 route;    /* enum pf_dir of those that its gateway takes, 0: it has none */
 	__u32 ifindex; /* where it was made */
 	__u32 index;   /* of this slot */
 	/* lines 1 and 2 */
@@ -243,6 +243,18 @@ struct pf_state {
 	__u16 tag;
 	__u8 kill;   /* userland's wish: the next sweep takes it out */
 	__u8 nmatch; /* of peer[0].match, then peer[1].match, then of struct pf_match_more */
+};
+
+/*
+ * A gateway: where packets go whatever the routes say.  The loader keeps the last two up to
+ * date, by the interface's name, or by the way to the gateway if it has none.
+ */
+struct pf_hop {
+	struct pf_addr addr;
+	char ifname[16];    /* "" none */
+	__u32 af;	    /* 0: no gateway */
+	__u32 ifindex;	    /* 0: there is no such interface, or no way */
+	struct pf_addr via; /* the neighbour that it is sent to */
 };
 
 /*
@@ -269,7 +281,8 @@ struct pf_opt_set {
 	__u32 rate_ticks;
 	__u32 overload; /* slot of the table where offenders go; 0 none */
 	__u32 limits;	/* PF_LIMITS_* */
-	__u32 spare[3];
+	__u32 spare;
+	struct pf_hop hop;
 };
 
 /*
@@ -465,7 +478,9 @@ struct pf_tag_name {
 #define PF_RULE_FAIL	    0x80 /* the walk could not be ended: a drop for want of memory */
 #define PF_RULE_SLOPPY	    0x100
 #define PF_RULE_IFBOUND	    0x200
-#define PF_RULE_METERED	    0x400 /* max-pkt-rate */
+#define PF_RULE_METERED	    0x400  /* max-pkt-rate */
+#define PF_RULE_ROUTE_TO    0x800  /* packets of its direction take its gateway */
+#define PF_RULE_REPLY_TO    0x1000 /* those of the other one do */
 struct pf_rule_info {
 	__u32 id;
 	__u32 nr; /* as printed; ~0 for the default rule */
@@ -637,7 +652,7 @@ struct pf_pkt {
 	__u8 reason;
 	__u8 answer; /* enum pf_answer */
 	__u8 answer_flags;
-	__u32 answer_seq;
+	__u32 answer_seq; /* TCP; of ICMP the MTU, if it tells one */
 	__u32 answer_ack;
 	__u16 answer_icmp; /* type << 8 | code */
 	__u8 answer_ttl;
@@ -656,6 +671,9 @@ struct pf_pkt {
 	__u32 nat_found;
 	struct pf_state_key nat_key; /* the translated packet's */
 	__u32 state;		     /* index of the state that translates */
+	/* for PF_PROG_ROUTE: the gateway, and who translates first: 1 + index of a state, 0 none */
+	__u32 hop; /* number of a struct pf_opt_set */
+	__u32 hop_state;
 	/* of an ICMP error: where the quoted headers are */
 	__u32 quote_l3, quote_l4;
 	/* of the state that is being made: as struct pf_state_peer has them */
@@ -683,6 +701,7 @@ enum pf_prog {
 	PF_PROG_ANSWER,
 	PF_PROG_NAT,
 	PF_PROG_NAT_ERROR,
+	PF_PROG_ROUTE,
 	PF_PROG_MAX,
 };
 /* Slots of a generation's own program array. */
@@ -722,7 +741,7 @@ PF_ABI_ASSERT(sizeof(struct pf_state_key) == 40);
 PF_ABI_ASSERT(sizeof(struct pf_state_peer) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_state) == 256);
 PF_ABI_ASSERT(sizeof(struct pf_bucket) == 64);
-PF_ABI_ASSERT(sizeof(struct pf_opt_set) == 152);
+PF_ABI_ASSERT(sizeof(struct pf_opt_set) == 200);
 PF_ABI_ASSERT(PF_CNT_LIMIT + LCNT_MAX == PF_CNT_MAX);
 PF_ABI_ASSERT(sizeof(struct pf_limbo_entry) == 8);
 PF_ABI_ASSERT(sizeof(struct pf_config) == 256);

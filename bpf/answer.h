@@ -19,6 +19,7 @@
 #include <bpf/bpf_core_read.h>
 
 #include "kern.h"
+#include "marks.h"
 #include "parse.h"
 
 #define LOOPBACK_IFINDEX 1
@@ -160,21 +161,13 @@ inline_always int send_back(struct __sk_buff *skb, struct pf_pkt *p, __u32 way_b
 	/*
 	 * cb[] is for our own hook on the way, which ends it; tc_index survives
 	 * forwarding.  The way back may be skipped, with no hook that ends cb[].
-	 * Barriers, for clang would merge the stores and the verifier minds.
 	 */
 	skb->tc_index = cfg->mark16;
 	barrier();
 	count(PF_CNT_ANSWERS);
 	if (way_back)
 		return (int)bpf_redirect_neigh(way_back, NULL, 0, 0);
-	skb->cb[0] = cfg->mark[0];
-	barrier();
-	skb->cb[1] = cfg->mark[1];
-	barrier();
-	skb->cb[2] = cfg->mark[2];
-	barrier();
-	skb->cb[3] = cfg->mark[3];
-	barrier();
+	put_mark(skb, cfg, 0);
 	if (skb->ifindex == LOOPBACK_IFINDEX)
 		return VERDICT_PASS;
 	if (p->dir == PF_IN)
@@ -451,6 +444,7 @@ inline_always void put_icmp4(struct pf_pkt *p, __u32 quote, __be32 from, int par
 	put_ipv4(p, ICMP4_HDRS + quote, IPPROTO_ICMP, from, ANSWER_TTL);
 	ih->type = p->answer_icmp >> 8;
 	ih->code = p->answer_icmp & 0xff;
+	ih->mtu = bpf_htonl(p->answer_seq);
 	if (partial)
 		s = sum(ih, ICMP_HLEN + sizeof(struct ipv4_hdr),
 			partial_sum(p, ICMP4_HDRS + sizeof(struct ipv4_hdr)));
@@ -468,6 +462,7 @@ inline_always void put_icmp6(struct pf_pkt *p, __u32 quote, const struct pf_addr
 	put_ipv6(p, ICMP6_HDRS + quote, IPPROTO_ICMPV6, from, ANSWER_TTL);
 	ih->type = p->answer_icmp >> 8;
 	ih->code = p->answer_icmp & 0xff;
+	ih->mtu = bpf_htonl(p->answer_seq);
 	s = sum(tail, sizeof(tail), 0);
 	s = sum(from, sizeof(*from), s);
 	s = sum(&p->src, sizeof(p->src), s);

@@ -9,6 +9,7 @@
  *   -> the generated rules of the generation in force (pf_top)
  *   -> pf_apply: log, answer, state, verdict; or pf_nat, if the packet is translated.
  *   pf_nat_error: ICMP errors about what is translated.
+ *   pf_route: what leaves by a gateway of the rules.
  *   pf_answer: RST, ACK, ABORT or ICMP instead of the packet.
  *
  * Each step is a program of its own, for the verifier multiplies the paths
@@ -23,6 +24,7 @@
 #include "marks.h"
 #include "nat.h"
 #include "parse.h"
+#include "route.h"
 #include "state.h"
 #include "sources.h"
 #include "sweep.h"
@@ -157,6 +159,8 @@ inline_always int tracked(struct __sk_buff *skb, struct pf_state *s, struct pf_p
 		log_note(skb, s);
 	if (r == TRACK_PASS) {
 		carry_tag(skb, s, p->dir);
+		if (unlikely(s->route == p->dir))
+			return to_gateway(skb, p, s->peer[0].opts, s->index + 1);
 		if (unlikely(s->flags & PF_SF_NAT) && nat_rewrite(skb, s, p->dir, p->l3, p->l4))
 			return drop(PFRES_TRANSLATE);
 	}
@@ -237,8 +241,11 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 	/* the error counts, but does not keep the state alive */
 	peer_count(&s->peer[state_sender(s, p->dir) & 1], p->tot_len);
 	carry_tag(skb, s, p->dir);
-	if (likely(!(s->flags & PF_SF_NAT)))
+	if (likely(!(s->flags & PF_SF_NAT))) {
+		if (unlikely(s->route == p->dir))
+			return to_gateway(skb, p, s->peer[0].opts, 0);
 		return VERDICT_PASS;
+	}
 	p->state = s->index;
 	p->quote_l3 = p->l4 + ICMP_HLEN;
 	p->quote_l4 = q.c.off;
@@ -253,7 +260,11 @@ SEC("tc") int pf_nat_error(struct __sk_buff *skb)
 
 	if (!s)
 		return VERDICT_DROP;
-	return nat_rewrite_error(skb, p, s) ? drop(PFRES_TRANSLATE) : VERDICT_PASS;
+	if (nat_rewrite_error(skb, p, s))
+		return drop(PFRES_TRANSLATE);
+	if (s->route == p->dir)
+		return to_gateway(skb, p, s->peer[0].opts, 0);
+	return VERDICT_PASS;
 }
 
 /* ICMP that speaks for itself; its ports are in the packet already. */
@@ -348,13 +359,19 @@ SEC("tc") int pf_slow(struct __sk_buff *skb)
 {
 	struct pf_pkt *p = scratch();
 	struct icmp_map m;
+	__u32 mark;
 
 	if (!p)
 		return VERDICT_DROP;
 	/* a tag that a rule gave on the way in; what comes in has none yet */
 	p->tag = p->dir == PF_IN ? 0 : tag_of(skb);
-	if (our_own(skb, p))
+	mark = our_own(skb, p);
+	if (unlikely(mark)) {
+		/* devices without a link header have no neighbours */
+		if (mark > 1 && p->l2)
+			return to_gateway(skb, p, mark - 1, GATEWAY_AGAIN);
 		return VERDICT_PASS;
+	}
 	clear_tag(skb, p->dir);
 	if (not_for_us(skb, p->dir))
 		return VERDICT_PASS;
@@ -496,6 +513,7 @@ inline_always int ask_answer(struct __sk_buff *skb, struct pf_pkt *p)
 		return 0;
 	p->answer = PF_ANSWER_ICMP;
 	p->answer_icmp = icmp;
+	p->answer_seq = 0;
 	return 1;
 }
 
@@ -520,6 +538,8 @@ inline_always int refuse_state(struct __sk_buff *skb, struct pf_pkt *p, enum cre
 		return refuse(skb, p, PFRES_SRCLIMIT);
 	if (why == CREATE_LIMITER)
 		return refuse(skb, p, PFRES_MAXSTATES);
+	if (why == CREATE_NOROUTE)
+		return refuse(skb, p, PFRES_NOROUTE);
 	if (why != CREATE_LIMIT)
 		return refuse(skb, p, PFRES_MEMORY);
 	count(PF_CNT_STATES_FULL);
@@ -543,11 +563,13 @@ inline_always int to_be_translated(const struct pf_pkt *p)
 	       !addr_equal(&p->src, &p->src_was) || !addr_equal(&p->dst, &p->dst_was);
 }
 
-/* The tag that the rules gave goes on with the packet. */
-inline_always int pass(struct __sk_buff *skb, const struct pf_pkt *p)
+/* The tag that the rules gave goes on with the packet.  `state`: as to_gateway() takes it. */
+inline_always int pass(struct __sk_buff *skb, struct pf_pkt *p, __u32 state)
 {
 	if (unlikely(p->tag != skb->tc_index))
 		skb->tc_index = p->tag;
+	if (unlikely(p->rule.flags & PF_RULE_ROUTE_TO))
+		return to_gateway(skb, p, p->rule.opts, state);
 	return VERDICT_PASS;
 }
 
@@ -601,7 +623,7 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 		if (flags & PF_RULE_LOG)
 			log_rule(skb, p, PF_PASS, PFRES_MATCH);
 		rule_count(p, 0);
-		return pass(skb, p);
+		return pass(skb, p, 0);
 	}
 	made = state_create(p, 0);
 	if (unlikely(made == CREATE_LIMITER)) {
@@ -610,6 +632,11 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 		rewalk(skb, p);
 		count(PF_CNT_MISS);
 	}
+	/* at the gateway's interface, of another connection; and not by another CPU just now */
+	if (unlikely(made == CREATE_EXISTS && (flags & PF_RULE_IFBOUND) &&
+		     (flags & PF_RULE_ROUTE_TO)) &&
+	    !state_look_up(&p->key, p->dir, p->ifindex))
+		made = CREATE_CLASH;
 	if (made != CREATE_OK && (made != CREATE_EXISTS || p->over))
 		return refuse_state(skb, p, made);
 	if (flags & PF_RULE_LOG)
@@ -617,7 +644,7 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 	rule_count(p, made == CREATE_OK);
 	if (made == CREATE_OK) /* the look-up counts with the state's first packet */
 		count_n(PF_CNT_MISS, -1ULL);
-	return pass(skb, p);
+	return pass(skb, p, 0);
 }
 
 /* The same, with the port that is free: they may ask for it. */
@@ -654,8 +681,10 @@ inline_always __u32 nat_choose(struct pf_pkt *p)
 		return PFRES_FRAG;
 	if (!nat_find_port(p))
 		return 0;
-	return state_exists(&p->key, p->dir, p->ifindex, &ver) & KEY_THERE ? NAT_MADE
-									   : PFRES_TRANSLATE;
+	return (state_exists(&p->key, p->dir, p->ifindex, &ver) & KEY_THERE) ||
+			       state_look_up(&p->key, p->dir, p->ifindex)
+		       ? NAT_MADE
+		       : PFRES_TRANSLATE;
 }
 
 /* pf_apply for packets that leave as others. */
@@ -699,14 +728,42 @@ SEC("tc") int pf_nat(struct __sk_buff *skb)
 	if (made != CREATE_OK)
 		return refuse_state(skb, p, made);
 	s = slot(p->state);
-	if (!s || nat_rewrite(skb, s, p->dir, p->l3, p->l4))
+	/* with a gateway, pf_route does it: errors quote the packet as it was */
+	if (!s ||
+	    (!(p->rule.flags & PF_RULE_ROUTE_TO) && nat_rewrite(skb, s, p->dir, p->l3, p->l4)))
 		return refuse(skb, p, PFRES_TRANSLATE);
 	if (p->rule.flags & PF_RULE_LOG)
 		log_rule(skb, p, PF_PASS, PFRES_MATCH);
 	rule_count(p, 1);
 	/* the look-up counts with the state's first packet */
 	count_n(PF_CNT_MISS, -1ULL);
-	return pass(skb, p);
+	return pass(skb, p, p->state + 1);
+}
+
+/* What has passed, and leaves by the gateway of its rule or state. */
+SEC("tc") int pf_route(struct __sk_buff *skb)
+{
+	struct pf_pkt *p = scratch();
+	struct pf_opt_set *o = p ? opt_set(p->hop) : NULL;
+	struct pf_state *s;
+
+	if (!o)
+		return VERDICT_DROP;
+	if (p->hop_state == GATEWAY_AGAIN)
+		return to_neighbour(skb, p, &o->hop, 0);
+	switch (route_check(skb, p, &o->hop)) {
+	case ROUTE_GO:
+		break;
+	case ROUTE_ANSWER:
+		count(PF_CNT_REASON + PFRES_NOROUTE);
+		return to_prog(skb, PF_PROG_ANSWER);
+	default:
+		return drop(PFRES_NOROUTE);
+	}
+	s = p->hop_state ? slot(p->hop_state - 1) : NULL;
+	if (s && (s->flags & PF_SF_NAT) && nat_rewrite(skb, s, p->dir, p->l3, p->l4))
+		return drop(PFRES_TRANSLATE);
+	return route_send(skb, p, &o->hop);
 }
 
 SEC("tc") int pf_answer(struct __sk_buff *skb)

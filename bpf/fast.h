@@ -56,7 +56,7 @@ inline_always enum fast fast_tcp(struct __sk_buff *skb, const struct tcp_hdr *th
 	    (th->off_x2 & 15) || th->urg || hlen < sizeof(*th) || hlen > l4len)
 		return FAST_NO;
 	s = state_find(k, key_hash(k), dir, skb);
-	if (!s || !state_word_is(s, TCPS_ESTABLISHED, PFTM_TCP_ESTABLISHED))
+	if (!s || !state_word_is(s, TCPS_ESTABLISHED, PFTM_TCP_ESTABLISHED, dir))
 		return FAST_NO;
 	from = state_sender(s, dir);
 	if (!tcp_fast(s, from, bpf_ntohl(th->seq), bpf_ntohl(th->ack), l4len - hlen,
@@ -77,7 +77,7 @@ inline_always enum fast fast_udp(struct __sk_buff *skb, const struct udp_hdr *uh
 	if (len < sizeof(*uh) || len > l4len)
 		return FAST_NO;
 	s = state_find(k, key_hash(k), dir, skb);
-	if (!s || !state_word_is(s, PF_MULTIPLE, PFTM_UDP_MULTIPLE))
+	if (!s || !state_word_is(s, PF_MULTIPLE, PFTM_UDP_MULTIPLE, dir))
 		return FAST_NO;
 	from = state_sender(s, dir);
 	peer_count(&s->peer[from & 1], tot_len);

@@ -23,13 +23,33 @@ inline_always void carry_tag(struct __sk_buff *skb, const struct pf_state *s, __
 }
 
 /*
- * Sent by pf_answer: passes as it is, as pf's own packets do.  On the way in only
+ * Marks what is to pass our hook on its way out, or in, by has_mark(): that must be there.
+ * `again`: what that returns then, less 1.
+ */
+inline_always void put_mark(struct __sk_buff *skb, const struct pf_config *cfg, __u32 again)
+{
+	/* barriers, for clang would merge the stores and the verifier minds */
+	skb->cb[0] = cfg->mark[0];
+	barrier();
+	skb->cb[1] = cfg->mark[1];
+	barrier();
+	skb->cb[2] = cfg->mark[2];
+	barrier();
+	skb->cb[3] = cfg->mark[3];
+	barrier();
+	skb->cb[4] = again;
+	barrier();
+}
+
+/*
+ * Sent by pf_answer, or by pf_route: passes as it is, as pf's own packets do.  On the way in only
  * by a secret that is too long to guess, for a neighbour in another namespace can
  * set cb[] and tc_index of what it sends.  It ends here and leaves the host nowhere.
  */
-noinline_sub int has_mark(struct __sk_buff *skb)
+noinline_sub __u32 has_mark(struct __sk_buff *skb)
 {
 	struct pf_config *cfg = config();
+	__u32 again;
 
 	if (!cfg || skb->cb[0] != cfg->mark[0] || skb->cb[1] != cfg->mark[1] ||
 	    skb->cb[2] != cfg->mark[2] || skb->cb[3] != cfg->mark[3])
@@ -41,7 +61,10 @@ noinline_sub int has_mark(struct __sk_buff *skb)
 	skb->cb[2] = 0;
 	barrier();
 	skb->cb[3] = 0;
-	return 1;
+	barrier();
+	again = skb->cb[4] + 1;
+	skb->cb[4] = 0;
+	return again;
 }
 
 /*
@@ -60,12 +83,14 @@ noinline_sub __u32 tag_of(struct __sk_buff *skb)
 	return i && (i->flags & PF_IFACE_HOOKED) ? skb->tc_index : 0;
 }
 
-inline_always int our_own(struct __sk_buff *skb, const struct pf_pkt *p)
+/* As has_mark(). */
+inline_always __u32 our_own(struct __sk_buff *skb, const struct pf_pkt *p)
 {
 	struct pf_config *cfg = config();
+	__u32 mark = has_mark(skb);
 
-	if (has_mark(skb))
-		return 1;
+	if (mark)
+		return mark;
 	return cfg && p->dir == PF_OUT && p->tag == cfg->mark16;
 }
 

@@ -61,8 +61,13 @@ struct icmp_hdr {
 	__u8 type;
 	__u8 code;
 	__be16 check;
-	__be16 id;
-	__be16 seq;
+	union {
+		struct {
+			__be16 id;
+			__be16 seq;
+		};
+		__be32 mtu; /* of "too big"; in IPv4 its lower half */
+	};
 };
 
 #define ICMP_HLEN 8

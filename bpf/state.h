@@ -246,7 +246,7 @@ inline_always void state_fill(struct pf_state *s, const struct pf_state_key *key
 	*(__u16 *)s->peer_state = 0;
 	*(__u16 *)s->wscale = 0;
 	s->flags = 0;
-	s->log = 0;
+	s->route = 0;
 	s->anchor = 0;
 	s->tag = 0;
 	s->nmatch = 0;
@@ -268,6 +268,7 @@ enum create_result {
 	CREATE_RULE_LIMIT, /* the rule has all the states that it may have */
 	CREATE_SRC_LIMIT,  /* the source, or the rule all the sources; counted */
 	CREATE_LIMITER,	   /* another CPU was faster: the rules are to be asked again */
+	CREATE_NOROUTE,	   /* nothing leads to its gateway */
 };
 
 /* Publishes a filled EMBRYO, or gives it back; `fresh`: it has been admitted by its limiters. */
@@ -354,8 +355,28 @@ global_sub int state_take_matches(struct pf_state *s)
 	return 0;
 }
 
+/*
+ * The gateway of a rule; -1: nothing leads there.  One that sends its own direction's packets
+ * out elsewhere belongs there if it is bound: that is where the answers come in.
+ */
+global_sub int state_take_gateway(struct pf_state *s, __u32 flags)
+{
+	struct pf_opt_set *o = s ? opt_set(s->peer[0].opts) : NULL;
+	__u32 ifindex = o ? READ_ONCE(o->hop.ifindex) : 0;
+
+	if (!s || !ifindex)
+		return -1;
+	if (flags & PF_RULE_REPLY_TO)
+		s->route = s->dir == PF_IN ? PF_OUT : PF_IN;
+	else
+		s->route = s->dir;
+	if ((s->flags & PF_SF_IFBOUND) && s->dir == PF_OUT && s->route == PF_OUT)
+		s->ifindex = ifindex;
+	return 0;
+}
+
 /* What the rules that matched leave in the state. */
-inline_always int state_take_rules(struct pf_state *s, struct pf_pkt *p)
+inline_always enum create_result state_take_rules(struct pf_state *s, struct pf_pkt *p)
 {
 	s->anchor = p->rule.anchor;
 	s->peer[0].opts = p->rule.opts;
@@ -373,7 +394,10 @@ inline_always int state_take_rules(struct pf_state *s, struct pf_pkt *p)
 		s->flags |= PF_SF_IFBOUND;
 	if (p->rule.flags & PF_RULE_METERED)
 		s->flags |= PF_SF_METERED;
-	return p->nmatched ? state_take_matches(s) : 0;
+	if (unlikely(p->rule.flags & (PF_RULE_ROUTE_TO | PF_RULE_REPLY_TO)) &&
+	    state_take_gateway(s, p->rule.flags))
+		return CREATE_NOROUTE;
+	return p->nmatched && state_take_matches(s) ? CREATE_MEMORY : CREATE_OK;
 }
 
 /* The rule's number of states is settled already. */
@@ -400,9 +424,10 @@ inline_always enum create_result state_make(struct pf_pkt *p, const int nat)
 			s->stack = p->nat_key;
 		p->state = s->index;
 	}
-	if (state_take_rules(s, p)) {
+	why = state_take_rules(s, p);
+	if (why != CREATE_OK) {
 		state_give_back(s, st);
-		return CREATE_MEMORY;
+		return why;
 	}
 	switch (p->proto) {
 	case IPPROTO_TCP:

@@ -23,7 +23,8 @@
  * If-bound states: several may have one key, each on an interface of its own.  Of
  * a floating one and one that is bound to the packet's interface the bound one is
  * meant, as in pf.  The floating one must be the later one then, since a packet that
- * finds a state makes none, and knows of it: PF_SF_SHADOWED.
+ * finds a state makes none, and knows of it: PF_SF_SHADOWED.  One whose gateway takes
+ * what goes out is found by that on any interface, if there is none of this very one.
  *
  * `ver` moves by an exchange, a full barrier: who sees it moved sees what moved it.
  *
@@ -204,6 +205,7 @@ struct search {
 	__u32 which, min;
 	__u32 ifindex; /* where the packet is; 0: states on any interface are meant */
 	__u32 found;   /* 1 + index */
+	__u64 roaming; /* its id, if it is bound to another interface: the oldest is meant */
 	__u8 flags;    /* of what was found */
 	__u8 elsewhere;
 	__u16 tag;
@@ -216,12 +218,20 @@ inline_always int search_met(struct search *x, const struct pf_state *s)
 
 	if ((flags & PF_SF_IFBOUND) && x->ifindex && s->ifindex != x->ifindex) {
 		x->elsewhere = 1;
+		/* what it sends by its gateway is its own wherever the routes lead it out */
+		if (x->min == PF_SLOT_LIVE && x->which == PF_OUT && s->route == PF_OUT &&
+		    (!(x->flags & PF_SF_IFBOUND) || s->id < x->roaming)) {
+			x->found = s->index + 1;
+			x->flags = flags | PF_SF_SHADOWED;
+			x->roaming = s->id;
+		}
 		return 0;
 	}
 	if (x->found && !(flags & PF_SF_IFBOUND))
 		return 0;
 	x->found = s->index + 1;
 	x->flags = flags;
+	x->roaming = 0;
 	return !(flags & PF_SF_SHADOWED);
 }
 

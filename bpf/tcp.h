@@ -55,15 +55,18 @@ union state_word {
 		__u8 timeout;
 		__u8 flags;
 		__u8 dir;
-		__u8 log;
+		__u8 route;
 	};
 	__u64 all;
 };
 
-inline_always int state_word_is(const struct pf_state *s, __u8 peer, __u8 timeout)
+/* `dir`: the packet's, which no gateway takes. */
+inline_always int state_word_is(const struct pf_state *s, __u8 peer, __u8 timeout, __u8 dir)
 {
-	const union state_word mask = {
-		.peer_state = {0xff, 0xff}, .timeout = 0xff, .flags = PF_SF_LOOSE | PF_SF_SLOPPY};
+	const union state_word mask = {.peer_state = {0xff, 0xff},
+				       .timeout = 0xff,
+				       .flags = PF_SF_LOOSE | PF_SF_SLOPPY,
+				       .route = dir};
 	const union state_word want = {.peer_state = {peer, peer}, .timeout = timeout};
 
 	return (READ_ONCE(*(const __u64 *)&s->peer_state) & mask.all) == want.all;

@@ -184,16 +184,20 @@ static uint32_t info_flags(const struct pf_rule *r)
 		flags |= PF_RULE_IFBOUND;
 	if (r->keep_state && pf_rule_ext_of(r)->max_pkt_rate.limit)
 		flags |= PF_RULE_METERED;
+	if (pf_rule_ext_of(r)->route_kind == PF_ROUTE_TO)
+		flags |= PF_RULE_ROUTE_TO;
+	if (pf_rule_ext_of(r)->route_kind == PF_REPLY_TO)
+		flags |= PF_RULE_REPLY_TO;
 	return flags;
 }
 
-/* Of a rule's limits and timeouts; 0: it has none. */
+/* Of a rule's limits, timeouts and gateway; 0: it has none. */
 static int opts_number(const struct pf_policy *p, const struct pf_compile_env *env, uint32_t rule)
 {
 	const struct pf_rule *r = p->rules[rule];
-	const struct pf_state_opts *o = pf_rule_ext_of(r)->state;
+	const struct pf_rule_ext *x = pf_rule_ext_of(r);
 
-	return r->keep_state && (o || pf_limits_of(r))
+	return r->keep_state && (x->state || x->route || pf_limits_of(r))
 		       ? env->opts_number(env->ctx, p->set_of[rule], env->rule_ids[rule], r)
 		       : 0;
 }

@@ -235,8 +235,9 @@ static const char *pool_unenforced(const struct pf_pool *p, uint8_t af)
 		return "a table as a pool";
 	if (h->host.type == PF_HOST_DYNAMIC)
 		return "an interface in parentheses as a pool";
-	if (h->host.type != PF_HOST_PREFIX || h->host.neg || h->host.af != af || h->ifname ||
-	    h->no_address)
+	if (h->no_address)
+		return "an interface alone as a pool";
+	if (h->host.type != PF_HOST_PREFIX || h->host.neg || h->host.af != af)
 		return "this kind of pool";
 	if (h->weight)
 		return "the weight of an address";
@@ -288,9 +289,27 @@ static const char *translation_unenforced(const struct pf_rule *r, enum pf_rule_
 	return what;
 }
 
+static const char *route_unenforced(const struct pf_rule *r, enum pf_rule_part *part)
+{
+	const struct pf_rule_ext *x = pf_rule_ext_of(r);
+	const char *what;
+
+	if (!x->route_kind)
+		return NULL;
+	*part = PF_PART_ROUTE;
+	if (x->route_kind == PF_DUP_TO)
+		return "dup-to";
+	what = pool_unenforced(x->route, r->af);
+	if (!what && x->route->hosts[0].host.bits < pf_family_bits((enum pf_family)r->af))
+		return "a prefix as a pool of next hops";
+	return what;
+}
+
 const char *pf_rule_unenforced(const struct pf_rule *r, enum pf_rule_part *part)
 {
-	return translation_unenforced(r, part);
+	const char *what = translation_unenforced(r, part);
+
+	return what ? what : route_unenforced(r, part);
 }
 
 /* As above, of state options. */
@@ -345,7 +364,9 @@ bool pf_rule_ext_enforced(const struct pf_rule *r)
 	rest.prob = 0;
 	rest.max_pkt_rate = (struct pf_rate){.limit = 0};
 	rest.once = false;
-	rest.nat = rest.rdr = NULL;
+	rest.nat = rest.rdr = rest.route = NULL;
+	rest.route_kind = 0;
+	rest.route_old = false;
 	rest.state = NULL;
 	memset(&rest.state_limiter, 0, sizeof(rest.state_limiter));
 	memset(&rest.source_limiter, 0, sizeof(rest.source_limiter));

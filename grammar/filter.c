@@ -235,7 +235,6 @@ static void old_route(struct pf_parser *p)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (!pf_accept_word(p, kinds[i].word))
 			continue;
-		pf_unenforced(p, &loc, kinds[i].word);
 		p->stmt.seen |= PF_SEEN_ROUTE;
 		p->stmt.x.route_kind = (uint8_t)kinds[i].kind;
 		p->stmt.route_loc = loc;

@@ -616,13 +616,11 @@ static void opt_af_to(struct pf_parser *p, const struct pf_loc *loc)
 		pf_parse_pool(p, &p->stmt.rdr, true);
 }
 
-static void route(struct pf_parser *p, const struct pf_loc *loc, enum pf_route_kind kind,
-		  const char *word)
+static void route(struct pf_parser *p, const struct pf_loc *loc, enum pf_route_kind kind)
 {
 	if (p->stmt.seen & PF_SEEN_ROUTE)
 		pf_error(p, loc, "only one of route-to, reply-to and dup-to can be given");
 	p->stmt.seen |= PF_SEEN_ROUTE;
-	pf_unenforced(p, loc, word);
 	p->stmt.route_loc = *loc;
 	p->stmt.x.route_kind = (uint8_t)kind;
 	pf_parse_pool(p, &p->stmt.route, false);
@@ -630,17 +628,17 @@ static void route(struct pf_parser *p, const struct pf_loc *loc, enum pf_route_k
 
 static void opt_route_to(struct pf_parser *p, const struct pf_loc *loc)
 {
-	route(p, loc, PF_ROUTE_TO, "route-to");
+	route(p, loc, PF_ROUTE_TO);
 }
 
 static void opt_reply_to(struct pf_parser *p, const struct pf_loc *loc)
 {
-	route(p, loc, PF_REPLY_TO, "reply-to");
+	route(p, loc, PF_REPLY_TO);
 }
 
 static void opt_dup_to(struct pf_parser *p, const struct pf_loc *loc)
 {
-	route(p, loc, PF_DUP_TO, "dup-to");
+	route(p, loc, PF_DUP_TO);
 }
 
 static const struct pf_handler options[] = {

@@ -40,6 +40,18 @@ static void put_pool(struct pf_buf *b, const struct pf_pool *p)
 	pf_put_u16(b, p->port_hi);
 }
 
+/* The same: of one address. */
+static void put_route(struct pf_buf *b, const struct pf_rule_ext *x)
+{
+	const struct pf_pool_host *h = &x->route->hosts[0];
+
+	pf_put_u8(b, x->route_kind);
+	pf_put_u8(b, x->route_old);
+	pf_put_u8(b, x->route->type);
+	put_host(b, &h->host);
+	pf_put_string(b, h->ifname ? h->ifname : "");
+}
+
 static uint8_t rule_flags(const struct pf_rule *r)
 {
 	return (uint8_t)((r->log ? RULE_LOG : 0) | (r->quick ? RULE_QUICK : 0) |
@@ -94,7 +106,7 @@ static uint16_t ext_bits(const struct pf_rule_ext *x)
 			  (x->rdr ? EXT_RDR : 0) | (x->state ? EXT_STATE : 0) |
 			  (x->state_limiter.id || x->source_limiter.id ? EXT_LIMITERS : 0) |
 			  (x->once ? EXT_ONCE : 0) | (x->max_pkt_rate.limit ? EXT_PKT_RATE : 0) |
-			  (more_labels(x) ? EXT_LABELS : 0));
+			  (more_labels(x) ? EXT_LABELS : 0) | (x->route ? EXT_ROUTE : 0));
 }
 
 static void put_limiter(struct pf_buf *b, const struct pf_rule_limiter *l)
@@ -169,6 +181,8 @@ static void put_ext(struct pf_buf *b, const struct pf_rule *r)
 	}
 	for (int i = 0; more_labels(x) && i < PF_LABELS_MOST - 1; i++)
 		pf_put_string(b, x->labels[i]);
+	if (x->route)
+		put_route(b, x);
 }
 
 static void put_rule(struct pf_buf *b, const struct pf_rule *r)

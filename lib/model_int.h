@@ -34,7 +34,7 @@ enum {
 	EXT_ONCE = 4096,
 	EXT_PKT_RATE = 8192,
 	EXT_LABELS = 16384,
-	EXT_ALL = 32767,
+	EXT_ROUTE = 32768,
 };
 
 /* Of state options. */

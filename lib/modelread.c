@@ -22,7 +22,7 @@ struct reader {
 	unsigned int depth, nrules, loads;
 	const char *last_ifname, *last_table, *last_label, *last_tag, *last_tagged, *last_overload;
 	const struct pf_rule_ext *last_ext;
-	const struct pf_pool *last_nat, *last_rdr;
+	const struct pf_pool *last_nat, *last_rdr, *last_route;
 	const struct pf_state_opts *last_state;
 };
 
@@ -260,6 +260,33 @@ static const struct pf_pool *get_pool(struct reader *r, bool nat, const struct p
 	return r->c.bad ? NULL : keep_pool(r, &pool, &host, last);
 }
 
+/* A next hop, as the one above. */
+static void get_route(struct reader *r, struct pf_rule_ext *x)
+{
+	struct pf_pool_host host;
+	struct pf_pool pool;
+	char ifname[PF_IFNAME_SIZE];
+	struct pf_cursor ahead;
+
+	memset(&host, 0, sizeof(host));
+	memset(&pool, 0, sizeof(pool));
+	x->route_kind = get_enum(r, PF_REPLY_TO, "kind of routing");
+	x->route_old = get_enum(r, true, "place of routing");
+	pool.nhosts = 1;
+	pool.type = get_enum(r, PF_POOL_BITMASK, "pool type");
+	get_host(r, &host.host);
+	if (host.host.type != PF_HOST_PREFIX)
+		bad(r, "a next hop is no address");
+	if (!x->route_kind)
+		bad(r, "a next hop for no packets");
+	ahead = r->c;
+	if (pf_get_string(&ahead, ifname, sizeof(ifname)) && !*ifname)
+		r->c = ahead;
+	else
+		host.ifname = get_string(r, PF_IFNAME_SIZE, &r->last_ifname, true);
+	x->route = r->c.bad ? NULL : keep_pool(r, &pool, &host, &r->last_route);
+}
+
 /* As the parser leaves them: what is counted by rule needs nodes of the rule. */
 static bool sources_ok(const struct pf_state_opts *o)
 {
@@ -411,8 +438,8 @@ static void get_ext(struct reader *r, struct pf_rule *rule)
 		get_pkt_rate(r, &x->max_pkt_rate);
 	if (what & EXT_LABELS)
 		get_labels(r, x);
-	if (what & ~EXT_ALL)
-		bad(r, "a rule says what is unknown");
+	if (what & EXT_ROUTE)
+		get_route(r, x);
 	if ((x->received_not && !x->received_on) || (x->tagged_not && !x->tagged) ||
 	    (what & EXT_PROB && !x->prob))
 		bad(r, "a rule denies what it does not say");

@@ -19,7 +19,7 @@
 #define PF_PIN_DIR_DEFAULT "/sys/fs/bpf/pf"
 #define PF_LOG_DEFAULT	   "/var/log/pflog"
 
-#define PF_PROTO_MAGIC	   0x70664c36 /* "pfL6": the last digit is the version */
+#define PF_PROTO_MAGIC	   0x70664c37 /* "pfL7": the last digit is the version */
 #define PF_FRAME_MOST	   (1U << 20) /* bytes of payload */
 
 struct pf_frame {
@@ -128,9 +128,12 @@ struct pf_wire_state {
 	uint32_t expires; /* seconds */
 	uint32_t rule;	  /* number, ~0 if it is none of the rules in force */
 	uint32_t anchor;  /* number of the anchor's rule that led to it, ~0 none */
-	uint32_t pad;
-	char ifname[16]; /* that it is bound to; "all" */
-	char origin[16]; /* where it was made; "" if that is gone */
+	uint8_t route;	  /* enum pf_route_kind */
+	uint8_t pad[3];
+	uint8_t gateway[16];
+	char gateway_if[16]; /* "": the way to it says */
+	char ifname[16];     /* that it is bound to; "all" */
+	char origin[16];     /* where it was made; "" if that is gone */
 };
 #define PF_WIRE_STATE_LOOSE  1
 #define PF_WIRE_STATE_SLOPPY 2

@@ -88,12 +88,17 @@ void pf_saved_add(struct pf_saved_block *to, const struct pf_saved_state *v)
 	pf_put_u8(b, s->timeout);
 	pf_put_u8(b, s->flags);
 	pf_put_u8(b, s->dir);
+	pf_put_u8(b, s->route);
 	pf_put_u8(b, s->nmatch);
 	pf_put_u64(b, v->age);
 	pf_put_u32(b, v->rule);
 	pf_put_u32(b, v->anchor);
 	pf_put_u32(b, v->tag);
 	pf_put_u32(b, v->ifname);
+	if (s->route) {
+		pf_put(b, &v->gateway, sizeof(v->gateway));
+		pf_put_u32(b, v->gateway_if);
+	}
 	for (int i = 0; i < s->nmatch; i++)
 		pf_put_u32(b, v->match[i]);
 	to->nstates++;
@@ -196,7 +201,8 @@ bool pf_saved_state_ok(const struct pf_saved_state *v)
 	       s->key.proto == s->stack.proto &&
 	       nat == (memcmp(&s->key, &s->stack, sizeof(s->key)) != 0) &&
 	       tagged == (v->tag != 0) && !(s->flags & ~PF_SF_ALL) &&
-	       (s->dir == PF_IN || s->dir == PF_OUT) && peer_ok(s, 0) && peer_ok(s, 1) &&
+	       (s->dir == PF_IN || s->dir == PF_OUT) && s->route <= PF_OUT &&
+	       addr_ok(&v->gateway, s->key.af) && peer_ok(s, 0) && peer_ok(s, 1) &&
 	       timeout_ok(s->timeout) && s->nmatch <= PF_MATCH_MOST;
 }
 
@@ -237,12 +243,17 @@ static void get_state(struct pf_cursor *c, struct pf_saved_state *v)
 	s->timeout = pf_get_u8(c);
 	s->flags = pf_get_u8(c);
 	s->dir = pf_get_u8(c);
+	s->route = pf_get_u8(c);
 	s->nmatch = pf_get_u8(c);
 	v->age = pf_get_u64(c);
 	v->rule = pf_get_u32(c);
 	v->anchor = pf_get_u32(c);
 	v->tag = pf_get_u32(c);
 	v->ifname = pf_get_u32(c);
+	if (s->route) {
+		pf_get(c, &v->gateway, sizeof(v->gateway));
+		v->gateway_if = pf_get_u32(c);
+	}
 	for (int i = 0; i < s->nmatch && i < PF_MATCH_MOST; i++)
 		v->match[i] = pf_get_u32(c);
 }
@@ -253,7 +264,7 @@ static bool numbers_ok(const struct pf_saved_names *n, const struct pf_saved_sta
 		if (!v->match[i] || v->match[i] > n->nrules)
 			return false;
 	return v->rule <= n->nrules && v->anchor <= n->nrules && v->tag <= n->ntags &&
-	       v->ifname <= n->nifnames;
+	       v->ifname <= n->nifnames && v->gateway_if <= n->nifnames;
 }
 
 /* Ends in zeroes, and is a name that a rule may have. */

@@ -21,7 +21,7 @@
 
 /* The version changes with every change of the encoding. */
 #define PF_SAVED_MAGIC	     0x70665331 /* "pfS1" */
-#define PF_SAVED_VERSION     1
+#define PF_SAVED_VERSION     2
 
 #define PF_SAVED_MOST	     ((size_t)1 << 30) /* bytes */
 #define PF_SAVED_BLOCK_MOST  ((size_t)1 << 20)
@@ -44,6 +44,9 @@ struct pf_saved_state {
 	/* numbers of names in the block; 0 none, 1 the first */
 	uint32_t rule, anchor; /* none: the default rule; no anchor */
 	uint32_t tag, ifname;
+	/* if s.route */
+	struct pf_addr gateway;
+	uint32_t gateway_if;
 	uint32_t match[PF_MATCH_MOST]; /* s.nmatch of them */
 };
 

@@ -52,7 +52,7 @@ static const char *const prog_names[PF_PROG_MAX] = {
 	[PF_PROG_SLOW] = "pf_slow",	      [PF_PROG_TRACK] = "pf_track",
 	[PF_PROG_ICMP] = "pf_icmp",	      [PF_PROG_ICMP_ERROR] = "pf_icmp_error",
 	[PF_PROG_ANSWER] = "pf_answer",	      [PF_PROG_NAT] = "pf_nat",
-	[PF_PROG_NAT_ERROR] = "pf_nat_error",
+	[PF_PROG_NAT_ERROR] = "pf_nat_error", [PF_PROG_ROUTE] = "pf_route",
 };
 
 int pf_datapath_map(const struct pf_datapath *dp, const char *name)

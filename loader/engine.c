@@ -756,6 +756,8 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	g->gens.emitter = o->emitter;
 	err = pf_generations_open(&g->gens, &g->dp, &g->tables, &g->ifs, e);
 	if (!err)
+		pf_hops_listen(&g->gens.hops, loop);
+	if (!err)
 		err = pf_attach_init(&g->attach, &g->dp, o->attach, e);
 	if (!err)
 		err = open_timers(g, e);

@@ -177,6 +177,7 @@ void pf_engine_netif_changed(void *ctx, struct pf_netif *i, bool gone)
 	tell_iface(g, i, gone);
 	tell_rules(g->active, i, gone);
 	tell_rules(g->fallback, i, gone);
+	pf_hops_refresh(&g->gens.hops);
 	if (gone)
 		pf_attach_forget(&g->attach, i->ifindex);
 	else

@@ -36,7 +36,8 @@ int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
 	err = pf_tags_open(&g->tags, dp, e);
 	if (!err)
 		err = pf_labels_open(&g->labels, dp, e);
-	if (!err && pf_optsets_open(&g->opts, dp))
+	pf_hops_open(&g->hops, dp, ifs);
+	if (!err && pf_optsets_open(&g->opts, dp, &g->hops))
 		err = pf_fail(e, -ENOMEM, "out of memory");
 	if (!err && pf_meters_open(&g->meters, dp))
 		err = pf_fail(e, -ENOMEM, "out of memory");
@@ -48,6 +49,7 @@ void pf_generations_close(struct pf_generations *g)
 	pf_rulestats_close(&g->stats);
 	pf_labels_close(&g->labels);
 	pf_optsets_close(&g->opts);
+	pf_hops_close(&g->hops);
 	pf_meters_close(&g->meters);
 	pf_tags_close(&g->tags);
 }

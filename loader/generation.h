@@ -67,6 +67,7 @@ struct pf_generations {
 	const struct pf_netifs *ifs;
 	struct pf_rulestats stats;
 	struct pf_labels labels;
+	struct pf_hops hops;
 	struct pf_optsets opts;
 	struct pf_meters meters;
 	struct pf_tags tags;

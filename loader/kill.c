@@ -22,10 +22,17 @@ bool pf_kill_host_matches(const struct pf_kill_host *h, uint8_t af, const struct
 	return pf_ip_equal(&ip, &h->ip) != h->neg;
 }
 
-static bool matches(const struct pf_kill *k, const struct pf_state *s)
+static bool gateway_matches(const struct pf_datapath *dp, const struct pf_kill *k,
+			    const struct pf_state *s)
 {
-	/* no rule gives one */
-	static const struct pf_addr no_gateway;
+	static const struct pf_addr none;
+	const struct pf_hop *hop = pf_state_gateway(dp, s);
+
+	return pf_kill_host_matches(&k->gateway, s->key.af, hop ? &hop->addr : &none);
+}
+
+static bool matches(const struct pf_datapath *dp, const struct pf_kill *k, const struct pf_state *s)
+{
 	/*
 	 * Who made the state is outside when it came in, inside when it went out.  The
 	 * addresses are those of its first packet, before it was translated.
@@ -39,7 +46,7 @@ static bool matches(const struct pf_kill *k, const struct pf_state *s)
 	       (!k->rules || (s->rule < PF_MAX_RULE_IDS && k->rules[s->rule])) &&
 	       pf_kill_host_matches(&k->src, key->af, &key->addr[src]) &&
 	       pf_kill_host_matches(&k->dst, key->af, &key->addr[!src]) &&
-	       pf_kill_host_matches(&k->gateway, key->af, &no_gateway);
+	       gateway_matches(dp, k, s);
 }
 
 /* --- the other state of a connection that is forwarded --- */
@@ -126,7 +133,7 @@ static int collect(const struct pf_datapath *dp, const struct pf_kill *k, struct
 		const struct pf_state *s = &dp->states[i];
 		struct between b;
 
-		if (!pf_state_is_live(s) || !matches(k, s))
+		if (!pf_state_is_live(s) || !matches(dp, k, s))
 			continue;
 		b = between_of(s);
 		/* it is looked for by the other one */
@@ -152,7 +159,7 @@ int pf_states_kill(const struct pf_datapath *dp, const struct pf_kill *k, uint32
 	for (uint32_t i = 0; i < dp->config->slots && !err; i++) {
 		struct pf_state *s = &dp->states[i];
 
-		if (!pf_state_is_live(s) || (!matches(k, s) && !is_other(&others, s)))
+		if (!pf_state_is_live(s) || (!matches(dp, k, s) && !is_other(&others, s)))
 			continue;
 		__atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
 		if (!killed++)

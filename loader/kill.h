@@ -25,7 +25,7 @@ bool pf_kill_host_matches(const struct pf_kill_host *h, uint8_t af, const struct
  */
 struct pf_kill {
 	struct pf_kill_host src, dst;
-	struct pf_kill_host gateway; /* 0.0.0.0 or :: if it has none */
+	struct pf_kill_host gateway; /* of route-to or reply-to; 0.0.0.0 or :: if it has none */
 	bool ports;
 	uint16_t sport, dport; /* network order */
 	uint8_t proto;	       /* 0 any */

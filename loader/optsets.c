@@ -3,16 +3,18 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../compiler/compiler.h"
 #include "rulestats.h"
 
-int pf_optsets_open(struct pf_optsets *s, const struct pf_datapath *dp)
+int pf_optsets_open(struct pf_optsets *s, const struct pf_datapath *dp, struct pf_hops *hops)
 {
 	memset(s, 0, sizeof(*s));
 	s->dp = dp;
+	s->hops = hops;
 	s->of_rule = calloc(PF_MAX_RULE_IDS, sizeof(*s->of_rule));
 	return s->of_rule ? 0 : -ENOMEM;
 }
@@ -48,9 +50,10 @@ static void set_sources(const struct pf_datapath *dp, const struct pf_state_opts
 	set->overload = overload;
 }
 
-static struct pf_opt_set set_of(const struct pf_datapath *dp, const struct pf_rule *r,
+static struct pf_opt_set set_of(const struct pf_optsets *s, const struct pf_rule *r,
 				uint32_t overload)
 {
+	const struct pf_datapath *dp = s->dp;
 	static const struct pf_state_opts none;
 	const struct pf_state_opts *o = r->x->state ? r->x->state : &none;
 	struct pf_opt_set set = {.max = o->max, .limits = pf_limits_of(r)};
@@ -64,6 +67,8 @@ static struct pf_opt_set set_of(const struct pf_datapath *dp, const struct pf_ru
 		set.flags |= PF_OPTS_COUNTED;
 	if (o->source_track)
 		set_sources(dp, o, overload, &set);
+	if (r->x->route)
+		pf_hops_of(s->hops, r, &set.hop);
 	return set;
 }
 
@@ -94,6 +99,12 @@ static bool collect(struct pf_optsets *s)
 	return any;
 }
 
+/* Ways to a gateway change. */
+static bool is_same(const struct pf_opt_set *a, const struct pf_opt_set *b)
+{
+	return memcmp(a, b, offsetof(struct pf_opt_set, hop.ifindex)) == 0;
+}
+
 /* The number of that content, or the lowest that is free; 0: there is none. */
 static uint32_t look_up(const struct pf_optsets *s, const struct pf_opt_set *want)
 {
@@ -101,13 +112,17 @@ static uint32_t look_up(const struct pf_optsets *s, const struct pf_opt_set *wan
 	uint32_t free_one = 0;
 
 	for (uint32_t i = 1; i < PF_MAX_OPT_SETS; i++) {
-		if (is_used(&sets[i]) && memcmp(&sets[i], want, sizeof(*want)) == 0)
+		if (is_used(&sets[i]) && is_same(&sets[i], want))
 			return i;
 		if (!is_used(&sets[i]) && !free_one)
 			free_one = i;
 	}
 	return free_one;
 }
+
+_Static_assert(offsetof(struct pf_opt_set, hop.via) + sizeof(struct pf_addr) ==
+		       sizeof(struct pf_opt_set),
+	       "what changes stands behind what is compared");
 
 static int number_of(struct pf_optsets *s, struct pf_opt_set want, const struct pf_rulestats *stats)
 {
@@ -152,7 +167,7 @@ int pf_optsets_take(struct pf_optsets *s, uint32_t rule, const struct pf_rule *r
 		    const struct pf_rulestats *stats)
 {
 	static const struct pf_opt_set nothing;
-	struct pf_opt_set want = set_of(s->dp, r, overload);
+	struct pf_opt_set want = set_of(s, r, overload);
 	int nr, err;
 
 	if (memcmp(&want, &nothing, sizeof(want)) == 0)
@@ -173,6 +188,14 @@ int pf_optsets_take(struct pf_optsets *s, uint32_t rule, const struct pf_rule *r
 	s->of_rule[rule] = (uint16_t)nr;
 	s->refs[nr]++;
 	return nr;
+}
+
+int pf_optsets_hop(struct pf_optsets *s, const struct pf_hop *hop, const struct pf_rulestats *stats)
+{
+	struct pf_opt_set want = {.hop = *hop};
+
+	pf_hops_find(s->hops, &want.hop);
+	return number_of(s, want, stats);
 }
 
 void pf_optsets_settle(struct pf_optsets *s)

@@ -8,6 +8,7 @@
 
 #include "../grammar/check.h"
 #include "../lib/model.h"
+#include "states.h"
 
 /*
  * What a rule is known by: the path of its ruleset, what it says, and the version of how
@@ -82,6 +83,17 @@ static void take_matches(struct saver *sv, struct pf_saved_state *v)
 	v->s.nmatch = (uint8_t)kept;
 }
 
+static void save_gateway(struct saver *sv, const struct pf_state *s, struct pf_saved_state *v)
+{
+	const struct pf_hop *hop = pf_state_gateway(&sv->g->dp, s);
+
+	if (!hop)
+		return;
+	v->gateway = hop->addr;
+	if (pf_name_ok(hop->ifname, sizeof(hop->ifname)))
+		v->gateway_if = pf_saved_add_ifname(&sv->block, hop->ifname);
+}
+
 static void save_state(struct saver *sv, const struct pf_state *s)
 {
 	const struct pf_engine *g = sv->g;
@@ -103,6 +115,7 @@ static void save_state(struct saver *sv, const struct pf_state *s)
 		v.s.flags &= (uint8_t)~PF_SF_TAGGED;
 	if (i && pf_name_ok(i->name, sizeof(i->name)))
 		v.ifname = pf_saved_add_ifname(&sv->block, i->name);
+	save_gateway(sv, s, &v);
 	take_matches(sv, &v);
 	if (pf_saved_state_ok(&v))
 		pf_saved_add(&sv->block, &v);
@@ -145,6 +158,9 @@ struct restorer {
 	uint64_t now;
 	struct known_rule *known; /* by name */
 	size_t nknown;
+	/* the last gateway of a state that no rule in force has made, and its number */
+	struct pf_hop hop;
+	int hop_number;
 	bool bound; /* those that are bound to interfaces are taken, or the others */
 	struct pf_restored n;
 };
@@ -255,6 +271,27 @@ static void insert(struct restorer *r, const struct pf_state *s)
 		bpf_map_delete_elem(pf_datapath_map(&r->g->dp, "pf_match_more"), &s->id);
 }
 
+/* The number of the gateway of a state whose rule has the options `opts'; or negative. */
+static int give_gateway(struct restorer *r, const struct pf_saved_names *names,
+			const struct pf_saved_state *v, uint16_t opts)
+{
+	struct pf_generations *gens = &r->g->gens;
+	struct pf_hop hop = {.addr = v->gateway, .af = v->s.key.af};
+	const char *name = v->gateway_if ? names->ifnames[v->gateway_if - 1].text : "";
+
+	/* a rule that says the same has the same one */
+	if (r->g->dp.opt_sets[opts].hop.af)
+		return opts;
+	if (strlen(name) >= sizeof(hop.ifname))
+		return -EINVAL;
+	memcpy(hop.ifname, name, strlen(name));
+	if (r->hop_number <= 0 || memcmp(&r->hop, &hop, sizeof(hop)) != 0) {
+		r->hop = hop;
+		r->hop_number = pf_optsets_hop(&gens->opts, &hop, &gens->stats);
+	}
+	return r->hop_number;
+}
+
 static uint32_t ms_to_ticks(const struct pf_datapath *dp, uint64_t ms)
 {
 	const uint64_t most = INT32_MAX; /* the clock's half: what is older has ended anyway */
@@ -273,6 +310,7 @@ static int restore_state(void *ctx, const struct pf_saved_names *names,
 	const struct pf_datapath *dp = &r->g->dp;
 	uint32_t tick = (uint32_t)(r->now >> PF_TICK_SHIFT);
 	struct pf_state s = v->s;
+	int opts;
 
 	if (!(s.flags & PF_SF_IFBOUND) == r->bound)
 		return 0;
@@ -293,7 +331,14 @@ static int restore_state(void *ctx, const struct pf_saved_names *names,
 		r->n.refused++;
 		return 0;
 	}
-	s.peer[0].opts = r->g->gens.opts.of_rule[s.rule];
+	opts = r->g->gens.opts.of_rule[s.rule];
+	if (s.route)
+		opts = give_gateway(r, names, v, (uint16_t)opts);
+	if (opts < 0) {
+		r->n.refused++;
+		return 0;
+	}
+	s.peer[0].opts = (uint16_t)opts;
 	give_matches(r, names, v, &s);
 	insert(r, &s);
 	return 0;

@@ -63,10 +63,16 @@ static const char *interface_name(struct pf_states_query *q, uint32_t ifindex)
 	return q->name;
 }
 
+const struct pf_hop *pf_state_gateway(const struct pf_datapath *dp, const struct pf_state *s)
+{
+	return s->route ? &dp->opt_sets[s->peer[0].opts % PF_MAX_OPT_SETS].hop : NULL;
+}
+
 void pf_states_fill(struct pf_states_query *q, const struct pf_state *s, struct pf_wire_state *out)
 {
 	const struct pf_datapath *dp = q->dp;
 	const struct pf_state_key *keys[2] = {&s->key, &s->stack};
+	const struct pf_hop *hop;
 
 	memset(out, 0, sizeof(*out));
 	out->id = s->id;
@@ -94,6 +100,12 @@ void pf_states_fill(struct pf_states_query *q, const struct pf_state *s, struct 
 	out->expires = expires_in(dp, s, (uint32_t)(q->now >> PF_TICK_SHIFT));
 	out->rule = pf_generation_number(q->gen, s->rule);
 	out->anchor = s->anchor ? pf_generation_number(q->gen, s->anchor) : UINT32_MAX;
+	hop = pf_state_gateway(dp, s);
+	if (hop) {
+		out->route = s->route == s->dir ? PF_ROUTE_TO : PF_REPLY_TO;
+		memcpy(out->gateway, &hop->addr, sizeof(out->gateway));
+		memcpy(out->gateway_if, hop->ifname, sizeof(out->gateway_if));
+	}
 	snprintf(out->origin, sizeof(out->origin), "%s", interface_name(q, s->ifindex));
 	if (s->flags & PF_SF_IFBOUND)
 		snprintf(out->ifname, sizeof(out->ifname), "%s", *out->origin ? out->origin : "-");

@@ -129,6 +129,26 @@ static void print_details(const struct pf_wire_state *s, int first, int second)
 	putchar('\n');
 }
 
+static void format_ip(const struct pf_wire_state *s, const uint8_t *addr, char *ip, size_t size)
+{
+	enum pf_family af = (enum pf_family)s->af;
+	struct pf_ip a;
+
+	memcpy(a.b, addr, sizeof(a.b));
+	pf_ip_format(af, &a, pf_family_bits(af), ip, size);
+}
+
+static void print_gateway(const struct pf_wire_state *s)
+{
+	char ip[PF_IP_STRLEN];
+
+	format_ip(s, s->gateway, ip, sizeof(ip));
+	printf("   gateway: %s", ip);
+	if (*s->gateway_if)
+		printf("@%s", s->gateway_if);
+	putchar('\n');
+}
+
 void pfctl_print_state(const struct pfctl *c, const struct pf_wire_state *s)
 {
 	const char *proto = pf_proto_name(s->proto);
@@ -150,6 +170,8 @@ void pfctl_print_state(const struct pfctl *c, const struct pf_wire_state *s)
 		printf("   id: %016" PRIx64 " creatorid: %08x\n", s->id, 0U);
 		if (*s->origin && strcmp(s->origin, s->ifname) != 0)
 			printf("   origif: %s\n", s->origin);
+		if (s->route)
+			print_gateway(s);
 	}
 }
 
@@ -236,6 +258,21 @@ static void json_rule(const char *name, uint32_t number)
 		printf(",\"%s\":%u", name, number);
 }
 
+static void json_gateway(const struct pf_wire_state *s)
+{
+	static struct quoted interface;
+	char ip[PF_IP_STRLEN];
+
+	if (!s->route) {
+		fputs(",\"gateway\":null", stdout);
+		return;
+	}
+	format_ip(s, s->gateway, ip, sizeof(ip));
+	printf(",\"gateway\":{\"address\":\"%s\",\"interface\":%s,\"kind\":\"%s\"}", ip,
+	       *s->gateway_if ? quote(&interface, s->gateway_if) : "null",
+	       s->route == PF_ROUTE_TO ? "route-to" : "reply-to");
+}
+
 void pfctl_json_state(const struct pf_wire_state *s)
 {
 	static struct quoted interface, origin;
@@ -256,6 +293,7 @@ void pfctl_json_state(const struct pf_wire_state *s)
 	json_pair("bytes", s->bytes);
 	json_rule("rule", s->rule);
 	json_rule("anchor", s->anchor);
+	json_gateway(s);
 	printf(",\"loose\":%s}", s->flags & PF_WIRE_STATE_LOOSE ? "true" : "false");
 }
 
@@ -272,6 +310,7 @@ static int states_data(void *ctx, const void *payload, size_t len)
 		memcpy(&s, (const char *)payload + at, sizeof(s));
 		s.ifname[sizeof(s.ifname) - 1] = '\0';
 		s.origin[sizeof(s.origin) - 1] = '\0';
+		s.gateway_if[sizeof(s.gateway_if) - 1] = '\0';
 		if (!c->json) {
 			pfctl_print_state(c, &s);
 			continue;

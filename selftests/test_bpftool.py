@@ -362,7 +362,7 @@ def test_programs():
         names = {place: shown[n]["name"] for place, n in by_place.items()}
         want = {"pf_progs 0": "pf_slow", "pf_progs 1": "pf_track", "pf_progs 2": "pf_icmp",
                 "pf_progs 3": "pf_icmp_error", "pf_progs 4": "pf_answer", "pf_progs 5": "pf_nat",
-                "pf_progs 6": "pf_nat_error", "pf_top 0": "pf_rules",
+                "pf_progs 6": "pf_nat_error", "pf_progs 7": "pf_route", "pf_top 0": "pf_rules",
                 "jump 0": "pf_apply", f"gen/{gen}/rules": "pf_rules", "states": "pf_states_text"}
         if os.listdir(lab.pin + "/links"):
             for n in numbers(lab):
@@ -383,7 +383,7 @@ def test_programs():
         all_names = {p["name"]: p["gpl_compatible"] for p in shown}
         eq(all_names, dict.fromkeys(
             ["pf_in", "pf_out", "pf_in_l3", "pf_out_l3", "pf_unknown", "pf_slow", "pf_track",
-             "pf_icmp", "pf_icmp_error", "pf_answer", "pf_nat", "pf_nat_error", "pf_apply",
+             "pf_icmp", "pf_icmp_error", "pf_answer", "pf_nat", "pf_nat_error", "pf_route", "pf_apply",
              "pf_rules", "pf_insert",
              "pf_purge", "pf_fill", "pf_drain", "pf_sweep", "pf_start", "pf_clock",
              "pf_forget_source", "pf_forget_limited", "pf_abandon"], True))

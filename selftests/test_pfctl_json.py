@@ -52,7 +52,7 @@ def test_states():
                 break
         common = {"creatorid": "00000000", "interface": "all", "protocol": "udp",
                   "windows": None, "expires": 60, "packets": [1, 0], "bytes": [31, 0],
-                  "states": ["SINGLE", "NO_TRAFFIC"], "anchor": None, "loose": False,
+                  "states": ["SINGLE", "NO_TRAFFIC"], "anchor": None, "gateway": None, "loose": False,
                   "source": GHOST, "source-port": 1}
         for s in got.values():
             between(s.pop("expires"), 50, 60)

@@ -176,7 +176,7 @@ def test_failed_loads_change_nothing():
         shown = lab.pf.ctl("-sa").stdout.split("INFO:")[0]
         many = "".join(f"block from 10.{i // 200}.{i % 200}.1\n" for i in range(2000))
         for what, text in (("syntax", "pass\nblok\n"), ("unknown table", "block from <nosuch\n"),
-                           ("not built", "pass in route-to 192.0.2.1\n"), ("too many", many),
+                           ("not built", "pass in dup-to 192.0.2.1\n"), ("too many", many),
                            ("macro", "block from $nosuch\n"),
                            ("limit", "table <t> { 10/8 }\nset limit table-entries 0\nblock in\n")):
             r = lab.pf.ctl("-f", "-", input=text, check=False)

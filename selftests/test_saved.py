@@ -19,7 +19,7 @@ from scapy.layers.sctp import SCTP, SCTPChunkInit
 from scapy.packet import raw
 
 RULES = "block\npass in on ext proto tcp to port 8000 flags S/SA\npass out proto tcp flags S/SA\n"
-VERSION, BLOCK, END, SUM = 1, 1, 2, 32
+VERSION, BLOCK, END, SUM = 2, 1, 2, 32
 PASS = -1
 
 
@@ -351,8 +351,8 @@ def test_broken_files_change_nothing():
                 ("a family", 37, 5), ("another family in one key", 40 + 37, 6),
                 ("an IPv4 address of more", 4, 1), ("a second key, but no translation", 40, 77),
                 ("a peer's state", 80 + 16 + 16 + 6, 99), ("a wscale", 80 + 16 + 16 + 7, 0x8f),
-                ("a timeout", size - 28, 14), ("a flag", size - 27, 0x88),
-                ("a direction", size - 26, 3), ("more rules", size - 25, 200),
+                ("a timeout", size - 29, 14), ("a flag", size - 28, 0x88),
+                ("a direction", size - 27, 3), ("a gateway", size - 26, 3), ("more rules", size - 25, 200),
                 ("a rule that is not there", size - 16, 2), ("no tag", size - 8, 0),
                 ("a tag that is not there", size - 8, 2),
                 ("an interface that is not there", size - 4, 2)):

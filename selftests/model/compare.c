@@ -112,6 +112,7 @@ static void tell_got(FILE *f, const struct model *m, const struct real *real,
 static bool same_frame(const struct model_packet *want, const struct real_answer *got,
 		       uint8_t frame[FRAME_MOST], size_t *at)
 {
+	static const uint8_t nobody[6]; /* who the neighbour is shows later */
 	struct model_packet p = *want, left;
 	size_t n;
 
@@ -120,7 +121,7 @@ static bool same_frame(const struct model_packet *want, const struct real_answer
 		if (p.quote.proto == MODEL_P_UDP)
 			p.quote.seq = left.quote.seq;
 	}
-	n = frame_build(&p, got->sent, frame);
+	n = frame_build(&p, got->verdict == MODEL_AWAY ? nobody : got->sent, frame);
 	for (*at = 0; *at < n && *at < got->nleft; ++*at)
 		if (frame[*at] != got->left[*at])
 			return false;
@@ -134,7 +135,7 @@ static void tell_left(FILE *f, const struct model_answer *want, const struct rea
 	char line[512];
 	size_t at;
 
-	if (want->verdict != MODEL_PASS || got->verdict != MODEL_PASS ||
+	if (!model_goes_on(want) || want->verdict != got->verdict ||
 	    same_frame(&want->out, got, frame, &at))
 		return;
 	frame_describe(&want->out, line, sizeof(line));
@@ -198,13 +199,22 @@ static bool leave_alike(const struct model_answer *want, const struct real_answe
 	uint8_t frame[FRAME_MOST];
 	size_t at;
 
-	return want->verdict != MODEL_PASS || same_frame(&want->out, got, frame, &at);
+	return !model_goes_on(want) || same_frame(&want->out, got, frame, &at);
+}
+
+static bool same_gateway(const struct pf_pool_host *want, const struct pf_hop *got)
+{
+	return memcmp(want->host.ip.b, &got->addr, sizeof(got->addr)) == 0 &&
+	       want->host.af == got->af && got->ifindex == if_nametoindex(want->ifname);
 }
 
 bool compare_packet(const struct test *t, const struct model *m, const struct model_answer *want,
 		    const struct real *real, const struct real_answer *got)
 {
 	if (want->verdict != got->verdict || want->icmp != got->icmp)
+		return false;
+	if (want->verdict == MODEL_AWAY &&
+	    !same_gateway(want->gateway, &real->dp.opt_sets[got->hop].hop))
 		return false;
 	/* a drop before the rules may be logged, as no rule's */
 	if (want->from_rules != got->from_rules && want->verdict != MODEL_DROP)
@@ -275,6 +285,11 @@ static bool same_credit(const struct real *real, const struct model *m,
 	return true;
 }
 
+static uint8_t other_dir(uint8_t dir)
+{
+	return dir == PF_IN ? PF_OUT : PF_IN;
+}
+
 /* Where it holds, how it is looked after, and how long it lives. */
 static bool same_options(const struct real *real, const struct model_state *want,
 			 const struct pf_state *got)
@@ -287,6 +302,10 @@ static bool same_options(const struct real *real, const struct model_state *want
 		return false;
 	if (strcmp(name, want->ifname ? want->ifname : "") != 0 ||
 	    !(got->flags & PF_SF_SLOPPY) != !want->sloppy)
+		return false;
+	if (want->gateway ? got->route != (want->gateway_from ? other_dir(got->dir) : got->dir) ||
+				    !same_gateway(want->gateway, &set->hop)
+			  : got->route || set->hop.af)
 		return false;
 	for (int i = 0; i < PF_TIMEOUT_MAX; i++) {
 		uint32_t n = o ? o->timeout[i] : 0;
@@ -401,6 +420,7 @@ bool compare_reasons(const struct real_reasons *before, const struct real_reason
 		{MODEL_R_TRANSLATE, PFRES_TRANSLATE, "translate"},
 		{MODEL_R_MAXSTATES, PFRES_MAXSTATES, "state-limit"},
 		{MODEL_R_SRCLIMIT, PFRES_SRCLIMIT, "src-limit"},
+		{MODEL_R_NOROUTE, PFRES_NOROUTE, "no-route"},
 	};
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {

@@ -126,12 +126,13 @@ static void add_up(struct tally *t, const struct model_answer *a)
 	t->by_rule += a->rule != NULL;
 	t->by_state += a->use == MODEL_STATE_USED;
 	t->established += a->established;
-	t->refused += a->established && a->verdict != MODEL_PASS;
+	t->refused += a->established && !model_goes_on(a);
 	t->by_match += a->nmatches > 0;
 	t->by_anchor += a->anchor != NULL;
 	t->tagged += a->tag != NULL;
 	t->drew += a->draws > 0;
 	t->translated += a->translated;
+	t->routed += a->verdict == MODEL_AWAY;
 	t->limited += a->reason == MODEL_R_MAXSTATES;
 	t->sources += a->reason == MODEL_R_SRCLIMIT;
 	t->offended += a->reason == MODEL_R_SRCLIMIT && !a->from_rules;
@@ -146,11 +147,11 @@ static void lie(const struct model_packet *p, struct model_answer *a)
 {
 	if (p->seed / 2 % 64)
 		return;
-	if (a->verdict == MODEL_PASS && p->seed / 128 % 2) {
+	if (model_goes_on(a) && p->seed / 128 % 2) {
 		a->out.dst.b[3] ^= 1;
 		return;
 	}
-	a->verdict = a->verdict == MODEL_PASS ? MODEL_DROP : MODEL_PASS;
+	a->verdict = model_goes_on(a) ? MODEL_DROP : MODEL_PASS;
 	a->icmp = 0;
 }
 
@@ -403,7 +404,7 @@ static struct model_packet rehearse(struct rehearsal *h, const struct gen_change
 		return *p;
 	change_model(h->first.plain, c, &added);
 	model_packet(&h->m, p, &a);
-	return a.verdict == MODEL_PASS ? a.out : *p;
+	return model_goes_on(&a) ? a.out : *p;
 }
 
 static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct packets *p, size_t n)
@@ -452,6 +453,7 @@ static void add_tally(struct tally *to, const struct tally *t)
 	to->tagged += t->tagged;
 	to->drew += t->drew;
 	to->translated += t->translated;
+	to->routed += t->routed;
 	to->no_place += t->no_place;
 	to->limited += t->limited;
 	to->sources += t->sources;
@@ -556,17 +558,18 @@ static void tell_tally(const struct tally *t, const struct real *real, double se
 {
 	printf("in %.1f s: %llu packets had a rule, %llu through anchors, %llu a state; of open "
 	       "TCP connections %llu, and %llu refused; %llu met match rules, %llu had tags, %llu "
-	       "drew numbers; %llu were translated, %llu could not be, %llu met a limit, %llu a "
+	       "drew numbers; %llu were translated, %llu left by a gateway, %llu could not be, "
+	       "%llu met a limit, %llu a "
 	       "source's, %llu of them of connections; %llu anchors replaced in place, %llu of "
 	       "them translate\n",
 	       seconds, (unsigned long long)t->by_rule, (unsigned long long)t->by_anchor,
 	       (unsigned long long)t->by_state, (unsigned long long)(t->established - t->refused),
 	       (unsigned long long)t->refused, (unsigned long long)t->by_match,
 	       (unsigned long long)t->tagged, (unsigned long long)t->drew,
-	       (unsigned long long)t->translated, (unsigned long long)t->no_place,
-	       (unsigned long long)t->limited, (unsigned long long)t->sources,
-	       (unsigned long long)t->offended, (unsigned long long)real->patched,
-	       (unsigned long long)real->patched_nats);
+	       (unsigned long long)t->translated, (unsigned long long)t->routed,
+	       (unsigned long long)t->no_place, (unsigned long long)t->limited,
+	       (unsigned long long)t->sources, (unsigned long long)t->offended,
+	       (unsigned long long)real->patched, (unsigned long long)real->patched_nats);
 }
 
 static void usage(void)

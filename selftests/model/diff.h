@@ -31,8 +31,8 @@ enum outcome { SAME, DIFFERENT, NOT_LOADED };
 
 /* How packets were judged. */
 struct tally {
-	uint64_t judged, by_rule, by_state, by_match, by_anchor, tagged, drew, translated, no_place,
-		limited, sources, offended;
+	uint64_t judged, by_rule, by_state, by_match, by_anchor, tagged, drew, translated, routed,
+		no_place, limited, sources, offended;
 	uint64_t established, refused; /* of TCP connections that are open both ways */
 };
 

@@ -32,6 +32,7 @@ const struct gen_probe gen_probes[GEN_FEATURES] = {
 				      "pass state limiter s (block) source limiter a\n"},
 	[GEN_ONCE] = {"once", "pass once\n"},
 	[GEN_PKT_RATE] = {"max-pkt-rate", "match max-pkt-rate 1/86400\npass max-pkt-rate 1/9\n"},
+	[GEN_ROUTING] = {"routing", "pass in route-to 10.0.0.1@ext\npass out reply-to ::1@ext\n"},
 	[GEN_ENDLESS] = {"endless anchors", "anchor \"a\" {\n anchor \"/a\"\n}\n"},
 };
 
@@ -348,6 +349,9 @@ static void gen_filter_rule(struct rnd *r, struct gen_ruleset *g, struct gen_rul
 	}
 	if (g->translate && translates(r, g, x))
 		gen_translation(r, g, x);
+	if (strcmp(x->part[GEN_ACTION], "pass") == 0 && rnd_percent(r, g->route) &&
+	    !(x->part[GEN_STATE] && strcmp(x->part[GEN_STATE], "no state") == 0))
+		gen_route(r, g, x);
 	if (has(g, GEN_ONCE) && strcmp(x->part[GEN_ACTION], "match") != 0 &&
 	    rnd_percent(r, g->once))
 		x->part[GEN_ONE_SHOT] = "once";
@@ -732,6 +736,13 @@ void gen_ruleset(struct rnd *r, struct gen_ruleset *g, size_t n, uint32_t featur
 		gen_translation_mood(r, g);
 	if (has(g, GEN_STATE_OPTS) && rnd_percent(r, 40))
 		gen_state_mood(r, g);
+	if (has(g, GEN_ROUTING) && rnd_percent(r, 30)) {
+		g->route = 10 + rnd_below(r, 50);
+		g->wide = rnd_percent(r, 70) ? 85 : g->wide;
+		g->block = rnd_below(r, 40);
+		g->state = 70 + rnd_below(r, 30);
+		g->any_flags = 70 + rnd_below(r, 30);
+	}
 	if (has(g, GEN_LIMITERS) && rnd_percent(r, 35))
 		gen_limiters(r, g);
 	for (size_t i = 0; i < g->ntables; i++) {

@@ -30,6 +30,7 @@ enum gen_feature {
 	GEN_STATE_OPTS,
 	GEN_ONCE,
 	GEN_PKT_RATE,
+	GEN_ROUTING,
 	GEN_FEATURES,
 };
 
@@ -66,6 +67,7 @@ enum gen_part {
 	GEN_STATE,
 	GEN_LIMITS,
 	GEN_TRANSLATE,
+	GEN_ROUTE,
 	GEN_PARTS,
 };
 
@@ -125,7 +127,7 @@ struct gen_ruleset {
 	size_t nip4, nip6;
 	/* moods */
 	uint32_t match, quick, block, anchor, wide, log, state, any_flags, translate, state_opts;
-	uint32_t once, rates;
+	uint32_t once, rates, route;
 	uint32_t dialog;  /* packets of connections that there are */
 	bool many_ifaces; /* more names than one word has bits */
 	bool sources;	  /* are tracked by rules */
@@ -168,6 +170,8 @@ const char *gen_keep(struct gen_ruleset *g, const char *fmt, ...)
 
 /* nat-to, rdr-to or binat-to for a rule that can have it. */
 void gen_translation(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x);
+/* route-to or reply-to, the same. */
+void gen_route(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x);
 bool gen_is_binat(const struct gen_rule *x);
 
 struct pf_ip gen_fresh_ip(struct rnd *r, uint8_t af);

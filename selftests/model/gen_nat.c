@@ -131,3 +131,23 @@ void gen_translation(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
 						  first ? type : ports);
 	}
 }
+
+void gen_route(struct rnd *r, struct gen_ruleset *g, struct gen_rule *x)
+{
+	static const char *const kinds[] = {"route-to", "route-to", "reply-to"};
+	struct gen_hint *h = &x->hint;
+	const char *kind = rnd_pick(r, kinds), *iface = rnd_pick(r, gen_ifaces);
+
+	if (gen_is_binat(x))
+		return;
+	if (rnd_percent(r, 40))
+		widen(x);
+	if (!h->af)
+		h->af = rnd_percent(r, 60) ? PF_FAMILY_INET : PF_FAMILY_INET6;
+	if (!h->dir)
+		h->dir = rnd_percent(r, 50) ? PF_RULE_IN : PF_RULE_OUT;
+	x->part[GEN_DIR] = h->dir == PF_RULE_IN ? "in" : "out";
+	x->part[GEN_ROUTE] =
+		gen_keep(g, h->af == PF_FAMILY_INET ? "%s 10.9.0.%u@%s" : "%s 2001:db8:9::%u@%s",
+			 kind, 1 + rnd_below(r, 2), iface);
+}

@@ -75,7 +75,16 @@ struct model_packet {
 	uint32_t seed; /* of its random numbers */
 };
 
-enum model_verdict { MODEL_PASS, MODEL_DROP, MODEL_RST, MODEL_ACK, MODEL_ICMP, MODEL_ABORT };
+/* AWAY: it passes, and leaves by a gateway. */
+enum model_verdict {
+	MODEL_PASS,
+	MODEL_DROP,
+	MODEL_RST,
+	MODEL_ACK,
+	MODEL_ICMP,
+	MODEL_ABORT,
+	MODEL_AWAY,
+};
 extern const char *const model_verdict_names[];
 
 enum model_reason {
@@ -88,6 +97,7 @@ enum model_reason {
 	MODEL_R_STATEINS,  /* another state has one of its keys */
 	MODEL_R_TRANSLATE, /* no port is left for it */
 	MODEL_R_MAXSTATES, /* its rule has as many states as it may */
+	MODEL_R_NOROUTE,   /* a gateway does not take it */
 	MODEL_R_SRCLIMIT,  /* its source has as much as it may */
 	MODEL_R_DEPTH,	   /* anchors in anchors without end */
 	MODEL_R_MATCHES,   /* more of them than we take */
@@ -116,8 +126,10 @@ struct model_state {
 	struct model_key key[2]; /* by enum model_side; alike without translation */
 	uint8_t dir;
 	bool allow_opts, sloppy, dead, connected;
-	const char *ifname; /* it holds there alone; NULL: everywhere */
-	uint8_t sctp_time;  /* which of its timeouts runs */
+	const char *ifname;		    /* it holds there alone; NULL: everywhere */
+	const struct pf_pool_host *gateway; /* of its rule; NULL: none */
+	unsigned int gateway_from;	    /* the peer whose packets it takes */
+	uint8_t sctp_time;		    /* which of its timeouts runs */
 	const struct pf_rule *rule, *anchor;
 	const struct pf_rule **matches; /* it counts for them, too */
 	size_t nmatches;
@@ -143,6 +155,7 @@ struct model_answer {
 	enum model_use use;
 	bool limited;	  /* a rule's limiter blocks it, for `reason` */
 	bool established; /* it was judged by a TCP connection that is open both ways */
+	const struct pf_pool_host *gateway; /* MODEL_AWAY */
 	/* that passes: as it leaves */
 	struct model_packet out;
 	bool translated;
@@ -255,7 +268,8 @@ enum model_settled {
 };
 /* Is there a place for a new state?  The port may have to be another one. */
 enum model_settled model_settle(const struct model *m, const struct model_packet *p,
-				struct model_translation *t, enum model_reason *why);
+				const struct pf_rule *r, struct model_translation *t,
+				enum model_reason *why);
 
 /* Addresses, ports and ids. */
 bool model_same_ends(const struct model_packet *a, const struct model_packet *b);
@@ -314,12 +328,18 @@ const struct pf_table_def *model_find_table(const struct model *m, const struct 
 void model_make_state(struct model *m, const struct model_packet *p, const struct model_packet *now,
 		      struct model_answer *a);
 
+/* Does it go on, wherever? */
+bool model_goes_on(const struct model_answer *a);
+
 /* The side that packets of this direction see. */
 enum model_side model_side_of(uint8_t dir);
 struct model_key model_key_of(const struct model_packet *p);
 /* A live state that holds on that interface, or NULL; ifname NULL: on any. */
 struct model_state *model_find(const struct model *m, enum model_side side,
 			       const struct model_key *k, const char *ifname);
+/* The same, but none that is bound to another interface. */
+struct model_state *model_find_at(const struct model *m, enum model_side side,
+				  const struct model_key *k, const char *ifname);
 bool model_same_key(const struct model_key *a, const struct model_key *b);
 /* A packet that belongs to the state, or an error about one, as it goes on. */
 void model_carry(const struct model_state *s, const struct model_packet *p,

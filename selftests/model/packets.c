@@ -174,6 +174,8 @@ struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g)
 	const struct gen_hint *h = x ? &x->hint : NULL;
 	struct model_packet p = {.ttl = 64, .seed = (uint32_t)rnd_next(r) | 1};
 
+	if (g->route && rnd_percent(r, 10))
+		p.ttl = (uint8_t)rnd_below(r, 3);
 	p.dir = rnd_percent(r, 50) ? PF_RULE_IN : PF_RULE_OUT;
 	if (h && h->dir && rnd_percent(r, 90))
 		p.dir = h->dir;

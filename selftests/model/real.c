@@ -398,6 +398,8 @@ static enum model_verdict verdict_of(int retval, const struct pf_pkt *p, bool lo
 		return MODEL_DROP;
 	if (retval != VERDICT_AWAY && !(retval == VERDICT_NEXT && loopback && p->answer))
 		return MODEL_PASS;
+	if (p->answer == PF_ANSWER_NONE)
+		return MODEL_AWAY;
 	if (p->answer == PF_ANSWER_ICMP)
 		return MODEL_ICMP;
 	if (p->answer == PF_ANSWER_SCTP)
@@ -462,6 +464,7 @@ int real_run(struct real *r, const struct model_packet *p, struct real_answer *a
 		return err;
 	pkt = (const struct pf_pkt *)(r->after + (size_t)r->cpu * r->scratch_size);
 	a->verdict = verdict_of((int)o.retval, pkt, strcmp(p->ifname, "lo") == 0);
+	a->hop = pkt->hop % PF_MAX_OPT_SETS;
 	a->icmp = a->verdict == MODEL_ICMP ? pkt->answer_icmp : 0;
 	a->from_rules = pkt->rule.id != NO_RULE;
 	a->rule = real_rule(r, pkt->rule.id);

@@ -34,6 +34,7 @@ struct real {
 struct real_answer {
 	enum model_verdict verdict;
 	uint16_t icmp;
+	uint32_t hop; /* MODEL_AWAY: number of the options that have the gateway */
 	bool from_rules;
 	/* numbers as in the model, or REAL_NONE */
 	uint32_t rule, anchor;

@@ -86,23 +86,49 @@ enum model_side model_side_of(uint8_t dir)
 	return dir == PF_RULE_IN ? MODEL_WIRE : MODEL_STACK;
 }
 
-/* One that is bound to the interface comes before one that holds everywhere. */
-struct model_state *model_find(const struct model *m, enum model_side side,
-			       const struct model_key *k, const char *ifname)
+/* Packets that go out are its own on every interface, for it sends them by its gateway. */
+static bool roams(const struct model_state *s, enum model_side side)
 {
-	struct model_state *found = NULL;
+	return side == MODEL_STACK && s->gateway &&
+	       (s->dir == PF_RULE_OUT) == (s->gateway_from == 0);
+}
+
+/*
+ * One that is bound to the interface comes before one that roams, which comes before one
+ * that holds everywhere.
+ */
+static struct model_state *find(const struct model *m, enum model_side side,
+				const struct model_key *k, const char *ifname, bool may_roam)
+{
+	struct model_state *everywhere = NULL, *roaming = NULL, *bound = NULL;
 
 	for (size_t i = 0; i < m->nstates; i++) {
 		struct model_state *s = &m->states[i];
 
 		if (s->dead || !model_same_key(&s->key[side], k))
 			continue;
-		if (s->ifname && ifname && strcmp(s->ifname, ifname) != 0)
-			continue;
-		if (!found || s->ifname)
-			found = s;
+		if (!s->ifname)
+			everywhere = everywhere ? everywhere : s;
+		else if (!ifname || strcmp(s->ifname, ifname) == 0)
+			bound = s;
+		else if (may_roam && roams(s, side) && !roaming)
+			roaming = s;
 	}
-	return found;
+	if (bound)
+		return bound;
+	return roaming ? roaming : everywhere;
+}
+
+struct model_state *model_find(const struct model *m, enum model_side side,
+			       const struct model_key *k, const char *ifname)
+{
+	return find(m, side, k, ifname, true);
+}
+
+struct model_state *model_find_at(const struct model *m, enum model_side side,
+				  const struct model_key *k, const char *ifname)
+{
+	return find(m, side, k, ifname, false);
 }
 
 static bool translates(const struct model_state *s)
@@ -130,6 +156,7 @@ static bool pass(struct model *m, struct model_state *s, unsigned int from, stru
 	model_count(m, s->rule, s->anchor, s->matches, s->nmatches,
 		    from == 0 ? s->dir : other_way(s->dir));
 	a->verdict = MODEL_PASS;
+	a->gateway = s->gateway && s->gateway_from == from ? s->gateway : NULL;
 	a->use = MODEL_STATE_USED;
 	return true;
 }
@@ -296,6 +323,19 @@ bool model_rule_is_full(const struct model *m, const struct pf_rule *r)
 	return o && o->max && n >= o->max;
 }
 
+/* It belongs to the gateway's interface if that is where its own packets go out. */
+static void give_gateway(struct model_state *s)
+{
+	const struct pf_rule_ext *x = pf_rule_ext_of(s->rule);
+
+	if (!x->route)
+		return;
+	s->gateway = &x->route->hosts[0];
+	s->gateway_from = x->route_kind == PF_REPLY_TO;
+	if (s->ifname && s->dir == PF_RULE_OUT && x->route_kind == PF_ROUTE_TO)
+		s->ifname = s->gateway->ifname;
+}
+
 void model_make_state(struct model *m, const struct model_packet *p, const struct model_packet *now,
 		      struct model_answer *a)
 {
@@ -314,6 +354,7 @@ void model_make_state(struct model *m, const struct model_packet *p, const struc
 				  .sloppy = o && o->sloppy,
 				  .ifname = o && o->if_bound ? p->ifname : NULL,
 				  .allow_opts = a->rule->allow_opts};
+	give_gateway(s);
 	s->key[side] = model_key_of(p);
 	s->key[!side] = model_key_of(now);
 	s->matches = calloc(a->nmatches + 1, sizeof(*s->matches));

@@ -168,13 +168,24 @@ void model_translate(struct model_translation *t, const struct pf_rule *r, uint3
 
 /* --- a place for the new state --- */
 
-/* For packets on that interface; NULL: on any. */
+/* For a state of that interface; NULL: of any. */
 static bool is_taken(const struct model *m, enum model_side side, const struct model_packet *p,
 		     const char *ifname)
 {
 	struct model_key k = model_key_of(p);
 
-	return model_find(m, side, &k, ifname);
+	return model_find_at(m, side, &k, ifname);
+}
+
+/* Where the rule's state will be. */
+static const char *home_of(const struct pf_rule *r, const struct model_packet *p)
+{
+	const struct pf_rule_ext *x = pf_rule_ext_of(r);
+	bool bound = x->state && x->state->if_bound;
+
+	return bound && p->dir == PF_RULE_OUT && x->route_kind == PF_ROUTE_TO
+		       ? x->route->hosts[0].ifname
+		       : p->ifname;
 }
 
 /* Upwards from the port that was drawn, then downwards from it. */
@@ -227,15 +238,16 @@ static bool is_to_be_asked_again(const struct model *m, struct model_translation
 }
 
 enum model_settled model_settle(const struct model *m, const struct model_packet *p,
-				struct model_translation *t, enum model_reason *why)
+				const struct pf_rule *r, struct model_translation *t,
+				enum model_reason *why)
 {
+	const char *home = home_of(r, p);
 	const uint16_t *port = ends_of(&t->now).sport;
 	const uint16_t drawn = port ? *port : 0;
 
 	*why = MODEL_R_STATEINS;
 	if (model_same_ends(p, &t->now))
-		return is_taken(m, MODEL_WIRE, p, p->ifname) ||
-				       is_taken(m, MODEL_STACK, p, p->ifname)
+		return is_taken(m, MODEL_WIRE, p, home) || is_taken(m, MODEL_STACK, p, home)
 			       ? MODEL_NO_PLACE
 			       : MODEL_SETTLED;
 	if (p->frag == MODEL_FRAG_FIRST) {
@@ -250,9 +262,8 @@ enum model_settled model_settle(const struct model *m, const struct model_packet
 		*why = MODEL_R_TRANSLATE; /* should it be once too often */
 		return MODEL_AGAIN;
 	}
-	return is_taken(m, MODEL_STACK, p->dir == PF_RULE_OUT ? p : &t->now, p->ifname)
-		       ? MODEL_NO_PLACE
-		       : MODEL_SETTLED;
+	return is_taken(m, MODEL_STACK, p->dir == PF_RULE_OUT ? p : &t->now, home) ? MODEL_NO_PLACE
+										   : MODEL_SETTLED;
 }
 
 /* --- by a state --- */

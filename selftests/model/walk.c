@@ -6,7 +6,8 @@
 
 #include "model.h"
 
-const char *const model_verdict_names[] = {"pass", "drop", "RST", "ACK", "ICMP", "ABORT"};
+const char *const model_verdict_names[] = {
+	"pass", "drop", "RST", "ACK", "ICMP", "ABORT", "leaves by a gateway"};
 
 void *model_grow(void *v, size_t n, size_t *capacity, size_t size)
 {
@@ -411,6 +412,8 @@ static void drop(struct model_answer *a, enum model_reason why)
 static void pass(struct model *m, const struct model_packet *p, struct model_answer *a)
 {
 	a->verdict = MODEL_PASS;
+	if (a->rule && pf_rule_ext_of(a->rule)->route_kind == PF_ROUTE_TO)
+		a->gateway = &pf_rule_ext_of(a->rule)->route->hosts[0];
 	count_packet(m, a, p->dir);
 	if (a->rule && a->rule->log)
 		model_log(m, a, a->rule);
@@ -429,7 +432,7 @@ static bool pass_with_state(struct model *m, const struct model_packet *p,
 	enum model_settled settled;
 	enum model_reason why;
 
-	settled = model_settle(m, p, t, &why);
+	settled = model_settle(m, p, a->rule, t, &why);
 	if (settled == MODEL_AGAIN && may_repeat)
 		return false;
 	/* that a port could not be had is known before */
@@ -527,6 +530,29 @@ static void judge(struct model *m, const struct model_packet *p, struct model_an
 	}
 }
 
+/* --- gateways --- */
+
+bool model_goes_on(const struct model_answer *a)
+{
+	return a->verdict == MODEL_PASS || a->verdict == MODEL_AWAY;
+}
+
+/* What comes in has one hop less; all that are here fit. */
+static void send_away(const struct model_packet *p, struct model_answer *a)
+{
+	if (p->dir == PF_RULE_OUT || p->ttl > 1) {
+		a->verdict = MODEL_AWAY;
+		a->out.ttl -= p->dir == PF_RULE_IN;
+		a->out.vlans = 0;
+		return;
+	}
+	drop(a, MODEL_R_NOROUTE);
+	if (!may_be_answered(p) || (model_is_icmp(p) && !icmp_may_be_answered(p)))
+		return;
+	a->verdict = MODEL_ICMP;
+	a->icmp = p->af == PF_FAMILY_INET ? 11 << 8 : 3 << 8;
+}
+
 /* --- around it --- */
 
 /* What TCP must not look like; false: drop.  FIN is taken off a SYN. */
@@ -567,6 +593,8 @@ void model_packet(struct model *m, const struct model_packet *given, struct mode
 	if (p.frag == MODEL_FRAG_LATER || !model_track(m, &p, a))
 		judge(m, &p, a);
 	model_limiters_fall(m);
+	if (a->verdict == MODEL_PASS && a->gateway)
+		send_away(&p, a);
 	a->translated = !model_same_ends(given, &a->out) ||
 			!model_same_quoted(&given->quote, &a->out.quote);
 }

@@ -71,7 +71,6 @@ static void bad_pools_are_refused(void **state)
 		{nat_rule, POOL_PORT, 2, 0, "ports end before they begin"},
 		{nat_rule, POOL_PORT_HI, 2, 0, "ports end before they begin"},
 		{nat_rule, POOL_RARE, 2, RARE_RDR, "rdr-to on rules for outgoing packets"},
-		{nat_rule, POOL_RARE, 2, RARE_NAT | 32768, "says what is unknown"},
 		{nat_rule, POOL_RARE, 2, 0, ""},
 		{rdr_rule, POOL_RARE, 2, RARE_NAT, "nat-to on rules for incoming packets"},
 		{rdr_rule, POOL_RARE, 2, RARE_NAT | RARE_RDR, ""},
