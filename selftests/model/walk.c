@@ -555,11 +555,20 @@ static void send_away(const struct model_packet *p, struct model_answer *a)
 
 /* --- around it --- */
 
-/* What TCP must not look like; false: drop.  FIN is taken off a SYN. */
+/* RFC 4861: nobody further away than a link talks of neighbours. */
+static bool is_from_afar(const struct model_packet *p)
+{
+	return p->proto == MODEL_P_ICMP6 && p->frag != MODEL_FRAG_LATER && p->icmp_type >= 133 &&
+	       p->icmp_type <= 137 && p->ttl != 255;
+}
+
+/* What must not be, of TCP and of neighbours; false: drop.  FIN is taken off a SYN. */
 static bool normalise(struct model_packet *p)
 {
 	const uint8_t f = p->flags;
 
+	if (is_from_afar(p))
+		return false;
 	if (p->proto != MODEL_P_TCP || p->frag == MODEL_FRAG_LATER)
 		return true;
 	if ((f & TH_SYN) && (f & TH_RST))
