@@ -129,18 +129,12 @@ struct {
 
 /* --- one rule --- */
 
-/* Not static: the verifier looks at it once. */
-__attribute__((noinline)) int table_has(__u32 slot, __u32 af, __u64 hi, __u64 lo)
-{
-	return in_ranges(slot, af, hi, lo);
-}
-
 /* Does the table hold the address? */
 inline_always int in_table(__u32 slot, const struct pf_pkt *p, const struct pf_addr *key)
 {
 	const __u64 *addr = (const void *)key;
 
-	return table_has(slot, p->af, addr[0], addr[1]);
+	return in_ranges(slot, p->af, addr[0], addr[1]);
 }
 
 inline_always int words_differ(const struct pf_addr *a, const struct pf_addr *b,

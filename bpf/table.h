@@ -243,41 +243,47 @@ inline_always int search_at(struct pf_bucket *b, int place, const struct pf_stat
 	return s && search_met(x, s);
 }
 
+/* A loop by hand: clang does not unroll it, and 6.1 does not take it. */
+inline_always int bucket_search(struct pf_bucket *b, const struct pf_state_key *key,
+				struct search *x)
+{
+	_Static_assert(PF_BUCKET_SLOTS == 8, "all places");
+	return search_at(b, 0, key, x) || search_at(b, 1, key, x) || search_at(b, 2, key, x) ||
+	       search_at(b, 3, key, x) || search_at(b, 4, key, x) || search_at(b, 5, key, x) ||
+	       search_at(b, 6, key, x) || search_at(b, 7, key, x);
+}
+
 /*
- * 1: the key's other bucket is to be searched as well.  Global, and with a number instead of
- * the bucket, whose lock no pointer to it may be given away for.  A loop by hand: clang does
- * not unroll it, and 6.1 does not take it.
+ * Of makers, which tell more of what they have met.  1: the key's other bucket is to be
+ * searched as well.  Global, or the verifier follows each combination of that; and with a
+ * number, for no pointer to a bucket, which has a lock, may be given away.
  */
-global_sub int bucket_search(__u32 nr, const struct pf_state_key *key, struct search *x)
+global_sub int bucket_search_nr(__u32 nr, const struct pf_state_key *key, struct search *x)
 {
 	struct pf_bucket *b = bucket(nr);
 
-	_Static_assert(PF_BUCKET_SLOTS == 8, "all places");
-	if (!b || !key || !x)
-		return 0;
-	if (search_at(b, 0, key, x) || search_at(b, 1, key, x) || search_at(b, 2, key, x) ||
-	    search_at(b, 3, key, x) || search_at(b, 4, key, x) || search_at(b, 5, key, x) ||
-	    search_at(b, 6, key, x) || search_at(b, 7, key, x))
+	if (!b || !key || !x || bucket_search(b, key, x))
 		return 0;
 	return READ_ONCE(b->overflow) != 0;
-}
-
-/* In the bucket or the two buckets of the key. */
-inline_always void search(const struct pf_state_key *key, __u64 hash, struct search *x)
-{
-	x->tag = hash_tag(hash);
-	if (bucket_search(hash_bucket1(hash), key, x))
-		bucket_search(hash_bucket2(hash), key, x);
 }
 
 /* 1 + the index of the state that a packet at that interface belongs to; 0: there is none. */
 global_sub __u32 state_look_up(const struct pf_state_key *key, __u32 which, __u32 ifindex)
 {
 	struct search x = {.which = which, .min = PF_SLOT_LIVE, .ifindex = ifindex};
+	struct pf_bucket *b;
+	__u64 hash;
 
 	if (!key)
 		return 0;
-	search(key, key_hash(key), &x);
+	hash = key_hash(key);
+	x.tag = hash_tag(hash);
+	b = bucket(hash_bucket1(hash));
+	if (!b || bucket_search(b, key, &x) || !READ_ONCE(b->overflow))
+		return x.found;
+	b = bucket(hash_bucket2(hash));
+	if (b)
+		bucket_search(b, key, &x);
 	return x.found;
 }
 
@@ -307,7 +313,9 @@ global_sub int state_exists(const struct pf_state_key *key, __u32 which, __u32 i
 		return KEY_FREE;
 	/* an atomic read is a full barrier: the look-up cannot run ahead of it */
 	*ver = __sync_fetch_and_add(&b->ver, 0);
-	search(key, hash, &x);
+	x.tag = hash_tag(hash);
+	if (bucket_search_nr(hash_bucket1(hash), key, &x))
+		bucket_search_nr(hash_bucket2(hash), key, &x);
 	forget(x.elsewhere);
 	forget(x.found);
 	elsewhere = x.elsewhere ? KEY_ELSEWHERE : 0;
