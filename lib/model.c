@@ -96,9 +96,9 @@ static bool more_labels(const struct pf_rule_ext *x)
 	return false;
 }
 
-static uint16_t ext_bits(const struct pf_rule_ext *x)
+static uint32_t ext_bits(const struct pf_rule_ext *x)
 {
-	return (uint16_t)((x->received_on ? EXT_RECEIVED : 0) |
+	return (uint32_t)((x->received_on ? EXT_RECEIVED : 0) |
 			  (x->received_not ? EXT_RECEIVED_NOT : 0) | (x->tos_given ? EXT_TOS : 0) |
 			  (x->prob ? EXT_PROB : 0) | (x->tagged ? EXT_TAGGED : 0) |
 			  (x->tagged_not ? EXT_TAGGED_NOT : 0) | (x->tag ? EXT_TAG : 0) |
@@ -150,7 +150,7 @@ static void put_ext(struct pf_buf *b, const struct pf_rule *r)
 
 	if (!pf_rule_ext_enforced(r))
 		b->failed = true;
-	pf_put_u16(b, ext_bits(x));
+	pf_put_u32(b, ext_bits(x));
 	if (b->failed) /* a pool may be anything then */
 		return;
 	if (x->received_on)

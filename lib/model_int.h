@@ -35,6 +35,7 @@ enum {
 	EXT_PKT_RATE = 8192,
 	EXT_LABELS = 16384,
 	EXT_ROUTE = 32768,
+	EXT_ALL = 65535,
 };
 
 /* Of state options. */

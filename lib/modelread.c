@@ -402,7 +402,7 @@ static void get_labels(struct reader *r, struct pf_rule_ext *x)
 
 static void get_ext(struct reader *r, struct pf_rule *rule)
 {
-	uint16_t what = pf_get_u16(&r->c);
+	uint32_t what = pf_get_u32(&r->c);
 	struct pf_rule_ext ext, *const x = &ext;
 
 	if (!what)
@@ -440,6 +440,8 @@ static void get_ext(struct reader *r, struct pf_rule *rule)
 		get_labels(r, x);
 	if (what & EXT_ROUTE)
 		get_route(r, x);
+	if (what & ~(uint32_t)EXT_ALL)
+		bad(r, "a rule says what is unknown");
 	if ((x->received_not && !x->received_on) || (x->tagged_not && !x->tagged) ||
 	    (what & EXT_PROB && !x->prob))
 		bad(r, "a rule denies what it does not say");

@@ -26,7 +26,7 @@ static void equal_pools_are_shared(void **state)
 
 /* A pool as bytes, which stand at the end but for the number of files. */
 enum {
-	POOL_RARE = -2,
+	POOL_RARE = -4, /* of 32 bits */
 	POOL_HOST = 0,
 	POOL_NEG = 1,
 	POOL_AF = 2,
@@ -72,6 +72,7 @@ static void bad_pools_are_refused(void **state)
 		{nat_rule, POOL_PORT_HI, 2, 0, "ports end before they begin"},
 		{nat_rule, POOL_RARE, 2, RARE_RDR, "rdr-to on rules for outgoing packets"},
 		{nat_rule, POOL_RARE, 2, 0, ""},
+		{nat_rule, POOL_RARE + 2, 2, 1, "says what is unknown"},
 		{rdr_rule, POOL_RARE, 2, RARE_NAT, "nat-to on rules for incoming packets"},
 		{rdr_rule, POOL_RARE, 2, RARE_NAT | RARE_RDR, ""},
 		{rdr_rule, POOL_STATIC, 1, 1, "static-port 1 is unknown"},
