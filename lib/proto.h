@@ -174,7 +174,9 @@ struct pf_wire_limiter {
 	uint32_t seconds; /* ... in so many seconds */
 	uint32_t states;
 	uint32_t entries, sources;
+	uint32_t above, below; /* of the table that its sources are put into ... */
 	uint32_t pad;
+	char table[32]; /* ... "" none */
 	uint64_t admitted;
 	uint64_t hardlimited;
 	uint64_t ratelimited;

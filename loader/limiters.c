@@ -357,6 +357,9 @@ void pf_limiters_list(const struct pf_datapath *dp, const struct pf_ruleset *rs,
 		out->states = __atomic_load_n(&l->inuse, __ATOMIC_RELAXED);
 		out->entries = d->entries;
 		memcpy(out->mask, d->mask, sizeof(out->mask));
+		snprintf(out->table, sizeof(out->table), "%s", d->table ? d->table : "");
+		out->above = d->above;
+		out->below = d->below;
 		out->sources = __atomic_load_n(&l->sources, __ATOMIC_RELAXED);
 		out->addrlimited = load(&l->addrlimited);
 		out->admitted = load(&l->admitted);

@@ -67,6 +67,10 @@ static void print_limiter(const struct limiters *ls, const struct pf_wire_limite
 		printf(", inet mask %u", l->mask[0]);
 	if (l->source && l->mask[1] < 128)
 		printf(", inet6 mask %u", l->mask[1]);
+	if (*l->table)
+		printf(", table <%s> above %u", l->table, l->above);
+	if (*l->table && l->below)
+		printf(" below %u", l->below);
 	puts(" )");
 	if (!ls->c->verbose)
 		return;
@@ -103,6 +107,9 @@ static void json_of_source_limiter(const struct sources *s, const struct pf_wire
 	json_object_set_new(out, "entries", json_integer(l->entries));
 	json_object_set_new(out, "inet_mask", json_integer(l->mask[0]));
 	json_object_set_new(out, "inet6_mask", json_integer(l->mask[1]));
+	json_object_set_new(out, "table", *l->table ? pfctl_json_text(l->table) : json_null());
+	json_object_set_new(out, "above", *l->table ? json_integer(l->above) : json_null());
+	json_object_set_new(out, "below", l->below ? json_integer(l->below) : json_null());
 	json_object_set_new(out, "addrlimited", pfctl_json_u64(l->addrlimited));
 	for (size_t i = 0; i < s->n; i++)
 		if (s->v[i].id == l->id)
@@ -143,6 +150,7 @@ static int limiters_data(void *ctx, const void *payload, size_t len)
 
 		memcpy(&l, (const char *)payload + at, sizeof(l));
 		l.name[sizeof(l.name) - 1] = '\0';
+		l.table[sizeof(l.table) - 1] = '\0';
 		if (!ls->c->json)
 			print_limiter(ls, &l);
 		else if (json_limiter(ls, &l))

@@ -479,6 +479,10 @@ def test_table(_name, emitter, addr):
     with Lab(hosts=2, rules=TABLE) as lab:
         s, other = Source(lab, addr), Source(lab, B)
         other.sends(1, 2)
+        contains(lab.pf.ctl("-s", "Limiters").stdout,
+                 ", limit 9, table <busy> above 2 below 2 )\n")
+        got = json.loads(lab.pf.ctl("--json", "-s", "Limiters").stdout)["limiters"][0]
+        eq((got["table"], got["above"], got["below"]), ("busy", 2, 2))
         os.kill(lab.pf.proc.pid, signal.SIGSTOP)
         s.sends(1, 2)
         eq(s.held(), False)
