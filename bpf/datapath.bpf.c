@@ -702,7 +702,7 @@ SEC("tc") int pf_nat(struct __sk_buff *skb)
 	if (why == NAT_MADE && !p->over)
 		return track_after_all(skb, p);
 	if (why == NAT_MADE)
-		why = PFRES_STATEINS;
+		why = PFRES_TRANSLATE;
 	if (!why && p->nat_found != p->sport && p->nat_seen && p->nat != p->rule.nat &&
 	    walk_again(skb, p))
 		why = PFRES_TRANSLATE;

@@ -118,6 +118,8 @@ def test_states():
         time.sleep(2)
         eq(lab.pf.said().count("the limit"), 1, "once a minute")
         absent(lab.pf.said(), "no room")
+        # none ends while the table is looked at
+        wait_for("their end", lambda: lab.pf.info()["current entries"] == 1, 15)
         whole(lab)
 
 
