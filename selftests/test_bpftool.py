@@ -383,10 +383,10 @@ def test_programs():
         all_names = {p["name"]: p["gpl_compatible"] for p in shown}
         eq(all_names, dict.fromkeys(
             ["pf_in", "pf_out", "pf_in_l3", "pf_out_l3", "pf_unknown", "pf_slow", "pf_track",
-             "pf_icmp", "pf_icmp_error", "pf_answer", "pf_nat", "pf_nat_error", "pf_route", "pf_apply",
-             "pf_rules", "pf_insert",
-             "pf_purge", "pf_fill", "pf_drain", "pf_sweep", "pf_start", "pf_clock",
-             "pf_forget_source", "pf_forget_limited", "pf_abandon"], True))
+             "pf_icmp", "pf_icmp_error", "pf_answer", "pf_nat", "pf_nat_error", "pf_route",
+             "pf_apply", "pf_rules", "pf_insert", "pf_purge", "pf_fill", "pf_drain", "pf_sweep",
+             "pf_start", "pf_clock", "pf_forget_source", "pf_forget_limited", "pf_left",
+             "pf_abandon"], True))
         # two objects of clang's and what pfd loads itself say which
         with open(f"/proc/{lab.pf.proc.pid}/exe", "rb") as f:
             at_least(f.read().count(b"\0Dual BSD/GPL\0"), 3, "licences")
