@@ -302,22 +302,22 @@ int pf_table_set_written(struct pf_tables *t, struct pf_table *table, bool on,
 
 /*
  * States outlive the rules that named the table: their offenders go nowhere from now on.
- * Nor do sources of limiters.
+ * Nor do sources of limiters.  `slot` 0: so it is with all tables that are not there.
  */
+static void forget_if(const struct pf_tables *t, uint32_t slot, uint32_t *of)
+{
+	uint32_t is = *of;
+
+	if (is && (slot ? is == slot : is >= PF_MAX_TABLES || !t->slot[is]))
+		__atomic_store_n(of, 0, __ATOMIC_RELAXED);
+}
+
 static void forget_overload(const struct pf_tables *t, uint32_t slot)
 {
-	for (uint32_t i = 1; i < PF_MAX_OPT_SETS; i++) {
-		uint32_t *of = &t->dp->opt_sets[i].overload;
-
-		if (*of == slot)
-			__atomic_store_n(of, 0, __ATOMIC_RELAXED);
-	}
-	for (uint32_t i = PF_SOURCE_LIMITERS; i < PF_LIMITERS; i++) {
-		uint32_t *of = &t->dp->limiters[i].table;
-
-		if (*of == slot)
-			__atomic_store_n(of, 0, __ATOMIC_RELAXED);
-	}
+	for (uint32_t i = 1; i < PF_MAX_OPT_SETS; i++)
+		forget_if(t, slot, &t->dp->opt_sets[i].overload);
+	for (uint32_t i = PF_SOURCE_LIMITERS; i < PF_LIMITERS; i++)
+		forget_if(t, slot, &t->dp->limiters[i].table);
 }
 
 void pf_delta_drop(struct pf_tables *t, struct pf_table *table)
@@ -350,9 +350,9 @@ int pf_delta_adopt(struct pf_tables *t)
 		} else {
 			r->writes = PF_TABLE_SHUT;
 			r->delta = PF_DELTA_NONE;
-			forget_overload(t, i);
 		}
 	}
+	forget_overload(t, 0);
 	pf_nots_clean(t);
 	for (uint32_t i = 1; i < PF_MAX_TABLES && !err; i++)
 		if (t->slot[i] && t->slot[i]->written)
