@@ -635,7 +635,7 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 	/* at the gateway's interface, of another connection; and not by another CPU just now */
 	if (unlikely(made == CREATE_EXISTS && (flags & PF_RULE_IFBOUND) &&
 		     (flags & PF_RULE_ROUTE_TO)) &&
-	    !state_look_up(&p->key, p->dir, p->ifindex))
+	    (p->note.what == PF_NOTE_REUSE || !state_look_up(&p->key, p->dir, p->ifindex)))
 		made = CREATE_CLASH;
 	if (made != CREATE_OK && (made != CREATE_EXISTS || p->over))
 		return refuse_state(skb, p, made);
