@@ -279,9 +279,9 @@ struct pf_opt_set {
 	__u32 rate_limit; /* connections in rate_seconds */
 	__u32 rate_seconds;
 	__u32 rate_ticks;
-	__u32 overload; /* slot of the table where offenders go; 0 none */
-	__u32 limits;	/* PF_LIMITS_* */
-	__u32 spare;
+	__u32 overload;	 /* slot of the table where offenders go; 0 none */
+	__u32 limits;	 /* PF_LIMITS_* */
+	__u32 hop_moves; /* of what the loader keeps of hop: odd while it changes it */
 	struct pf_hop hop;
 };
 
@@ -674,6 +674,7 @@ struct pf_pkt {
 	/* for PF_PROG_ROUTE: the gateway, and who translates first: 1 + index of a state, 0 none */
 	__u32 hop; /* number of a struct pf_opt_set */
 	__u32 hop_state;
+	__u32 fence; /* for an exchange that is a barrier, and nothing else */
 	/* of an ICMP error: where the quoted headers are */
 	__u32 quote_l3, quote_l4;
 	/* of the state that is being made: as struct pf_state_peer has them */

@@ -746,12 +746,13 @@ SEC("tc") int pf_route(struct __sk_buff *skb)
 	struct pf_pkt *p = scratch();
 	struct pf_opt_set *o = p ? opt_set(p->hop) : NULL;
 	struct pf_state *s;
+	struct way way;
 
-	if (!o)
-		return VERDICT_DROP;
+	if (!o || way_read(p, o, &way))
+		return drop(PFRES_NOROUTE);
 	if (p->hop_state == GATEWAY_AGAIN)
-		return to_neighbour(skb, p, &o->hop, 0);
-	switch (route_check(skb, p, &o->hop)) {
+		return to_neighbour(skb, p, &way, 0);
+	switch (route_check(skb, p, way.ifindex)) {
 	case ROUTE_GO:
 		break;
 	case ROUTE_ANSWER:
@@ -763,7 +764,7 @@ SEC("tc") int pf_route(struct __sk_buff *skb)
 	s = p->hop_state ? slot(p->hop_state - 1) : NULL;
 	if (s && (s->flags & PF_SF_NAT) && nat_rewrite(skb, s, p->dir, p->l3, p->l4))
 		return drop(PFRES_TRANSLATE);
-	return route_send(skb, p, &o->hop);
+	return route_send(skb, p, &way);
 }
 
 SEC("tc") int pf_answer(struct __sk_buff *skb)

@@ -70,16 +70,39 @@ inline_always enum route_result route_too_big(struct __sk_buff *skb, struct pf_p
 	return route_answer(skb, p, ICMP_UNREACH << 8 | ICMP_NEEDFRAG);
 }
 
-/* Can it go there? */
-inline_always enum route_result route_check(struct __sk_buff *skb, struct pf_pkt *p,
-					    const struct pf_hop *hop)
+/* A gateway's neighbour and the interface that it is at: both of one moment. */
+struct way {
+	__u32 ifindex;
+	struct pf_addr via;
+};
+
+/* An exchange is a full barrier: what is read after it is not older than what was before. */
+inline_always void read_fence(struct pf_pkt *p)
 {
-	__u32 ifindex = READ_ONCE(hop->ifindex), gso = skb->gso_size;
-	__u32 mtu = gso ? 0 : p->tot_len;
+	__sync_lock_test_and_set(&p->fence, 0);
+}
+
+/* 0, or there is none: perhaps the loader changes it just now. */
+inline_always int way_read(struct pf_pkt *p, const struct pf_opt_set *o, struct way *way)
+{
+	__u32 moves = READ_ONCE(o->hop_moves);
+
+	read_fence(p);
+	way->ifindex = READ_ONCE(o->hop.ifindex);
+	for (int i = 0; i < 4; i++)
+		way->via.w[i] = READ_ONCE(o->hop.via.w[i]);
+	read_fence(p);
+	return moves & 1 || moves != READ_ONCE(o->hop_moves) || !way->ifindex || o->hop.af != p->af
+		       ? -1
+		       : 0;
+}
+
+/* Can it go there? */
+inline_always enum route_result route_check(struct __sk_buff *skb, struct pf_pkt *p, __u32 ifindex)
+{
+	__u32 gso = skb->gso_size, mtu = gso ? 0 : p->tot_len;
 	long r;
 
-	if (!ifindex || hop->af != p->af)
-		return ROUTE_DROP;
 	p->answer_seq = 0;
 	if (p->dir == PF_IN && p->ttl <= 1)
 		return route_answer(skb, p,
@@ -122,22 +145,22 @@ inline_always int plain_ethernet(struct __sk_buff *skb, const struct pf_pkt *p)
 }
 
 /* `again`: as put_mark() takes it. */
-inline_always int to_neighbour(struct __sk_buff *skb, struct pf_pkt *p, const struct pf_hop *hop,
+inline_always int to_neighbour(struct __sk_buff *skb, struct pf_pkt *p, const struct way *way,
 			       __u32 again)
 {
-	__u32 ifindex = READ_ONCE(hop->ifindex);
+	__u32 ifindex = way->ifindex;
 	struct pf_iface *i = bpf_map_lookup_elem(&pf_ifaces, &ifindex);
 	struct bpf_redir_neigh nh = {};
 	struct pf_config *cfg = config();
 
 	if (!cfg)
 		return VERDICT_DROP;
-	if (hop->af == PF_AF_INET) {
+	if (p->af == PF_AF_INET) {
 		nh.nh_family = LINUX_AF_INET;
-		nh.ipv4_nh = hop->via.w[0];
+		nh.ipv4_nh = way->via.w[0];
 	} else {
 		nh.nh_family = LINUX_AF_INET6;
-		__builtin_memcpy(nh.ipv6_nh, &hop->via, sizeof(nh.ipv6_nh));
+		__builtin_memcpy(nh.ipv6_nh, &way->via, sizeof(nh.ipv6_nh));
 	}
 	/* where no hook of ours ends it, the mark would leave the host */
 	if (p->dir == PF_OUT && i && (i->flags & PF_IFACE_HOOKED))
@@ -145,11 +168,11 @@ inline_always int to_neighbour(struct __sk_buff *skb, struct pf_pkt *p, const st
 	return (int)bpf_redirect_neigh(ifindex, &nh, sizeof(nh), 0);
 }
 
-inline_always int route_send(struct __sk_buff *skb, struct pf_pkt *p, const struct pf_hop *hop)
+inline_always int route_send(struct __sk_buff *skb, struct pf_pkt *p, const struct way *way)
 {
 	if ((p->dir == PF_IN && ttl_down(skb, p)) || plain_ethernet(skb, p))
 		return drop(PFRES_NOROUTE);
-	return to_neighbour(skb, p, hop, p->hop);
+	return to_neighbour(skb, p, way, p->hop);
 }
 
 #endif /* PF_BPF_ROUTE_H */

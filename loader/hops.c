@@ -115,14 +115,22 @@ static struct way way_to(struct pf_hops *h, const struct pf_hop *hop)
 	return way;
 }
 
-/* Packets may take it meanwhile: never to a neighbour at the other one's interface. */
-static void set_way(struct pf_hop *hop, const struct way *way)
+/*
+ * Packets may take it meanwhile: never to a neighbour at the other one's interface, nor to
+ * one that is half the old one.  A pfd that ended in between left the number odd.
+ */
+static void set_way(struct pf_opt_set *set, const struct way *way)
 {
-	if (hop->ifindex == way->ifindex && memcmp(&hop->via, &way->via, sizeof(way->via)) == 0)
+	struct pf_hop *hop = &set->hop;
+	uint32_t moves = __atomic_load_n(&set->hop_moves, __ATOMIC_RELAXED) | 1;
+
+	if (!(set->hop_moves & 1) && hop->ifindex == way->ifindex &&
+	    memcmp(&hop->via, &way->via, sizeof(way->via)) == 0)
 		return;
-	__atomic_store_n(&hop->ifindex, 0, __ATOMIC_SEQ_CST);
+	__atomic_exchange_n(&set->hop_moves, moves, __ATOMIC_SEQ_CST);
 	memcpy(&hop->via, &way->via, sizeof(hop->via));
-	__atomic_store_n(&hop->ifindex, way->ifindex, __ATOMIC_RELEASE);
+	hop->ifindex = way->ifindex;
+	__atomic_store_n(&set->hop_moves, moves + 1, __ATOMIC_RELEASE);
 }
 
 static void routes_changed(void *ctx, uint32_t events)
@@ -196,7 +204,7 @@ void pf_hops_refresh(struct pf_hops *h)
 		if (!*set->hop.ifname)
 			watch(h);
 		way = way_to(h, &set->hop);
-		set_way(&set->hop, &way);
+		set_way(set, &way);
 	}
 }
 

@@ -261,7 +261,8 @@ void pf_limiters_poll(struct pf_leaving *l, struct pf_tables *t)
 	err = pf_limiters_let_out(t, &e);
 	if (err)
 		pf_say(LOG_ERR, "%s", e.text);
-	l->seen = said;
+	else
+		l->seen = said;
 	end = now_ns() / 1000000;
 	l->next = end + 10 * (end - now);
 }

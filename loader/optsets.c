@@ -102,7 +102,8 @@ static bool collect(struct pf_optsets *s)
 /* Ways to a gateway change. */
 static bool is_same(const struct pf_opt_set *a, const struct pf_opt_set *b)
 {
-	return memcmp(a, b, offsetof(struct pf_opt_set, hop.ifindex)) == 0;
+	return memcmp(a, b, offsetof(struct pf_opt_set, hop_moves)) == 0 &&
+	       memcmp(&a->hop, &b->hop, offsetof(struct pf_hop, ifindex)) == 0;
 }
 
 /* The number of that content, or the lowest that is free; 0: there is none. */
@@ -120,9 +121,13 @@ static uint32_t look_up(const struct pf_optsets *s, const struct pf_opt_set *wan
 	return free_one;
 }
 
-_Static_assert(offsetof(struct pf_opt_set, hop.via) + sizeof(struct pf_addr) ==
-		       sizeof(struct pf_opt_set),
-	       "what changes stands behind what is compared");
+_Static_assert(offsetof(struct pf_opt_set, hop) ==
+			       offsetof(struct pf_opt_set, hop_moves) + sizeof(uint32_t) &&
+		       offsetof(struct pf_hop, via) ==
+			       offsetof(struct pf_hop, ifindex) + sizeof(uint32_t) &&
+		       offsetof(struct pf_hop, via) + sizeof(struct pf_addr) ==
+			       sizeof(struct pf_hop),
+	       "all is compared but for what changes");
 
 static int number_of(struct pf_optsets *s, struct pf_opt_set want, const struct pf_rulestats *stats)
 {

@@ -257,17 +257,25 @@ static int sort_hosts(const struct pf_delta_host *h, size_t n, struct pf_content
 	return rc ? rc : sorted(out);
 }
 
+/* Leaves those in *out that something is to be done about. */
+static int take_hosts(const struct pf_table *table, const struct pf_delta_host *h, size_t n,
+		      group_fn *fn, struct pf_content *out)
+{
+	struct pf_table_result ignored = {0};
+	int rc = sort_hosts(h, n, out);
+
+	if (!rc)
+		each_group(table, out, fn, &ignored);
+	return rc;
+}
+
 int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_delta_host *h,
 		    size_t n)
 {
-	struct pf_table_result ignored = {0};
 	pf_content_auto c = {.n = {0}};
-	int rc = sort_hosts(h, n, &c);
+	int rc = take_hosts(table, h, n, add_group, &c);
 
-	if (rc)
-		return rc;
-	each_group(table, &c, add_group, &ignored);
-	return pf_content_size(&c) ? add(t, table, &c) : 0;
+	return rc || !pf_content_size(&c) ? rc : add(t, table, &c);
 }
 
 /* --- delete --- */
@@ -327,14 +335,10 @@ int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf
 int pf_table_let_out(struct pf_tables *t, struct pf_table *table, const struct pf_delta_host *h,
 		     size_t n)
 {
-	struct pf_table_result ignored = {0};
 	pf_content_auto c = {.n = {0}};
-	int rc = sort_hosts(h, n, &c);
+	int rc = take_hosts(table, h, n, delete_group, &c);
 
-	if (rc)
-		return rc;
-	each_group(table, &c, delete_group, &ignored);
-	return pf_content_size(&c) ? take_out(t, table, &c) : 0;
+	return rc || !pf_content_size(&c) ? rc : take_out(t, table, &c);
 }
 
 /* --- expire --- */

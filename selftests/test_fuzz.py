@@ -6,7 +6,7 @@ import subprocess
 from pft.check import Skip, cases, timeout
 from pft.lab import BUILD, ROOT
 
-SECONDS = int(os.environ.get("PF_FUZZ_SECONDS", 6))
+SECONDS = int(os.environ.get("PF_FUZZ_SECONDS", 10))
 
 
 @timeout(SECONDS + 90)

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """State limiters and source limiters: see pf.conf(5), LIMITERS."""
 import json
-import os
 import signal
 import time
 
 from pft.check import cases, contains, eq, matches, timeout
 from pft.inject import at_once, by, go, ip
-from pft.lab import GHOST, GHOST6_DST, GHOST_DST, Lab
+from pft.lab import GHOST, GHOST6_DST, GHOST_DST, Lab, Stopped
 from pft.netns import wait_for
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
@@ -483,12 +482,11 @@ def test_table(_name, emitter, addr):
                  ", limit 9, table <busy> above 2 below 2 )\n")
         got = json.loads(lab.pf.ctl("--json", "-s", "Limiters").stdout)["limiters"][0]
         eq((got["table"], got["above"], got["below"]), ("busy", 2, 2))
-        os.kill(lab.pf.proc.pid, signal.SIGSTOP)
-        s.sends(1, 2)
-        eq(s.held(), False)
-        s.sends(3)
-        eq((s.held(), other.held()), (True, False), "at once, without pfd")
-        os.kill(lab.pf.proc.pid, signal.SIGCONT)
+        with Stopped(lab.pf):
+            s.sends(1, 2)
+            eq(s.held(), False)
+            s.sends(3)
+            eq((s.held(), other.held()), (True, False), "at once, without pfd")
         wait_for("it to be shown", s.shown, 5)
         s.ends(1)
         time.sleep(0.5)

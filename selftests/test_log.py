@@ -8,7 +8,7 @@ import struct
 import time
 
 from pft.check import at_least, between, cases, contains, eq, lines_eq
-from pft.lab import DST, DST6, GHOST, GHOST6, GHOST6_DST, GHOST_DST, MAC, Lab, Pfd
+from pft.lab import DST, DST6, GHOST, GHOST6, GHOST6_DST, GHOST_DST, MAC, Lab, Pfd, Stopped
 from pft.netns import needs_own_mounts, wait_for
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Timestamp
 from scapy.layers.inet6 import IPv6
@@ -365,12 +365,9 @@ def test_losses_are_counted():
     """With pfd stopped the ring fills up: records written and lost are all that were made."""
     with Lab(hosts=2, v6=False, rules="block log\n") as lab:
         one_cpu()
-        lab.pf.proc.send_signal(signal.SIGSTOP)
-        try:
+        with Stopped(lab.pf):
             made = 5000
             lab.pf.run("ext", "in", frame(udp(data=bytes(300))), repeat=made)
-        finally:
-            lab.pf.proc.send_signal(signal.SIGCONT)
         wait_for("the rest to be written", lambda: lab.pf.info()["lost records"] > 0)
         eq(send(lab, udp(dport=77)), DROP, "one more, behind those that were lost")
         wait_for("it", lambda: lab.pf.log_records()[-1:][0]["packet"][22:24] == b"\0\x4d")

@@ -12,7 +12,7 @@ import time
 
 from pft import proto
 from pft.check import at_least, between, eq, matches
-from pft.lab import DST, GHOST, GHOST_DST, PFCTL, Lab
+from pft.lab import DST, GHOST, GHOST_DST, PFCTL, Lab, Stopped
 from pft.netns import wait_for
 from scapy.layers.inet import IP, UDP
 
@@ -142,12 +142,7 @@ def test_json():
             eq((last["event"], last["state"]["id"]), ("delete", shown["id"]))
             at_least(last["time"], first["time"])
             # and how many were lost
-            lab.pf.proc.send_signal(signal.SIGSTOP)
-            try:
-                flood(w, 20000)
-                time.sleep(0.2)
-            finally:
-                lab.pf.proc.send_signal(signal.SIGCONT)
+            lose(lab, w)
             events = [json.loads(line) for line in m.lines(1)]
             eq(set(events[0]), {"lost"})
             lost = events.pop(0)["lost"]
@@ -227,17 +222,19 @@ def flood(w, n, base=1):
         w.send(bytes(frames))
 
 
+def lose(lab, w):
+    """20,000 events, more than the rings hold, while nobody empties them."""
+    with Stopped(lab.pf):
+        flood(w, 20000)
+        time.sleep(0.2)
+
+
 def test_losses_are_counted():
     """More than the rings hold while nobody empties them."""
     with Lab(hosts=2, rules="set timeout udp.first 1000\npass\n", v6=False) as lab:
         w = lab.wire("src")
         with Monitor(lab.pf) as m:
-            lab.pf.proc.send_signal(signal.SIGSTOP)
-            try:
-                flood(w, 20000)
-                time.sleep(0.2)
-            finally:
-                lab.pf.proc.send_signal(signal.SIGCONT)
+            lose(lab, w)
             lines = m.lines(1)
             lost = int(matches(lines[0], r"^(\d+) events were lost$")[1])
             while len(lines) - 1 + lost < 20000:

@@ -6,6 +6,7 @@ import struct
 import time
 
 from pft.check import at_least, between, cases, contains, eq
+from pft.inject import ip
 from pft.lab import (DST, DST6, FW6_SRC, FW_SRC, GHOST, GHOST6, GHOST6_DST, GHOST_DST, MAC, SRC,
                      SRC6, Lab)
 from pft.netns import wait_for
@@ -18,14 +19,6 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw, raw
 
 BOTH = cases(("ipv4", GHOST, GHOST_DST), ("ipv6", GHOST6, GHOST6_DST))
-
-
-def ip(src, dst, **kw):
-    if ":" in src:
-        if "ttl" in kw:
-            kw["hlim"] = kw.pop("ttl")
-        return IPv6(src=src, dst=dst, **kw)
-    return IP(src=src, dst=dst, **kw)
 
 
 class Counters:

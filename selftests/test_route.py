@@ -3,11 +3,14 @@
 import hashlib
 import json
 import os
+import signal
 import socket
+import struct
 import threading
 import time
 
 from pft.check import absent, at_least, cases, contains, eq, matches, timeout
+from pft.inject import ip
 from pft.lab import DST, FW_DST, FW_SRC, FW6_SRC, GHOST, GHOST6, SRC, SRC6, Lab
 from pft.netns import wait_for
 from pft.ways import ALT, ALT6, BOTH, FAR, FAR6, GATE, GATE6, Ways
@@ -18,14 +21,6 @@ from scapy.packet import Raw
 ALL = cases(*((f"{name}, {emitter}", emitter, *rest) for name, *rest in BOTH
               for emitter in ("linear", "tree")))
 FAMILIES = cases(*BOTH)
-
-
-def ip(src, dst, **kw):
-    if ":" in src:
-        if "ttl" in kw:
-            kw["hlim"] = kw.pop("ttl")
-        return IPv6(src=src, dst=dst, **kw)
-    return IP(src=src, dst=dst, **kw)
 
 
 def af(addr):
@@ -320,6 +315,31 @@ def test_gateway_without_interface(_name, far, gate, alt, dst, _src):
                     return True
                 return False
             wait_for("no way", nowhere)
+
+
+@FAMILIES
+def test_half_a_change(_name, far, gate, _alt, _dst, _src):
+    """No packet takes a way that pfd is changing; a pfd that was killed meanwhile is no harm."""
+    rules = f"pass\npass in on ext {af(far)} route-to {gate}@alt\n"
+    with Ways(rules=rules) as lab:
+        answers(lab.dst, far)
+        eq(lab.src.can_ask(far, 7), "yes")
+        sets, key = lab.pf.map("opt_sets"), struct.pack("=I", 1)
+        value = bytearray(sets.get(key))
+        # struct pf_opt_set ends with hop_moves, hop.addr, .ifname, .af, .ifindex, .via
+        moves, name, family, index = struct.unpack_from("=I16x16sII", value, len(value) - 60)
+        eq((name.rstrip(b"\0"), family, index), (b"alt", 6 if ":" in far else 4, lab.fw.ifindex("alt")))
+        eq(moves % 2, 0)
+        struct.pack_into("=I", value, len(value) - 60, moves + 1)
+        before = lab.pf.info()["no-route"]
+        sets.set(key, value)
+        eq(lab.src.can_ask(far, 7), "timeout")
+        at_least(lab.pf.info()["no-route"], before + 1)
+        lab.pf.stop(signal.SIGKILL)
+        eq(lab.src.can_ask(far, 7), "timeout")
+        lab.pf.start()
+        eq(lab.src.can_ask(far, 7), "yes")
+        eq(struct.unpack_from("=I", sets.get(key), len(value) - 60)[0] % 2, 0)
 
 
 # --- states ---

@@ -511,7 +511,7 @@ def random_packet(rnd):
 
 
 @timeout(120)
-@cases(*[(f"{e} {i}", e, i) for e in ("linear", "tree") for i in range(2)])
+@cases(*[(f"{e} {i}", e, i) for e in ("linear", "tree") for i in range(4)])
 def test_random(_name, emitter, which):
     seed = int(os.environ.get("PF_SEED", 0)) or random.SystemRandom().getrandbits(31)
     print(f"PF_SEED={seed}")  # shown when the test fails

@@ -16,7 +16,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import raw
 
-SECONDS = int(os.environ.get("PF_STRESS_SECONDS", 6))
+SECONDS = int(os.environ.get("PF_STRESS_SECONDS", 10))
 CHURN = os.path.join(BUILD, "stress/churn")
 PUBLIC = "203.0.113.7"
 # what rests for this many ticks may be used again: 256 ms at HZ=250

@@ -10,7 +10,7 @@ import time
 
 from pft import bpf
 from pft.check import cases, contains, eq, timeout
-from pft.lab import BUILD, GHOST, GHOST6, GHOST6_DST, GHOST_DST, MAC, Lab
+from pft.lab import BUILD, GHOST, GHOST6, GHOST6_DST, GHOST_DST, MAC, Lab, Stopped
 from pft.netns import wait_for
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
@@ -122,25 +122,6 @@ def hosts_of(m):
     return out
 
 
-class Stopped:
-    """pfd does nothing meanwhile."""
-
-    def __init__(self, lab):
-        self.proc = lab.pf.proc
-
-    def __enter__(self):
-        self.proc.send_signal(signal.SIGSTOP)
-        # not before it stands still
-        wait_for("pfd to stop", lambda: self.status() == "T", 5)
-
-    def status(self):
-        with open(f"/proc/{self.proc.pid}/stat", encoding="ascii") as f:
-            return f.read().rsplit(")", 1)[1].split()[0]
-
-    def __exit__(self, *exc):
-        self.proc.send_signal(signal.SIGCONT)
-
-
 # --- packets ---
 
 @timeout(120)
@@ -156,7 +137,7 @@ def test_at_once(_name, emitter, version):
             return inn.receive(lambda p: UDP in p and p[UDP].sport == number, 0.4) is not None
 
         eq(passes(1001), True)
-        with Stopped(lab):
+        with Stopped(lab.pf):
             eq((w.add(src), w.add(src)), (ADDED, THERE))
             eq(w.hosts(), {(w.slot, src)})
             eq((passes(1002), w.drops(src), w.drops(nth(version, 1))), (False, True, False))
@@ -375,7 +356,7 @@ def test_table_that_goes():
     """With a table goes what the datapath has added to it; its slot begins anew."""
     other = "block drop from 192.0.2.3\n"
     with Lab(hosts=2, v6=False, rules=NOTS) as lab, Written(lab) as w:
-        with Stopped(lab):
+        with Stopped(lab.pf):
             eq([w.add(nth(v, 1)) for v in (4, 6)], [ADDED] * 2)
             load = subprocess.Popen(["ip", "netns", "exec", lab.fw.name,
                                      os.path.join(BUILD, "pfctl-linux"), "-p", lab.pf.socket,
@@ -427,7 +408,7 @@ def test_full_delta():
     """The delta takes so many and tells of the next ones; folded, it takes as many again."""
     rules = "set limit table-entries 100000\n" + RULES
     with Lab(hosts=2, v6=False, rules=rules) as lab, Written(lab) as w:
-        with Stopped(lab):
+        with Stopped(lab.pf):
             for i in range(MOST):
                 eq(w.add(nth((4, 6)[i % 2], i)), ADDED)
             # the kernel keeps one more for each CPU
@@ -448,7 +429,7 @@ def test_limit_of_entries():
     """At the limit what was let in stays, and the datapath is told to let in no more."""
     rules = "set limit table-entries 1000\n" + RULES
     with Lab(hosts=2, v6=False, rules=rules) as lab, Written(lab) as w:
-        with Stopped(lab):
+        with Stopped(lab.pf):
             for i in range(1500):
                 eq(w.add(nth((4, 6)[i % 2], i)), ADDED)
         w.settle()

@@ -146,7 +146,7 @@ def check_packets(rnd, program, model, n):
 
 
 @timeout(400)
-@cases(*[(f"{e} {i}", e, i) for e in ("linear", "tree") for i in range(1)])
+@cases(*[(f"{e} {i}", e, i) for e in ("linear", "tree") for i in range(2)])
 def test_random(_name, emitter, which):
     rnd = seeded()
     rnd.seed(rnd.getrandbits(32) + which)

@@ -19,8 +19,13 @@ def by(emitter):
     os.environ["PF_EMITTER"] = emitter
 
 
-def ip(src, dst):
-    return IPv6(src=src, dst=dst) if ":" in src else IP(src=src, dst=dst)
+def ip(src, dst, **kw):
+    """The header of the addresses' family; IPv4's name of the TTL is good for both."""
+    if ":" in src:
+        if "ttl" in kw:
+            kw["hlim"] = kw.pop("ttl")
+        return IPv6(src=src, dst=dst, **kw)
+    return IP(src=src, dst=dst, **kw)
 
 
 def go(lab, pkt, dev="ext", way="in", mac=None):

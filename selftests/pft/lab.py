@@ -372,3 +372,22 @@ class Pfd:
                 return bpf.test_run(fd, frame, self.ns.ifindex(dev), repeat)
         finally:
             os.close(fd)
+
+
+class Stopped:
+    """pfd does nothing meanwhile."""
+
+    def __init__(self, pfd):
+        self.proc = pfd.proc
+
+    def __enter__(self):
+        self.proc.send_signal(signal.SIGSTOP)
+        # not before it stands still
+        wait_for("pfd to stop", lambda: self.status() == "T", 5)
+
+    def status(self):
+        with open(f"/proc/{self.proc.pid}/stat", encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0]
+
+    def __exit__(self, *exc):
+        self.proc.send_signal(signal.SIGCONT)
