@@ -19,7 +19,7 @@
 #include "abi_table.h"
 #include "abi_tree.h"
 
-#define PF_ABI_VERSION 11
+#define PF_ABI_VERSION 12
 
 /* Reasons of a verdict, OpenBSD's order; pflog records carry them. */
 enum pf_reason {
@@ -217,7 +217,7 @@ enum pf_slot_status {
 #define PF_SF_IFBOUND	0x20 /* holds on the interface where it was made alone */
 #define PF_SF_ALL	0x3f /* those that lib/saved.c knows */
 #define PF_SF_SHADOWED	0x40 /* holds everywhere, but if-bound ones of its key come first */
-#define PF_SF_METERED	0x80 /* its packets count for the max-pkt-rate of its rule */
+#define PF_SF_METERED	0x80 /* its packets count for its rules: max-pkt-rate, counters of tables */
 
 /* One state: four cache lines, in an mmapable array. */
 struct pf_state {
@@ -407,6 +407,8 @@ struct pf_config {
 	__u32 loader_pid;
 	__u32 random_seed; /* for tests: what `probability` draws from; 0: the kernel's numbers */
 	__u32 events;	   /* somebody listens to what becomes of states */
+	__u32 rule_tables; /* rules that pf_rule_tables has */
+	__u32 pad;
 };
 
 /* What the datapath alone writes, each on a cache line of its own. */
@@ -675,6 +677,12 @@ struct pf_pkt {
 	__u32 hop; /* number of a struct pf_opt_set */
 	__u32 hop_state;
 	__u32 fence; /* for an exchange that is a barrier, and nothing else */
+	/* for counters of tables: source and destination as rules saw them, before and, if
+	 * there is that, behind translation */
+	struct pf_addr ends[4];
+	__u8 ends_moved;
+	__u8 counted; /* rules that it has met have such tables */
+	__u16 pad_counted;
 	/* of an ICMP error: where the quoted headers are */
 	__u32 quote_l3, quote_l4;
 	/* of the state that is being made: as struct pf_state_peer has them */
@@ -745,7 +753,7 @@ PF_ABI_ASSERT(sizeof(struct pf_bucket) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_opt_set) == 200);
 PF_ABI_ASSERT(PF_CNT_LIMIT + LCNT_MAX == PF_CNT_MAX);
 PF_ABI_ASSERT(sizeof(struct pf_limbo_entry) == 8);
-PF_ABI_ASSERT(sizeof(struct pf_config) == 256);
+PF_ABI_ASSERT(sizeof(struct pf_config) == 264);
 PF_ABI_ASSERT(sizeof(struct pf_status) == 392);
 PF_ABI_ASSERT(sizeof(struct pf_src_key) == 24);
 PF_ABI_ASSERT(sizeof(struct pf_src_node) == 72);

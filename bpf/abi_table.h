@@ -128,13 +128,56 @@ struct pf_range_split {
 #define PF_TABLE_PERSIST    0x02
 #define PF_TABLE_CONST	    0x04
 #define PF_TABLE_ANCHORED   0x08 /* an anchor's, whose path is in pf_table_anchors */
+#define PF_TABLE_COUNTERS   0x10 /* as generations have it */
 struct pf_table_name {
 	char name[32];
 	__u32 flags;
-	__u32 generation; /* of the rules that it belongs to; 0: of all that come */
+	__u32 counts; /* number of its counters; 0: it has none */
 };
 struct pf_table_anchor {
 	char path[1024];
+};
+
+/*
+ * Counters of tables that have them, by a number which a table passes on to the one that
+ * takes its place: in a trie, so that the longest prefix is found, as pf has it.  With no
+ * more of the key than the number, the table in whole.
+ */
+struct pf_table_count_key {
+	__u32 bits;
+	__u32 counts;
+	__u32 af; /* enum pf_af */
+	struct pf_addr addr;
+};
+#define PF_TABLE_COUNT_TABLE  32	 /* bits of the number */
+#define PF_TABLE_COUNT_PREFIX 64	 /* bits before the address's */
+#define PF_TABLE_COUNTS_MOST  (1U << 20) /* of all tables; see pf.conf(5), LIMITS */
+
+enum pf_table_count_op {
+	PF_TABLE_OP_BLOCK,
+	PF_TABLE_OP_MATCH,
+	PF_TABLE_OP_PASS,
+	PF_TABLE_OP_XPASS, /* of a state: what matched once would not now; for no entry */
+	PF_TABLE_OPS,
+};
+/* What counts there: for a table in whole, or for one of its entries. */
+enum pf_table_count_kind { PF_TABLE_COUNT_ALL, PF_TABLE_COUNT_ENTRY, PF_TABLE_COUNT_NOT };
+/* By (way out ? PF_TABLE_OPS : 0) + enum pf_table_count_op. */
+#define PF_TABLE_COUNTERS_EACH (2 * PF_TABLE_OPS)
+struct pf_table_count {
+	__u64 packets[PF_TABLE_COUNTERS_EACH];
+	__u64 bytes[PF_TABLE_COUNTERS_EACH];
+	__u32 kind; /* enum pf_table_count_kind */
+	__u32 bits; /* of its key: a trie finds others, too */
+};
+
+/* A rule's tables that count, by its id: source, destination. */
+#define PF_RULE_TABLES_MOST 65536
+struct pf_rule_tables {
+	__u16 counts[2]; /* their numbers; 0: none */
+	__u8 neg[2];
+	__u8 op; /* enum pf_table_count_op */
+	__u8 pad;
 };
 
 PF_ABI_ASSERT(sizeof(struct pf_table_item) == 24);
@@ -145,5 +188,8 @@ PF_ABI_ASSERT(sizeof(struct pf_range_leaf4) == PF_NODE_UNIT);
 PF_ABI_ASSERT(sizeof(struct pf_range_leaf6) == 2 * PF_NODE_UNIT);
 PF_ABI_ASSERT(sizeof(struct pf_range_split) == 32);
 PF_ABI_ASSERT(sizeof(struct pf_table_name) == 40);
+PF_ABI_ASSERT(sizeof(struct pf_table_count_key) == 28);
+PF_ABI_ASSERT(sizeof(struct pf_table_count) == 136);
+PF_ABI_ASSERT(sizeof(struct pf_rule_tables) == 8);
 
 #endif /* PF_ABI_TABLE_H */

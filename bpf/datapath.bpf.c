@@ -18,6 +18,7 @@
  */
 #include "pf.h"
 #include "answer.h"
+#include "counts.h"
 #include "fast.h"
 #include "icmp.h"
 #include "log.h"
@@ -159,6 +160,8 @@ inline_always int tracked(struct __sk_buff *skb, struct pf_state *s, struct pf_p
 		log_note(skb, s);
 	if (r == TRACK_PASS) {
 		carry_tag(skb, s, p->dir);
+		if (unlikely(s->flags & PF_SF_METERED))
+			state_tables(s, p);
 		if (unlikely(s->route == p->dir))
 			return to_gateway(skb, p, s->peer[0].opts, s->index + 1);
 		if (unlikely(s->flags & PF_SF_NAT) && nat_rewrite(skb, s, p->dir, p->l3, p->l4))
@@ -240,6 +243,8 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 		return finish_track(skb, p, track_drop(p, PFRES_IPOPTIONS));
 	/* the error counts, but does not keep the state alive */
 	peer_count(&s->peer[state_sender(s, p->dir) & 1], p->tot_len);
+	if (unlikely(s->flags & PF_SF_METERED))
+		state_tables(s, p);
 	carry_tag(skb, s, p->dir);
 	if (likely(!(s->flags & PF_SF_NAT))) {
 		if (unlikely(s->route == p->dir))
@@ -427,8 +432,10 @@ global_sub int count_matches(const struct pf_pkt *p, int made_state)
 }
 
 /* The rule that has won, the anchor that led to it, and `match` rules. */
-inline_always void rule_count(const struct pf_pkt *p, int made_state)
+inline_always void rule_count(struct pf_pkt *p, int made_state)
 {
+	if (unlikely(p->counted))
+		packet_tables(p, 1);
 	count_one(p, p->rule.id, made_state);
 	if (p->rule.anchor)
 		count_one(p, p->rule.anchor, made_state);
@@ -599,6 +606,7 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 		untranslate(p);
 	}
 	flags = p->rule.flags;
+	tables_ask(p);
 	count(PF_CNT_MISS);
 	if (p->nmatched)
 		log_matches(skb, p);
@@ -697,6 +705,7 @@ SEC("tc") int pf_nat(struct __sk_buff *skb)
 
 	if (!p)
 		return VERDICT_DROP;
+	tables_ask(p);
 	nat_key_begin(p);
 	why = nat_choose(p);
 	if (why == NAT_MADE && !p->over)

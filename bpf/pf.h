@@ -162,6 +162,23 @@ struct {
 	__type(value, __u32);
 } pf_table_nots SEC(".maps");
 
+/* Counters of tables, and which tables of rules have them; the loader puts both in. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PF_TABLE_COUNTS_MOST);
+	__type(key, struct pf_table_count_key);
+	__type(value, struct pf_table_count);
+} pf_table_counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PF_RULE_TABLES_MOST);
+	__type(key, __u32);
+	__type(value, struct pf_rule_tables);
+} pf_rule_tables SEC(".maps");
+
 /* Names of tags, by their number; kept by the loader. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

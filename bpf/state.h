@@ -392,7 +392,7 @@ inline_always enum create_result state_take_rules(struct pf_state *s, struct pf_
 		s->flags |= PF_SF_SLOPPY;
 	if (p->rule.flags & PF_RULE_IFBOUND)
 		s->flags |= PF_SF_IFBOUND;
-	if (p->rule.flags & PF_RULE_METERED)
+	if ((p->rule.flags & PF_RULE_METERED) || p->counted)
 		s->flags |= PF_SF_METERED;
 	if (unlikely(p->rule.flags & (PF_RULE_ROUTE_TO | PF_RULE_REPLY_TO)) &&
 	    state_take_gateway(s, p->rule.flags))

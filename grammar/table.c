@@ -266,14 +266,11 @@ static void table_timeout(struct pf_parser *p, struct pf_table_def *t)
 
 static bool table_option(struct pf_parser *p, struct pf_table_def *t)
 {
-	struct pf_loc loc = p->tok.loc;
-
 	if (pf_accept_word(p, "persist")) {
 		t->persist = true;
 	} else if (pf_accept_word(p, "const")) {
 		t->constant = true;
 	} else if (pf_accept_word(p, "counters")) {
-		pf_unenforced(p, &loc, "counters of a table");
 		t->counters = true;
 	} else if (pf_accept_word(p, "timeout")) {
 		table_timeout(p, t);

@@ -64,7 +64,8 @@ static void put_table(struct pf_buf *b, const struct pf_table_def *t)
 	pf_put_string(b, t->name);
 	pf_put_u8(b,
 		  (uint8_t)((t->persist ? TABLE_PERSIST : 0) | (t->constant ? TABLE_CONST : 0) |
-			    (t->has_list ? TABLE_LIST : 0) | (t->automatic ? TABLE_AUTOMATIC : 0)));
+			    (t->has_list ? TABLE_LIST : 0) | (t->automatic ? TABLE_AUTOMATIC : 0) |
+			    (t->counters ? TABLE_COUNTERS : 0)));
 	pf_put_u32(b, (uint32_t)t->nentries);
 	for (size_t i = 0; i < t->nentries; i++) {
 		const struct pf_table_entry *e = &t->entries[i];

@@ -10,7 +10,7 @@
 #include "wire.h"
 
 /* Changes with every change of the encoding. */
-#define PF_MODEL_VERSION      9
+#define PF_MODEL_VERSION      10
 
 #define PF_MODEL_RULES_MOST   PF_RULES_LARGEST
 #define PF_MODEL_ENTRIES_MOST 10000000

@@ -15,7 +15,13 @@ enum {
 	RULE_FRAGMENT = 32,
 };
 
-enum { TABLE_PERSIST = 1, TABLE_CONST = 2, TABLE_LIST = 4, TABLE_AUTOMATIC = 8 };
+enum {
+	TABLE_PERSIST = 1,
+	TABLE_CONST = 2,
+	TABLE_LIST = 4,
+	TABLE_AUTOMATIC = 8,
+	TABLE_COUNTERS = 16,
+};
 
 /* What of a rule's rarer parts follows it. */
 enum {

@@ -523,6 +523,7 @@ static void get_table(struct reader *r, struct pf_block *b)
 	t->constant = flags & TABLE_CONST;
 	t->has_list = flags & TABLE_LIST;
 	t->automatic = flags & TABLE_AUTOMATIC;
+	t->counters = flags & TABLE_COUNTERS;
 	for (uint32_t i = 0; i < n && !r->c.bad && !r->nomem; i++) {
 		struct pf_table_entry *e = pf_table_def_add(t);
 

@@ -19,7 +19,7 @@
 #define PF_PIN_DIR_DEFAULT "/sys/fs/bpf/pf"
 #define PF_LOG_DEFAULT	   "/var/log/pflog"
 
-#define PF_PROTO_MAGIC	   0x70664c37 /* "pfL7": the last digit is the version */
+#define PF_PROTO_MAGIC	   0x70664c38 /* "pfL8": the last digit is the version */
 #define PF_FRAME_MOST	   (1U << 20) /* bytes of payload */
 
 struct pf_frame {
@@ -60,8 +60,8 @@ enum pf_msg {
 	PF_REQ_STATUS,	     /* -> struct pf_wire_status */
 	PF_REQ_CLEAR_STATUS, /* -> */
 	PF_REQ_OPTIONS,	     /* -> u32 timeouts[], u32 limits[] */
-	/* s path, u8 all below it as well -> DATA s path, s name, u32 flags, u32 addresses; active
-	 * ones
+	/* s path, u8 all below it as well -> DATA s path, s name, u32 flags, u32 addresses, and
+	 * struct pf_wire_table_counts of those that count; active ones
 	 */
 	PF_REQ_TABLES,
 	/* u8 op, u8 flags, s path, s name, u32 n, n entries -> see enum pf_table_op */
@@ -248,7 +248,10 @@ enum pf_table_op {
 	 * PF_TABLE_DETAILS, DATA entries: those expired
 	 */
 	PF_TABLE_EXPIRE,
-	PF_TABLE_ZERO, /* -> u32 cleared, u32 0; DATA; with PF_TABLE_ALL, all there are */
+	PF_TABLE_ZERO,		/* -> u32 cleared, u32 0; DATA; with PF_TABLE_ALL, all there are */
+	PF_TABLE_SHOW_COUNTERS, /* -> DATA struct pf_wire_table_entry; u32 1, or 0 if nothing is
+				 * counted
+				 */
 	PF_TABLE_OP_MOST,
 };
 
@@ -277,6 +280,7 @@ enum {
 	PF_TABLE_FLAG_ACTIVE = 4,
 	PF_TABLE_FLAG_REFERENCED = 8,
 	PF_TABLE_FLAG_ANCHORED = 16, /* anchors have or mean one of its name */
+	PF_TABLE_FLAG_COUNTERS = 32,
 };
 
 /* Entries in requests and answers. */
@@ -287,6 +291,20 @@ struct pf_wire_entry {
 	uint8_t pad;
 	uint8_t addr[16];
 	uint32_t age; /* of PF_TABLE_SHOW: seconds since it was made or last cleared */
+};
+
+/* By direction, in and out, and what the rules did: block, match, pass, pass of states alone. */
+enum { PF_WIRE_TABLE_OPS = 4 };
+struct pf_wire_table_counts {
+	uint64_t packets[2][PF_WIRE_TABLE_OPS];
+	uint64_t bytes[2][PF_WIRE_TABLE_OPS];
+};
+
+/* The last of the operations is none of an entry. */
+struct pf_wire_table_entry {
+	struct pf_wire_entry entry;
+	uint32_t pad;
+	struct pf_wire_table_counts counts;
 };
 
 #endif /* PF_LIB_PROTO_H */

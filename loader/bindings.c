@@ -8,6 +8,7 @@
 
 #include "btf.h"
 #include "generation.h"
+#include "tablecounts.h"
 
 /* In "PINDIR/gen/ID/tables", beside the flags of abi.h. */
 #define BOUND_INACTIVE 0x100
@@ -86,7 +87,8 @@ static int record(const struct pf_generation *gen, const struct pf_binding *b, b
 		return 0;
 	if (there)
 		flags = PF_TABLE_USED | (b->persist ? PF_TABLE_PERSIST : 0) |
-			(b->constant ? PF_TABLE_CONST : 0) | (b->active ? 0 : BOUND_INACTIVE);
+			(b->constant ? PF_TABLE_CONST : 0) | (b->counters ? PF_TABLE_COUNTERS : 0) |
+			(b->active ? 0 : BOUND_INACTIVE);
 	return bpf_map_update_elem(gen->bound, &b->table->slot, &flags, BPF_ANY);
 }
 
@@ -124,7 +126,7 @@ void pf_generation_unbind(struct pf_generations *g, struct pf_generation *gen, s
 void pf_generation_activate(const struct pf_generation *gen, struct pf_binding *b, bool on)
 {
 	b->active = b->persist = on;
-	b->constant = false;
+	b->constant = b->counters = false;
 	record(gen, b, true);
 }
 
@@ -273,6 +275,16 @@ static struct pf_binding *was(const struct binder *b, const char *path, const ch
 	return old && !old->leaves ? old : NULL;
 }
 
+static int count_table(const struct binder *b, struct pf_table *table,
+		       const struct pf_table *before)
+{
+	int err = pf_counts_open(b->g->tables, table, before);
+
+	return err ? pf_fail(b->e, err, "counters of table " PF_TABLE_CALLED ": %s",
+			     pf_table_called(table->path, table->name), strerror(-err))
+		   : 0;
+}
+
 /* NULL if there is none; *err why. */
 static struct pf_table *new_table(const struct binder *b, const char *path, const char *name,
 				  const struct pf_table_def *def, int *err)
@@ -291,7 +303,9 @@ static struct pf_table *new_table(const struct binder *b, const char *path, cons
 		*err = pf_table_new(t, path, name, &table, b->e);
 	if (*err)
 		return NULL;
-	if (def)
+	if (def && def->counters)
+		*err = count_table(b, table, old && old->counters ? old->table : NULL);
+	if (!*err && def)
 		*err = pf_table_fill(t, table, old ? old->table : NULL, def->entries, def->nentries,
 				     b->e);
 	if (!*err)
@@ -312,10 +326,14 @@ static int bind_table(const struct binder *b, const char *path, const char *name
 	if (old && !(def && def->has_list)) {
 		table = old->table;
 		table->refs++;
+		if (def && def->counters)
+			err = count_table(b, table, NULL);
 	} else {
 		table = new_table(b, path, name, def, &err);
 	}
-	if (!table)
+	if (table && err)
+		pf_table_unref(b->g->tables, table);
+	if (!table || err)
 		return err;
 	now = add_binding(b->gen, table);
 	if (!now) {
@@ -324,6 +342,7 @@ static int bind_table(const struct binder *b, const char *path, const char *name
 	}
 	now->persist = def ? def->persist : old && old->persist;
 	now->constant = def ? def->constant : old && old->constant;
+	now->counters = def ? def->counters : old && old->counters;
 	/* one that rules name and nobody has defined or filled is there for them alone */
 	now->active = def || (old && old->active);
 	return 0;
@@ -411,6 +430,57 @@ int pf_bindings_make(struct pf_generations *g, struct pf_generation *gen,
 	return err;
 }
 
+/* --- counters --- */
+
+/* By slot, the numbers of counters; are there any? */
+static bool numbers(const struct pf_generation *gen, uint32_t *counts)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < gen->nbindings; i++) {
+		const struct pf_binding *b = &gen->bindings[i];
+
+		counts[b->table->slot] = b->counters ? b->table->counts : 0;
+		any |= b->counters;
+	}
+	return any;
+}
+
+static uint32_t counts_of(const struct pf_generation *gen, uint32_t set,
+			  const struct pf_rule_host *h, const uint32_t *counts)
+{
+	const struct pf_table_use *use = h->type == PF_HOST_TABLE ? find_use(gen, h->table, set)
+								  : NULL;
+
+	return use ? counts[use->slot] : 0;
+}
+
+int pf_bindings_count(const struct pf_generations *g, const struct pf_generation *gen,
+		      const struct pf_policy *policy, const uint32_t *ids, uint32_t first,
+		      uint32_t n, struct pf_error_text *e)
+{
+	uint32_t by_slot[PF_MAX_TABLES] = {0};
+	bool any = numbers(gen, by_slot);
+	int err = 0;
+
+	for (uint32_t i = first; i < first + n && !err; i++) {
+		const struct pf_rule *r = policy->rules[i];
+		uint32_t counts[2] = {0};
+
+		if (any) {
+			counts[0] = counts_of(gen, policy->set_of[i], &r->src, by_slot);
+			counts[1] = counts_of(gen, policy->set_of[i], &r->dst, by_slot);
+		}
+		err = pf_tablerules_set(&g->tables->rules, ids[i], r, counts);
+		if (err)
+			return pf_fail(e, err == -E2BIG ? -ENOSPC : err,
+				       "rule of line %u: no room for more than %d rules with "
+				       "counters of tables",
+				       r->line, PF_RULE_TABLES_MOST);
+	}
+	return 0;
+}
+
 /* --- pins --- */
 
 int pf_bindings_pin(const struct pf_generations *g, struct pf_generation *gen,
@@ -447,6 +517,7 @@ int pf_bindings_read(struct pf_generations *g, struct pf_generation *gen)
 		table->refs++;
 		b->persist = flags & PF_TABLE_PERSIST;
 		b->constant = flags & PF_TABLE_CONST;
+		b->counters = flags & PF_TABLE_COUNTERS;
 		b->active = !(flags & BOUND_INACTIVE);
 	}
 	for (size_t i = 0; i < gen->nuses && !err; i++)

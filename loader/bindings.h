@@ -21,12 +21,14 @@
 
 struct pf_generation;
 struct pf_generations;
+struct pf_policy;
 
 /* A table as a generation has it. */
 struct pf_binding {
 	struct pf_table *table;
 	bool persist;
 	bool constant;
+	bool counters;
 	bool active;	 /* or empty, and not there for any but the rules */
 	bool referenced; /* by a rule of its own ruleset */
 	bool anchored;	 /* the main ruleset's: anchors' rules mean it */
@@ -58,6 +60,13 @@ void pf_bindings_free(struct pf_generation *gen);
 
 /* The slot of the table that rules of a set mean by the name; -ENOENT. */
 int pf_generation_slot(const struct pf_generation *gen, uint32_t set, const char *name);
+/*
+ * Notes which tables that count rules name, by their ids: rules `first' to first + n of the
+ * policy, which is gen->policy or about to be.
+ */
+int pf_bindings_count(const struct pf_generations *g, const struct pf_generation *gen,
+		      const struct pf_policy *policy, const uint32_t *ids, uint32_t first,
+		      uint32_t n, struct pf_error_text *err);
 /* Do rules of the anchor at this path, or of the main ruleset, name such a table? */
 bool pf_generation_names(const struct pf_generation *gen, const char *path, const char *name);
 

@@ -32,13 +32,13 @@
  * configuration is pinned last: where it stands, all is there.
  */
 static const char *const pinned_maps[] = {
-	"pf_states",	  "pf_buckets",	      "pf_free",       "pf_limbo",    "pf_tcp_locks",
-	"pf_status",	  "pf_counters",      "pf_rule_stats", "pf_ifaces",   "pf_scratch",
-	"pf_progs",	  "pf_top",	      "pf_log",	       "pf_tables",   "pf_table_nodes",
-	"pf_table_names", "pf_table_anchors", "pf_sweeper",    "pf_config",   "pf_match_more",
-	"pf_tags",	  "pf_table_delta",   "pf_table_nots", "pf_events",   "pf_opt_sets",
-	"pf_rule_states", "pf_sources",	      "pf_flushes",    "pf_limiters", "pf_limited",
-	"pf_meters",	  "pf_labels",
+	"pf_states",	  "pf_buckets",	      "pf_free",	 "pf_limbo",	   "pf_tcp_locks",
+	"pf_status",	  "pf_counters",      "pf_rule_stats",	 "pf_ifaces",	   "pf_scratch",
+	"pf_progs",	  "pf_top",	      "pf_log",		 "pf_tables",	   "pf_table_nodes",
+	"pf_table_names", "pf_table_anchors", "pf_sweeper",	 "pf_config",	   "pf_match_more",
+	"pf_tags",	  "pf_table_delta",   "pf_table_nots",	 "pf_events",	   "pf_opt_sets",
+	"pf_rule_states", "pf_sources",	      "pf_flushes",	 "pf_limiters",	   "pf_limited",
+	"pf_meters",	  "pf_labels",	      "pf_table_counts", "pf_rule_tables",
 };
 #define NPINNED (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 

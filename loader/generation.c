@@ -41,7 +41,8 @@ int pf_generations_open(struct pf_generations *g, const struct pf_datapath *dp,
 		err = pf_fail(e, -ENOMEM, "out of memory");
 	if (!err && pf_meters_open(&g->meters, dp))
 		err = pf_fail(e, -ENOMEM, "out of memory");
-	return err ? err : pf_rulestats_open(&g->stats, dp, &g->opts, &g->meters, e);
+	return err ? err
+		   : pf_rulestats_open(&g->stats, dp, &g->opts, &g->meters, &tables->rules, e);
 }
 
 void pf_generations_close(struct pf_generations *g)
@@ -148,7 +149,8 @@ static int take_ids(struct pf_generations *g, struct pf_generation *gen,
 	err = pf_id_index_make(gen->policy, ids, &gen->index);
 	if (err)
 		return pf_fail(e, err, "out of memory");
-	return pf_meters_make(&g->meters, gen->policy->rules, ids, n, e);
+	err = pf_meters_make(&g->meters, gen->policy->rules, ids, n, e);
+	return err ? err : pf_bindings_count(g, gen, gen->policy, ids, 0, (uint32_t)n, e);
 }
 
 /* --- code --- */

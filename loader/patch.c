@@ -107,6 +107,8 @@ static int take_ids(struct pf_generations *g, const struct pf_generation *gen, s
 	if (!err) {
 		err = pf_meters_make(&g->meters, p->policy->rules + s->first, p->ids + s->first,
 				     s->n, e);
+		if (!err)
+			err = pf_bindings_count(g, gen, p->policy, p->ids, s->first, s->n, e);
 		if (err)
 			pf_rulestats_release(&g->stats, p->ids + s->first, s->n);
 	}

@@ -414,8 +414,15 @@ static void tables(struct pf_client_conn *c, struct pf_cursor *p)
 				   (b->persist ? PF_TABLE_FLAG_PERSIST : 0U) |
 				   PF_TABLE_FLAG_ACTIVE |
 				   (b->referenced ? PF_TABLE_FLAG_REFERENCED : 0U) |
+				   (b->counters ? PF_TABLE_FLAG_COUNTERS : 0U) |
 				   (pf_generation_anchored(gen, b) ? PF_TABLE_FLAG_ANCHORED : 0U));
 		pf_put_u32(&out, b->table->entries);
+		if (b->counters) {
+			struct pf_wire_table_counts v;
+
+			pf_table_counters(&g->tables, b->table, &v);
+			pf_put(&out, &v, sizeof(v));
+		}
 		pf_reply_data(c, out.data, out.len);
 	}
 	pf_reply_u32(c, n);
@@ -539,6 +546,27 @@ static void table_show(struct pf_client_conn *c, const struct pf_table *table)
 	pf_reply_u32(c, (uint32_t)n);
 }
 
+static void table_counters(struct pf_client_conn *c, const struct pf_binding *b)
+{
+	struct pf_wire_table_entry *list;
+	struct pf_error_text e;
+	size_t n;
+	int err;
+
+	if (!b->counters) {
+		pf_reply_u32(c, 0);
+		return;
+	}
+	err = pf_table_list_counters(&c->control->engine->tables, b->table, &list, &n, &e);
+	if (err) {
+		pf_reply_error(c, err, e.text);
+		return;
+	}
+	pf_reply_list(c, list, n, sizeof(*list));
+	free(list);
+	pf_reply_u32(c, 1);
+}
+
 static int table_do(struct pf_engine *g, struct pf_table *t, const struct table_request *r,
 		    struct pf_table_result *res, struct pf_error_text *e)
 {
@@ -598,6 +626,8 @@ static void table_run(struct pf_client_conn *c, const struct table_request *r)
 		pf_reply_error(c, -ESRCH, e.text);
 	} else if (r->op == PF_TABLE_SHOW) {
 		table_show(c, b->table);
+	} else if (r->op == PF_TABLE_SHOW_COUNTERS) {
+		table_counters(c, b);
 	} else if (b->constant && r->op != PF_TABLE_TEST && r->op != PF_TABLE_ZERO) {
 		pf_reply_error(c, -EPERM, "the table is const: only a load can change it");
 	} else {

@@ -24,7 +24,8 @@ static void path_of(const struct pf_rulestats *s, uint32_t chunk, char *buf, siz
 }
 
 int pf_rulestats_open(struct pf_rulestats *s, const struct pf_datapath *dp, struct pf_optsets *opts,
-		      struct pf_meters *meters, struct pf_error_text *e)
+		      struct pf_meters *meters, struct pf_tablerules *tables,
+		      struct pf_error_text *e)
 {
 	char path[320];
 
@@ -32,6 +33,7 @@ int pf_rulestats_open(struct pf_rulestats *s, const struct pf_datapath *dp, stru
 	s->dp = dp;
 	s->opts = opts;
 	s->meters = meters;
+	s->tables = tables;
 	s->used = calloc(PF_MAX_RULE_IDS, 1);
 	if (!s->used)
 		return pf_fail(e, -ENOMEM, "out of memory");
@@ -224,6 +226,7 @@ static int next_id(struct pf_rulestats *s, struct reader *r, uint32_t *out, stru
 		if (err) {
 			if (pf_meters_drop(s->meters, id)) /* of a pfd that was killed */
 				pf_rulestats_wait(s);
+			pf_tablerules_drop(s->tables, id);
 			*out = id;
 			return 0;
 		}

@@ -12,6 +12,7 @@
 
 #include "datapath.h"
 #include "meters.h"
+#include "tablerules.h"
 #include "optsets.h"
 #include "say.h"
 
@@ -19,6 +20,7 @@ struct pf_rulestats {
 	const struct pf_datapath *dp;
 	struct pf_optsets *opts; /* what rules have that go by their ids, too */
 	struct pf_meters *meters;
+	struct pf_tablerules *tables;
 	uint8_t *used; /* PF_MAX_RULE_IDS: how many generations have it */
 	uint32_t next;
 	uint32_t nchunks;
@@ -27,7 +29,8 @@ struct pf_rulestats {
 
 /* Takes over the chunks that are pinned. */
 int pf_rulestats_open(struct pf_rulestats *s, const struct pf_datapath *dp, struct pf_optsets *opts,
-		      struct pf_meters *meters, struct pf_error_text *err);
+		      struct pf_meters *meters, struct pf_tablerules *tables,
+		      struct pf_error_text *err);
 void pf_rulestats_close(struct pf_rulestats *s);
 
 /* Ids for those that are 0, their counters 0; the others are shared. All or none. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../compiler/ranges.h"
+#include "tablecounts.h"
 #include "tablenots.h"
 
 /* --- content --- */
@@ -239,6 +240,8 @@ int pf_tablelist_set(struct pf_tables *t, struct pf_table *table, const struct p
 
 	if (!err && table->written)
 		err = pf_nots_add_all(t, table->slot, next.set);
+	if (!err)
+		err = pf_counts_add_all(t, table, next.set);
 	if (!err) {
 		roots = build(t, &next);
 		if (table->list.item)
@@ -253,6 +256,8 @@ int pf_tablelist_set(struct pf_tables *t, struct pf_table *table, const struct p
 		pf_nodes_abort(&t->store.nodes);
 		if (table->written)
 			pf_nots_remove_all(t, table->slot, next.set, table->set);
+		pf_counts_remove_all(t, table, next.set, table->set);
+		pf_counts_add_all(t, table, table->set); /* where the sign was another */
 		pf_tablelist_close(&next);
 		return err;
 	}
@@ -263,6 +268,7 @@ int pf_tablelist_set(struct pf_tables *t, struct pf_table *table, const struct p
 	take_over(table, &next);
 	if (table->written)
 		pf_nots_remove_all(t, table->slot, old.set, table->set);
+	pf_counts_remove_all(t, table, old.set, table->set);
 	if (old.list.item)
 		pf_tablelist_close(&old);
 	return 0;
@@ -395,13 +401,17 @@ int pf_tablelist_add(struct pf_tables *t, struct pf_table *table, int f,
 		     const struct pf_prefix_key *k)
 {
 	struct pf_prefix p = pf_prefix_of_key(k);
-	int err = table->written ? pf_nots_add(t, table->slot, f, &p) : 0;
+	int err = pf_counts_add(t, table, f, &p);
 
-	if (err)
-		return err;
-	err = add_item(t, table, f, k);
-	if (err && table->written)
-		pf_nots_remove(t, table->slot, f, &p);
+	if (!err && table->written)
+		err = pf_nots_add(t, table->slot, f, &p);
+	if (!err)
+		err = add_item(t, table, f, k);
+	if (err) {
+		if (table->written)
+			pf_nots_remove(t, table->slot, f, &p);
+		pf_counts_remove(t, table, f, &p);
+	}
 	return err;
 }
 
@@ -420,6 +430,7 @@ int pf_tablelist_delete(struct pf_tables *t, struct pf_table *table, int f,
 		put_hole(table, item);
 		if (table->written)
 			pf_nots_remove(t, table->slot, f, &old);
+		pf_counts_remove(t, table, f, &old);
 		return 0;
 	}
 	/* the place that it had is there still */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "loop.h"
+#include "tablecounts.h"
 #include "tabledelta.h"
 #include "tablelist.h"
 
@@ -407,7 +408,8 @@ static bool clear_group(const struct group *g, struct pf_table_result *r)
 {
 	if (g->have)
 		g->item->since = g->key[0].since;
-	return find_group(g, r);
+	find_group(g, r);
+	return g->have;
 }
 
 int pf_table_zero(struct pf_tables *t, struct pf_table *table, const struct pf_wire_entry *e,
@@ -419,6 +421,12 @@ int pf_table_zero(struct pf_tables *t, struct pf_table *table, const struct pf_w
 	if (rc)
 		return rc;
 	each_group(table, &c, dry ? find_group : clear_group, r);
+	for (int f = 0; f < 2; f++)
+		for (size_t i = 0; i < c.n[f]; i++) {
+			struct pf_prefix p = pf_prefix_of_key(&c.key[f][i]);
+
+			pf_counts_zero(t, table, f, &p);
+		}
 	return 0;
 }
 
@@ -431,6 +439,8 @@ int pf_table_zero_all(struct pf_tables *t, struct pf_table *table, bool dry,
 		return rc;
 	for (uint32_t i = 0; i < table->used && !dry; i++)
 		table->list.item[i].since = seconds_now();
+	if (!dry)
+		pf_counts_zero_all(t, table);
 	r->cleared = table->entries;
 	return 0;
 }
@@ -576,12 +586,58 @@ int pf_table_fill(struct pf_tables *t, struct pf_table *table, const struct pf_t
 	return 0;
 }
 
+static struct pf_wire_entry shown(const struct pf_table *table, int f, struct pf_prefix_place at)
+{
+	struct pf_prefix p = pf_prefixes_get(&table->set[f], at);
+	struct pf_wire_entry e = wire_of(f, &p);
+
+	e.age = age_of(pf_tablelist_item(table, f, at), seconds_now());
+	return e;
+}
+
 int pf_table_list(struct pf_tables *t, const struct pf_table *table, struct pf_wire_entry **out,
 		  size_t *n, struct pf_error_text *err)
 {
 	int rc = pf_tables_fold(t, err);
 	struct pf_wire_entry *list = rc ? NULL : calloc(table->entries + 1U, sizeof(*list));
-	uint32_t now = seconds_now();
+
+	if (rc)
+		return rc;
+	if (!list)
+		return failed(table, -ENOMEM, err);
+	*n = 0;
+	for (int f = 0; f < 2; f++) {
+		const struct pf_prefixes *set = &table->set[f];
+		struct pf_prefix_place at = pf_prefixes_first();
+
+		for (; !pf_prefixes_end(set, at); pf_prefixes_next(set, &at))
+			list[(*n)++] = shown(table, f, at);
+	}
+	*out = list;
+	return 0;
+}
+
+/* --- counters --- */
+
+_Static_assert((int)PF_WIRE_TABLE_OPS == (int)PF_TABLE_OPS &&
+		       sizeof(struct pf_wire_table_counts) ==
+			       2 * PF_TABLE_COUNTERS_EACH * sizeof(uint64_t),
+	       "as the datapath has them");
+
+static struct pf_wire_table_counts wire_counts(const struct pf_table_count *c)
+{
+	struct pf_wire_table_counts w;
+
+	memcpy(w.packets, c->packets, sizeof(w.packets));
+	memcpy(w.bytes, c->bytes, sizeof(w.bytes));
+	return w;
+}
+
+int pf_table_list_counters(struct pf_tables *t, const struct pf_table *table,
+			   struct pf_wire_table_entry **out, size_t *n, struct pf_error_text *err)
+{
+	int rc = pf_tables_fold(t, err);
+	struct pf_wire_table_entry *list = rc ? NULL : calloc(table->entries + 1U, sizeof(*list));
 
 	if (rc)
 		return rc;
@@ -594,11 +650,22 @@ int pf_table_list(struct pf_tables *t, const struct pf_table *table, struct pf_w
 
 		for (; !pf_prefixes_end(set, at); pf_prefixes_next(set, &at)) {
 			struct pf_prefix p = pf_prefixes_get(set, at);
+			struct pf_table_count c;
 
-			list[*n] = wire_of(f, &p);
-			list[(*n)++].age = age_of(pf_tablelist_item(table, f, at), now);
+			pf_counts_read(t, table, f, &p, &c);
+			list[*n].entry = shown(table, f, at);
+			list[(*n)++].counts = wire_counts(&c);
 		}
 	}
 	*out = list;
 	return 0;
+}
+
+void pf_table_counters(const struct pf_tables *t, const struct pf_table *table,
+		       struct pf_wire_table_counts *out)
+{
+	struct pf_table_count c;
+
+	pf_counts_read(t, table, 0, NULL, &c);
+	*out = wire_counts(&c);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tablecounts.h"
 #include "tabledelta.h"
 #include "tablelist.h"
 
@@ -24,7 +25,9 @@ int pf_tables_open(struct pf_tables *t, const struct pf_datapath *dp, struct pf_
 	t->dp = dp;
 	t->limit_tables = 1000;
 	t->limit_entries = 200000;
-	err = pf_tablestore_open(&t->store, dp);
+	err = pf_tablerules_open(&t->rules, dp);
+	if (!err)
+		err = pf_tablestore_open(&t->store, dp);
 	return err ? pf_fail(e, err, "cannot map the tables: %s", strerror(-err)) : 0;
 }
 
@@ -34,9 +37,9 @@ static int write_name(const struct pf_tables *t, uint32_t slot, const struct pf_
 }
 
 /* The path first: where a name stands, all of it is right. */
-static int set_name(const struct pf_tables *t, const struct pf_table *table)
+int pf_table_record(const struct pf_tables *t, const struct pf_table *table)
 {
-	struct pf_table_name n = {.flags = PF_TABLE_USED};
+	struct pf_table_name n = {.flags = PF_TABLE_USED, .counts = table->counts};
 	struct pf_table_anchor a = {.path = ""};
 	int err = 0;
 
@@ -84,6 +87,7 @@ static struct pf_table *table_alloc(const char *path, const char *name, uint32_t
 static void drop(struct pf_tables *t, struct pf_table *table)
 {
 	pf_delta_drop(t, table);
+	pf_counts_close(t, table);
 	clear_name(t, table->slot);
 	pf_tablelist_drop(t, table);
 	t->slot[table->slot] = NULL;
@@ -127,7 +131,7 @@ int pf_table_new(struct pf_tables *t, const char *path, const char *name, struct
 	/* the name last: where one stands, a pfd that takes over looks for the list */
 	err = pf_tablelist_set(t, table, &nothing);
 	if (!err)
-		err = set_name(t, table);
+		err = pf_table_record(t, table);
 	if (err) {
 		clear_name(t, slot);
 		pf_tablelist_drop(t, table);
@@ -187,6 +191,7 @@ static int adopt_one(struct pf_tables *t, uint32_t slot, const struct pf_table_n
 		return err;
 	}
 	table->entries = (uint32_t)(table->set[0].n + table->set[1].n);
+	table->counts = name->counts;
 	t->slot[slot] = table;
 	t->last_slot = slot;
 	t->ntables++;
@@ -238,6 +243,8 @@ int pf_tables_adopt(struct pf_tables *t, struct pf_error_text *e)
 	err = pf_tablestore_forget(&t->store);
 	if (!err)
 		err = pf_delta_adopt(t);
+	if (!err)
+		err = pf_counts_adopt(t);
 	return err ? pf_fail(e, err, "cannot take over the tables: %s", strerror(-err)) : 0;
 }
 
@@ -251,4 +258,5 @@ void pf_tables_close(struct pf_tables *t)
 		t->slot[i] = NULL;
 	}
 	pf_tablestore_close(&t->store);
+	pf_tablerules_close(&t->rules);
 }

@@ -23,6 +23,7 @@
 #include "../lib/proto.h"
 #include "datapath.h"
 #include "say.h"
+#include "tablerules.h"
 #include "tablestore.h"
 
 #define PF_TABLE_ENTRIES_MOST	    (1U << 24) /* of one table; see pf.conf(5), LIMITS */
@@ -36,7 +37,8 @@ struct pf_table {
 	char *path; /* of its anchor; "" the main ruleset */
 	uint32_t slot;
 	uint32_t entries;
-	uint32_t refs; /* generations */
+	uint32_t refs;	 /* generations */
+	uint32_t counts; /* number of its counters, 0 none: see tablecounts.h */
 	struct pf_entries list;
 	uint32_t used;		   /* of the list: from here on none ever was */
 	uint32_t hole;		   /* below that: 1 + the first that is free, 0 none */
@@ -50,6 +52,8 @@ struct pf_tables {
 	struct pf_tablestore store;
 	struct pf_table *slot[PF_MAX_TABLES];
 	uint32_t last_slot; /* that was given out */
+	uint32_t last_counts;
+	struct pf_tablerules rules;
 	uint32_t limit_tables;
 	uint32_t limit_entries;
 	uint32_t ntables;
@@ -69,6 +73,8 @@ void pf_tables_collect(struct pf_tables *t);
 int pf_table_new(struct pf_tables *t, const char *path, const char *name, struct pf_table **out,
 		 struct pf_error_text *err);
 void pf_table_unref(struct pf_tables *t, struct pf_table *table);
+/* Who it is, for a pfd that takes over. */
+int pf_table_record(const struct pf_tables *t, const struct pf_table *table);
 
 /*
  * Puts a definition's entries into a table that is not yet in use.  before: the one that
@@ -117,5 +123,11 @@ int pf_table_replace(struct pf_tables *t, struct pf_table *table, const struct p
 /* All entries, malloced, for the caller to free. */
 int pf_table_list(struct pf_tables *t, const struct pf_table *table, struct pf_wire_entry **out,
 		  size_t *n, struct pf_error_text *err);
+
+/* The same with what each has counted; and what the table has in whole. */
+int pf_table_list_counters(struct pf_tables *t, const struct pf_table *table,
+			   struct pf_wire_table_entry **out, size_t *n, struct pf_error_text *err);
+void pf_table_counters(const struct pf_tables *t, const struct pf_table *table,
+		       struct pf_wire_table_counts *out);
 
 #endif /* PF_LOADER_TABLES_H */

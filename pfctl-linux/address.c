@@ -219,7 +219,7 @@ int pfctl_addresses_read(struct pf_address_list *l, const char *file)
 	return status;
 }
 
-static int compare(const void *a, const void *b)
+int pfctl_address_compare(const void *a, const void *b)
 {
 	const struct pf_wire_entry *x = a, *y = b;
 	int d = x->af - y->af;
@@ -232,7 +232,7 @@ static int compare(const void *a, const void *b)
 void pfctl_addresses_sort(struct pf_address_list *l)
 {
 	if (l->n)
-		qsort(l->entry, l->n, sizeof(*l->entry), compare);
+		qsort(l->entry, l->n, sizeof(*l->entry), pfctl_address_compare);
 }
 
 const char *pfctl_address_text(const struct pf_wire_entry *e)

@@ -126,6 +126,7 @@ struct pfctl_table_line {
 	char name[PF_TABLE_NAME_SIZE];
 	uint32_t flags;
 	uint32_t addresses;
+	struct pf_wire_table_counts counts; /* if it has counters */
 };
 
 struct pfctl_tables {
@@ -168,6 +169,8 @@ int pfctl_address_add(struct pf_address_list *l, const char *text);
 /* One a line, "#" begins a comment; "-" is standard input. */
 int pfctl_addresses_read(struct pf_address_list *l, const char *file);
 /* IPv4 first, then by address and length. */
+/* Of struct pf_wire_entry, or of what begins with one. */
+int pfctl_address_compare(const void *a, const void *b);
 void pfctl_addresses_sort(struct pf_address_list *l);
 /* With a column for the sign; it holds until the next call. */
 const char *pfctl_address_text(const struct pf_wire_entry *e);

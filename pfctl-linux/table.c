@@ -33,6 +33,8 @@ static int tables_data(void *ctx, const void *payload, size_t len)
 	pf_get_string(&c, line.name, sizeof(line.name));
 	line.flags = pf_get_u32(&c);
 	line.addresses = pf_get_u32(&c);
+	if (line.flags & PF_TABLE_FLAG_COUNTERS)
+		pf_get(&c, &line.counts, sizeof(line.counts));
 	more = c.bad ? NULL : reallocarray(l->line, l->n + 1, sizeof(*more));
 	if (!more)
 		return -1;
@@ -79,19 +81,69 @@ const struct pfctl_table_line *pfctl_tables_find(const struct pfctl_tables *l, c
 	return found;
 }
 
+static const char *const op_words[PF_WIRE_TABLE_OPS] = {"block", "match", "pass", "xpass"};
+static const char *const op_names[2][PF_WIRE_TABLE_OPS] = {
+	{"In/Block:", "In/Match:", "In/Pass:", "In/XPass:"},
+	{"Out/Block:", "Out/Match:", "Out/Pass:", "Out/XPass:"},
+};
+
+/* As pfctl has them; an entry has one operation fewer than a table. */
+static void print_counts(const struct pf_wire_table_counts *c, int ops)
+{
+	for (int dir = 0; dir < 2; dir++)
+		for (int op = 0; op < ops; op++)
+			printf("\t%-12s [ Packets: %-18llu Bytes: %-18llu ]\n", op_names[dir][op],
+			       (unsigned long long)c->packets[dir][op],
+			       (unsigned long long)c->bytes[dir][op]);
+}
+
+static json_t *json_counts(const struct pf_wire_table_counts *c, int ops)
+{
+	json_t *ways = json_object();
+
+	for (int dir = 0; dir < 2; dir++) {
+		json_t *way = json_object();
+
+		for (int op = 0; op < ops; op++)
+			json_object_set_new(way, op_words[op],
+					    json_pack("{s:I, s:I}", "packets",
+						      (json_int_t)c->packets[dir][op], "bytes",
+						      (json_int_t)c->bytes[dir][op]));
+		json_object_set_new(ways, dir ? "out" : "in", way);
+	}
+	return ways;
+}
+
 static int json_line(struct pfctl *c, const struct pfctl_table_line *t)
 {
 	const uint32_t f = t->flags;
+	json_t *item = json_pack(
+		"{s:o, s:o, s:i, s:b, s:b, s:b, s:b, s:b}", "name", pfctl_json_text(t->name),
+		"anchor", pfctl_json_text(t->path), "addresses", (int)t->addresses, "const",
+		(f & PF_TABLE_FLAG_CONST) != 0, "persist", (f & PF_TABLE_FLAG_PERSIST) != 0,
+		"active", (f & PF_TABLE_FLAG_ACTIVE) != 0, "referenced",
+		(f & PF_TABLE_FLAG_REFERENCED) != 0, "anchored", (f & PF_TABLE_FLAG_ANCHORED) != 0);
 
-	return pfctl_json_item(c,
-			       json_pack("{s:o, s:o, s:i, s:b, s:b, s:b, s:b, s:b}", "name",
-					 pfctl_json_text(t->name), "anchor",
-					 pfctl_json_text(t->path), "addresses", (int)t->addresses,
-					 "const", (f & PF_TABLE_FLAG_CONST) != 0, "persist",
-					 (f & PF_TABLE_FLAG_PERSIST) != 0, "active",
-					 (f & PF_TABLE_FLAG_ACTIVE) != 0, "referenced",
-					 (f & PF_TABLE_FLAG_REFERENCED) != 0, "anchored",
-					 (f & PF_TABLE_FLAG_ANCHORED) != 0));
+	if (f & PF_TABLE_FLAG_COUNTERS)
+		json_object_set_new(item, "counters", json_counts(&t->counts, PF_WIRE_TABLE_OPS));
+	return pfctl_json_item(c, item);
+}
+
+static void print_line(const struct pfctl *c, const struct pfctl_table_line *t)
+{
+	if (c->verbose)
+		printf("%c%c%c-%c%c%c\t", t->flags & PF_TABLE_FLAG_CONST ? 'c' : '-',
+		       t->flags & PF_TABLE_FLAG_PERSIST ? 'p' : '-',
+		       t->flags & PF_TABLE_FLAG_ACTIVE ? 'a' : '-',
+		       t->flags & PF_TABLE_FLAG_REFERENCED ? 'r' : '-',
+		       t->flags & PF_TABLE_FLAG_ANCHORED ? 'h' : '-',
+		       t->flags & PF_TABLE_FLAG_COUNTERS ? 'C' : '-');
+	printf("%s%s%s\n", t->name, *t->path ? "@" : "", t->path);
+	if (c->verbose < 2)
+		return;
+	printf("\tAddresses:   %u\n", t->addresses);
+	if (t->flags & PF_TABLE_FLAG_COUNTERS)
+		print_counts(&t->counts, PF_WIRE_TABLE_OPS);
 }
 
 int pfctl_show_tables(struct pfctl *c)
@@ -109,13 +161,7 @@ int pfctl_show_tables(struct pfctl *c)
 			continue;
 		}
 		pfctl_print_title(c);
-		if (c->verbose)
-			printf("%c%c%c-%c%c-\t", t->flags & PF_TABLE_FLAG_CONST ? 'c' : '-',
-			       t->flags & PF_TABLE_FLAG_PERSIST ? 'p' : '-',
-			       t->flags & PF_TABLE_FLAG_ACTIVE ? 'a' : '-',
-			       t->flags & PF_TABLE_FLAG_REFERENCED ? 'r' : '-',
-			       t->flags & PF_TABLE_FLAG_ANCHORED ? 'h' : '-');
-		printf("%s%s%s\n", t->name, *t->path ? "@" : "", t->path);
+		print_line(c, t);
 	}
 	if (c->json && !status)
 		pfctl_json_end();
@@ -135,8 +181,24 @@ struct operation {
 	uint8_t *feedback; /* one an address */
 	size_t nfeedback;
 	struct pf_address_list shown; /* what came back: see enum pf_table_op */
-	uint32_t numbers[4];	      /* of the answer */
+	struct pf_wire_table_entry *counted;
+	size_t ncounted;
+	uint32_t numbers[4]; /* of the answer */
 };
+
+static int counters_data(struct operation *o, const void *payload, size_t len)
+{
+	size_t n = len / sizeof(*o->counted);
+	struct pf_wire_table_entry *more = reallocarray(o->counted, o->ncounted + n + 1,
+							sizeof(*more));
+
+	if (!more)
+		return -1;
+	o->counted = more;
+	memcpy(more + o->ncounted, payload, n * sizeof(*more));
+	o->ncounted += n;
+	return 0;
+}
 
 /* One u8 for each address of the request, then entries. */
 static int operation_data(void *ctx, const void *payload, size_t len)
@@ -145,6 +207,8 @@ static int operation_data(void *ctx, const void *payload, size_t len)
 	size_t n = len / sizeof(struct pf_wire_entry);
 	struct pf_wire_entry *more;
 
+	if (o->op == PF_TABLE_SHOW_COUNTERS)
+		return counters_data(o, payload, len);
 	if (o->nfeedback < o->addresses->n) {
 		if (o->nfeedback + len > o->addresses->n)
 			return -1;
@@ -270,21 +334,34 @@ static time_t cleared(const struct pf_wire_entry *e, time_t now)
 	return now - (time_t)e->age;
 }
 
-/* -v, as pfctl shows a table that counts nothing. */
+static void print_age(const struct pf_wire_entry *e, time_t now)
+{
+	char text[26] = "?\n";
+	time_t then = cleared(e, now);
+
+	print_entry(' ', e, NULL);
+	ctime_r(&then, text);
+	printf("\tCleared:     %s", text);
+}
+
+/* -v: of a table that counts nothing, and of one that does. */
 static void print_ages(struct operation *o)
 {
-	time_t now = time(NULL), then;
+	time_t now = time(NULL);
 
 	pfctl_addresses_sort(&o->shown);
-	for (size_t i = 0; i < o->shown.n; i++) {
-		const struct pf_wire_entry *e = &o->shown.entry[i];
-		char text[26] = "?\n";
-
-		print_entry(' ', e, NULL);
-		then = cleared(e, now);
-		ctime_r(&then, text);
-		printf("\tCleared:     %s", text);
+	for (size_t i = 0; i < o->shown.n; i++)
+		print_age(&o->shown.entry[i], now);
+	for (size_t i = 0; i < o->ncounted; i++) {
+		print_age(&o->counted[i].entry, now);
+		print_counts(&o->counted[i].counts, PF_WIRE_TABLE_OPS - 1);
 	}
+}
+
+static json_t *json_entry(const struct pf_wire_entry *e, time_t now)
+{
+	return json_pack("{s:s, s:b, s:I}", "address", pfctl_address_text(e) + 1, "not",
+			 (int)e->neg, "cleared", (json_int_t)cleared(e, now));
 }
 
 static int json_shown(struct operation *o)
@@ -295,22 +372,40 @@ static int json_shown(struct operation *o)
 	pfctl_addresses_sort(&o->shown);
 	fputs("{\"addresses\":", stdout);
 	pfctl_json_begin(o->c);
-	for (size_t i = 0; i < o->shown.n && !status; i++) {
-		const struct pf_wire_entry *e = &o->shown.entry[i];
+	for (size_t i = 0; i < o->shown.n && !status; i++)
+		status = pfctl_json_item(o->c, json_entry(&o->shown.entry[i], now));
+	for (size_t i = 0; i < o->ncounted && !status; i++) {
+		json_t *item = json_entry(&o->counted[i].entry, now);
 
-		status = pfctl_json_item(o->c,
-					 json_pack("{s:s, s:b, s:I}", "address",
-						   pfctl_address_text(e) + 1, "not", (int)e->neg,
-						   "cleared", (json_int_t)cleared(e, now)));
+		json_object_set_new(item, "counters",
+				    json_counts(&o->counted[i].counts, PF_WIRE_TABLE_OPS - 1));
+		status = pfctl_json_item(o->c, item);
 	}
 	pfctl_json_end();
 	puts(status ? "" : "}");
 	return status;
 }
 
+/* Nothing is told of a table that has none. */
+static int ask_counters(struct operation *o)
+{
+	int status;
+
+	o->op = PF_TABLE_SHOW_COUNTERS;
+	status = call(o);
+	o->op = PF_TABLE_SHOW;
+	free(o->feedback);
+	o->feedback = NULL;
+	if (o->ncounted)
+		qsort(o->counted, o->ncounted, sizeof(*o->counted), pfctl_address_compare);
+	return status;
+}
+
 static int do_show(struct operation *o)
 {
-	if (call(o))
+	if ((o->c->verbose || o->c->json) && ask_counters(o))
+		return 1;
+	if (!o->numbers[0] && call(o))
 		return 1;
 	if (o->c->json)
 		return json_shown(o);
@@ -505,6 +600,7 @@ int pfctl_table(struct pfctl *c, const char *table, const char *command, char *c
 	if (!status)
 		status = cmd->run(&o);
 	free(o.feedback);
+	free(o.counted);
 	pfctl_addresses_free(&o.shown);
 	pfctl_addresses_free(&l);
 	return status;

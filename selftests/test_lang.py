@@ -548,7 +548,7 @@ NOT_ENFORCED = [
     ("", "queue a on {} bandwidth 5M default", "queue"),
     ("altq on em0 priq bandwidth 1Mb queue { a }", "queue a priq(default)", "queue"),
     ("", "altq on em0 codel bandwidth 1Mb", "altq"),
-    ("", "ether block", "ether"), ("", "table <t> counters", "counters of a table"),
+    ("", "ether block", "ether"),
     ("", "table <t> timeout 5", "a table's timeout"),
     ("", "table <t> { 192.0.2.1 weight 5 }", "a weight"),
     ("", 'source limiter "a" id 1 entries 1 limit 1 table <t> above 5 inet6 mask 64',

@@ -136,6 +136,7 @@ static inline const char *table_difference(const struct pf_table_def *a,
 	DIFFER_TEXT(name);
 	DIFFER(persist);
 	DIFFER(automatic);
+	DIFFER(counters);
 	DIFFER(constant);
 	DIFFER(has_list);
 	DIFFER(nentries);

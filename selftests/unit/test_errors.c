@@ -332,7 +332,7 @@ static void what_is_not_enforced(void **state)
 		{"block from (eth0)\n", "1:12: an interface in parentheses as an address", 1},
 		{"set reassemble yes\n", "1:5: set reassemble yes", 1},
 		{"block on egress\n", "1:10: a group of interfaces", 1},
-		{"table <t> counters\n", "1:11: counters of a table", 1},
+		{"table <t> timeout 5\n", "1:19: a table's timeout", 1},
 		{"pass in nat-to 192.0.2.1\n", "1:9: nat-to on rules for incoming packets", 1},
 		{"pass out rdr-to 192.0.2.1\n", "1:10: rdr-to on rules for outgoing packets", 1},
 		{"pass out inet nat-to 192.0.2.1 rdr-to 192.0.2.2\n",

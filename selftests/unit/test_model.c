@@ -190,7 +190,7 @@ static void many_rules_and_entries_come_back(void **state)
 
 	(void)state;
 	t = pf_ruleset_add_table(rs, "big");
-	t->has_list = t->automatic = true;
+	t->has_list = t->automatic = t->counters = true;
 	for (int i = 0; i < 20000; i++) {
 		struct pf_table_entry *e = pf_table_def_add(t);
 		struct pf_rule *r = pf_ruleset_add_rule(rs);
