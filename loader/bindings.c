@@ -280,6 +280,8 @@ static int count_table(const struct binder *b, struct pf_table *table,
 {
 	int err = pf_counts_open(b->g->tables, table, before);
 
+	if (err == -EDQUOT)
+		return pf_counts_full(table, b->e);
 	return err ? pf_fail(b->e, err, "counters of table " PF_TABLE_CALLED ": %s",
 			     pf_table_called(table->path, table->name), strerror(-err))
 		   : 0;

@@ -52,12 +52,14 @@ static int put(const struct pf_tables *t, const struct pf_table *table, int f,
 {
 	const struct pf_table_count_key key = key_of(table->counts, f, p);
 	struct pf_table_count v = {.kind = 0};
+	int err;
 
 	if (now)
 		v = *now;
 	v.kind = kind_of(p);
 	v.bits = key.bits;
-	return bpf_map_update_elem(map_of(t), &key, &v, BPF_ANY);
+	err = bpf_map_update_elem(map_of(t), &key, &v, BPF_ANY);
+	return err == -ENOSPC ? -EDQUOT : err;
 }
 
 /* p NULL: the table itself. */
@@ -78,6 +80,14 @@ int pf_counts_add(const struct pf_tables *t, const struct pf_table *table, int f
 	return table->counts ? make(t, table, f, p) : 0;
 }
 
+int pf_counts_full(const struct pf_table *table, struct pf_error_text *e)
+{
+	return pf_fail(e, -ENOSPC,
+		       "table " PF_TABLE_CALLED
+		       ": all tables with counters would have more than %u entries",
+		       pf_table_called(table->path, table->name), PF_TABLE_COUNTS_MOST);
+}
+
 static bool has(const struct pf_prefixes *set, const struct pf_prefix *p)
 {
 	bool exact;
@@ -86,33 +96,50 @@ static bool has(const struct pf_prefixes *set, const struct pf_prefix *p)
 	return exact;
 }
 
-/* Another table that counts in the same place: it is to take this one's, or the other way round. */
-static const struct pf_table *twin(const struct pf_tables *t, const struct pf_table *table,
-				   uint32_t from)
+/* The tables that count in one place: one of them is to take the others'. */
+struct twins {
+	uint32_t counts;
+	uint32_t n;
+	const struct pf_table *table[PF_MAX_TABLES];
+};
+
+/* But for `except`, which may be NULL. */
+static void find_twins(const struct pf_tables *t, uint32_t counts, const struct pf_table *except,
+		       struct twins *out)
 {
-	for (uint32_t i = from; i < PF_MAX_TABLES; i++)
-		if (t->slot[i] && t->slot[i] != table && t->slot[i]->counts == table->counts)
-			return t->slot[i];
-	return NULL;
+	out->counts = counts;
+	out->n = 0;
+	for (uint32_t i = 1; i < PF_MAX_TABLES && counts; i++)
+		if (t->slot[i] && t->slot[i] != except && t->slot[i]->counts == counts)
+			out->table[out->n++] = t->slot[i];
 }
 
-static bool twins_have(const struct pf_tables *t, const struct pf_table *table, int f,
-		       const struct pf_prefix *p)
+static bool twins_have(const struct twins *w, int f, const struct pf_prefix *p)
 {
-	const struct pf_table *other = twin(t, table, 1);
+	for (uint32_t i = 0; i < w->n; i++)
+		if (has(&w->table[i]->set[f], p))
+			return true;
+	return false;
+}
 
-	while (other && !has(&other->set[f], p))
-		other = twin(t, table, other->slot + 1);
-	return other;
+static void remove_entry(const struct pf_tables *t, const struct twins *others, uint32_t counts,
+			 int f, const struct pf_prefix *p)
+{
+	const struct pf_table_count_key key = key_of(counts, f, p);
+
+	if (!twins_have(others, f, p))
+		bpf_map_delete_elem(map_of(t), &key);
 }
 
 void pf_counts_remove(const struct pf_tables *t, const struct pf_table *table, int f,
 		      const struct pf_prefix *p)
 {
-	const struct pf_table_count_key key = key_of(table->counts, f, p);
+	struct twins others;
 
-	if (table->counts && !twins_have(t, table, f, p))
-		bpf_map_delete_elem(map_of(t), &key);
+	if (!table->counts)
+		return;
+	find_twins(t, table->counts, table, &others);
+	remove_entry(t, &others, table->counts, f, p);
 }
 
 int pf_counts_add_all(const struct pf_tables *t, const struct pf_table *table,
@@ -135,6 +162,9 @@ int pf_counts_add_all(const struct pf_tables *t, const struct pf_table *table,
 void pf_counts_remove_all(const struct pf_tables *t, const struct pf_table *table,
 			  const struct pf_prefixes *set, const struct pf_prefixes *keep)
 {
+	struct twins others;
+
+	find_twins(t, table->counts, table, &others);
 	for (int f = 0; f < 2 && table->counts; f++) {
 		struct pf_prefix_place at = pf_prefixes_first();
 
@@ -142,7 +172,7 @@ void pf_counts_remove_all(const struct pf_tables *t, const struct pf_table *tabl
 			struct pf_prefix p = pf_prefixes_get(&set[f], at);
 
 			if (!keep || !has(&keep[f], &p))
-				pf_counts_remove(t, table, f, &p);
+				remove_entry(t, &others, table->counts, f, &p);
 		}
 	}
 }
@@ -150,11 +180,14 @@ void pf_counts_remove_all(const struct pf_tables *t, const struct pf_table *tabl
 /* In turn, as a packet may still count for rules that are no longer in force; 0: none is free. */
 static uint32_t free_number(struct pf_tables *t)
 {
-	for (uint32_t i = 1; i < NUMBERS; i++) {
-		const struct pf_table next = {.counts = (t->last_counts + i) % NUMBERS};
+	struct twins users;
 
-		if (next.counts && !twin(t, &next, 1))
-			return t->last_counts = next.counts;
+	for (uint32_t i = 1; i < NUMBERS; i++) {
+		uint32_t next = (t->last_counts + i) % NUMBERS;
+
+		find_twins(t, next, NULL, &users);
+		if (next && !users.n)
+			return t->last_counts = next;
 	}
 	return 0;
 }
@@ -175,31 +208,33 @@ int pf_counts_open(struct pf_tables *t, struct pf_table *table, const struct pf_
 }
 
 /* Is what the key says an entry of a table that counts? */
-static bool belongs(const struct pf_tables *t, const struct pf_table_count_key *key)
+static bool belongs(const struct twins *users, const struct pf_table_count_key *key)
 {
-	const struct pf_table it = {.counts = key->counts};
 	int f = key->af == PF_AF_INET6;
 	struct pf_prefix_key k;
 	struct pf_prefix p;
 
 	if (key->bits < PF_TABLE_COUNT_PREFIX)
-		return twin(t, &it, 1);
+		return users->n;
 	k = pf_prefix_key_of(pf_content_af(f), &key->addr,
 			     (uint8_t)(key->bits - PF_TABLE_COUNT_PREFIX), false, 0);
 	p = pf_prefix_of_key(&k);
-	return twins_have(t, &it, f, &p);
+	return twins_have(users, f, &p);
 }
 
-/* counts 0: of all numbers. */
-static void clean(const struct pf_tables *t, uint32_t counts)
+/* What is of no table.  Those of one number stand together. */
+static void clean(const struct pf_tables *t)
 {
 	struct pf_table_count_key key, next;
+	struct twins users = {.counts = 0};
 	int err = bpf_map_get_next_key(map_of(t), NULL, &next);
 
 	while (!err) {
 		key = next;
 		err = bpf_map_get_next_key(map_of(t), &key, &next);
-		if ((!counts || key.counts == counts) && !belongs(t, &key))
+		if (key.counts != users.counts)
+			find_twins(t, key.counts, NULL, &users);
+		if (!belongs(&users, &key))
 			bpf_map_delete_elem(map_of(t), &key);
 	}
 }
@@ -207,11 +242,13 @@ static void clean(const struct pf_tables *t, uint32_t counts)
 void pf_counts_close(struct pf_tables *t, struct pf_table *table)
 {
 	const struct pf_table_count_key all = key_of(table->counts, 0, NULL);
+	struct twins others;
 
 	if (!table->counts)
 		return;
 	pf_counts_remove_all(t, table, table->set, NULL);
-	if (twin(t, table, 1))
+	find_twins(t, table->counts, table, &others);
+	if (others.n)
 		return;
 	pf_tablerules_forget(&t->rules, table->counts);
 	bpf_map_delete_elem(map_of(t), &all);
@@ -221,7 +258,7 @@ int pf_counts_adopt(const struct pf_tables *t)
 {
 	int err = 0;
 
-	clean(t, 0);
+	clean(t);
 	for (uint32_t i = 1; i < PF_MAX_TABLES && !err; i++) {
 		const struct pf_table *table = t->slot[i];
 

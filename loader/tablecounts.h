@@ -16,7 +16,7 @@ void pf_counts_close(struct pf_tables *t, struct pf_table *table);
 /* Of all that there are; what belongs to none of them is removed. */
 int pf_counts_adopt(const struct pf_tables *t);
 
-/* An entry comes, or goes, be its table counted or not. */
+/* An entry comes, or goes, be its table counted or not.  -EDQUOT: PF_TABLE_COUNTS_MOST. */
 int pf_counts_add(const struct pf_tables *t, const struct pf_table *table, int f,
 		  const struct pf_prefix *p);
 void pf_counts_remove(const struct pf_tables *t, const struct pf_table *table, int f,
@@ -26,6 +26,9 @@ int pf_counts_add_all(const struct pf_tables *t, const struct pf_table *table,
 		      const struct pf_prefixes *set);
 void pf_counts_remove_all(const struct pf_tables *t, const struct pf_table *table,
 			  const struct pf_prefixes *set, const struct pf_prefixes *keep);
+
+/* What is said then. */
+int pf_counts_full(const struct pf_table *table, struct pf_error_text *err);
 
 /* What an entry has counted, or with p NULL the table; zeroes if it counts nothing. */
 void pf_counts_read(const struct pf_tables *t, const struct pf_table *table, int f,

@@ -40,6 +40,8 @@ static void counted(struct pf_tables *t, struct pf_table *table, int64_t change)
 
 static int failed(const struct pf_table *table, int rc, struct pf_error_text *err)
 {
+	if (rc == -EDQUOT)
+		return pf_counts_full(table, err);
 	return pf_fail(err, rc, "table " PF_TABLE_CALLED ": %s",
 		       pf_table_called(table->path, table->name), strerror(-rc));
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Counters of tables: what each entry and each table has counted, and for how long."""
 import json
+import os
 import signal
 
 from pft.check import absent, at_least, cases, contains, eq, matches, timeout
@@ -333,3 +334,23 @@ def test_real_connection():
         rule = lab.pf.rule_numbers()[1][1]
         eq((c["in/pass"][0] + c["out/pass"][0], c["in/pass"][1] + c["out/pass"][1]),
            (rule["packets"], rule["bytes"]))
+
+
+@timeout(180)
+def test_limit():
+    """Its message names it, and what was in force stays so."""
+    most = 1 << 20
+    with Lab(hosts=2, rules="table <a> counters { 192.0.2.0/24 }\npass in proto udp from <a>\n",
+             v6=False) as lab:
+        exchange(lab, GHOST, GHOST_DST)
+        name = os.path.join(lab.dir, "list")
+        with open(name, "w", encoding="ascii") as f:
+            f.writelines(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}\n" for i in range(most))
+        p = lab.pf.ctl("-f", "-", check=False, timeout=150, input=(
+            "set limit table-entries 2000000\n"
+            f'table <b> persist counters file "{name}"\npass from <b>\n'))
+        eq((p.returncode, p.stderr.splitlines()[0]),
+           (1, f"pfctl-linux: table <b>: all tables with counters would have more than {most} "
+            "entries"))
+        one = both(1, GHOST)
+        eq(Counters(lab).entries("a"), {"192.0.2.0/24": {"in/pass": one, "out/pass": one}})
