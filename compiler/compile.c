@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../grammar/check.h"
+#include "../grammar/ifdb.h"
 #include "../grammar/names.h"
 #include "compiler.h"
 #include "cost.h"
@@ -51,6 +52,7 @@ void pf_compiled_free(struct pf_compiled *c)
 	free(c->tree.entries);
 	free(c->tree.rules);
 	free(c->ifaces);
+	free(c->iface_own);
 	free(c->nats);
 	free(c->nat_rules);
 	free(c);
@@ -82,9 +84,18 @@ uint32_t pf_limits_of(const struct pf_rule *r)
 	return limits;
 }
 
-bool pf_iface_own_name(const char *name)
+/* The others are a group's with one of the names in it, or stand for what has another name. */
+static bool is_own_name(const struct pf_compiled *c, const char *name)
 {
-	return strcmp(name, PF_IF_ANY) != 0 && strcmp(name, "lo") != 0 && strcmp(name, "lo0") != 0;
+	static const char *const shared[] = {PF_IF_ANY, PF_GROUP_EGRESS, PF_GROUP_ALL, "lo", "lo0"};
+
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
+		if (strcmp(name, shared[i]) == 0)
+			return false;
+	for (size_t i = 0; i < c->nifaces; i++)
+		if (pf_if_in_group(c->ifaces[i], name))
+			return false;
+	return true;
 }
 
 static bool host_built(const struct pf_rule_host *h)
@@ -143,7 +154,8 @@ static int collect_needs(const struct pf_policy *p, struct pf_compiled *c,
 	int r = 0;
 
 	c->ifaces = calloc(MAX_IFACES, sizeof(*c->ifaces));
-	if (!c->ifaces)
+	c->iface_own = calloc(MAX_IFACES, sizeof(*c->iface_own));
+	if (!c->ifaces || !c->iface_own)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < p->nrules && !r; i++) {
 		const struct pf_rule_ext *x = pf_rule_ext_of(p->rules[i]);
@@ -155,6 +167,8 @@ static int collect_needs(const struct pf_policy *p, struct pf_compiled *c,
 		c->received |= x->received_on != NULL;
 		c->metered |= pf_rule_metered(p->rules[i]);
 	}
+	for (size_t i = 0; i < c->nifaces; i++)
+		c->iface_own[i] = is_own_name(c, c->ifaces[i]);
 	return r;
 }
 

@@ -110,6 +110,7 @@ struct pf_compiled {
 	bool nat_moves;			/* some are of `match` rules: others see what they do */
 	bool asks_sport;		/* some rules ask for source ports */
 	char (*ifaces)[PF_IFNAME_SIZE]; /* bit i of an interface's mask: it is ifaces[i] */
+	bool *iface_own;		/* ... and none of the other names that are so, too */
 	size_t nifaces;
 	double linear_ns, tree_ns; /* by pf_costs_of(), when the choice was free; else 0 */
 	bool random;		   /* rules ask for probability, ... */
@@ -200,9 +201,6 @@ struct pf_describe_env {
 /* Writes how p was lowered to c, in words; 0 or -ENOMEM.  Whether all was written f knows. */
 int pf_compiled_describe(FILE *f, const struct pf_policy *p, const struct pf_compiled *c,
 			 const struct pf_describe_env *env);
-
-/* Is it the name of at most one interface?  Others may stand for several, or beside another. */
-bool pf_iface_own_name(const char *name);
 
 /* Number of u64 in the PF_CODE_EVALS value; with emitter B, in those of struct pf_evals. */
 size_t pf_compiled_nevals(const struct pf_compiled *c);

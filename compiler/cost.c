@@ -180,7 +180,7 @@ int pf_costs_of(const struct pf_policy *p, const struct pf_compiled *tree, struc
 		return -ENOMEM;
 	err = pf_steps_make(p, STEPS_MOST, &w.steps);
 	for (uint32_t i = 0; i < p->nrules && !err; i++)
-		pf_tree_box_fill(p->rules[i], &tree->tree.rules[i], &w.boxes[i]);
+		pf_tree_box_fill(tree, p->rules[i], &tree->tree.rules[i], &w.boxes[i]);
 	for (unsigned int i = 0; i < SAMPLES && !err && p->nrules; i++) {
 		struct sample s;
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../grammar/ifdb.h"
 #include "../grammar/print.h"
 #include "steps.h"
 
@@ -350,13 +351,22 @@ static void print_memory(const struct pf_describer *d)
 			i + 1 < d->env->nparts ? "," : "\n");
 }
 
+/* Of a name without a number nobody knows, unless it is asked for beside one of the group's. */
+static const char *group_word(const struct pf_compiled *c, size_t i)
+{
+	return !c->iface_own[i] && strcmp(c->ifaces[i], "lo") != 0 &&
+			       pf_if_may_be_group(c->ifaces[i])
+		       ? "group "
+		       : "";
+}
+
 static void print_ifaces(const struct pf_describer *d)
 {
 	if (!d->c->nifaces)
 		return;
 	fputs("interfaces:", d->f);
 	for (size_t i = 0; i < d->c->nifaces; i++)
-		fprintf(d->f, " %zu %s%s", i + 1, d->c->ifaces[i],
+		fprintf(d->f, " %zu %s%s%s", i + 1, group_word(d->c, i), d->c->ifaces[i],
 			i + 1 < d->c->nifaces ? "," : "\n");
 }
 

@@ -373,7 +373,7 @@ static int fill_rules(struct builder *b, uint32_t from, const struct pf_compile_
 
 		if (e)
 			return e;
-		pf_tree_box_fill(r, &b->tree->rules[i], &b->boxes[i]);
+		pf_tree_box_fill(out, r, &b->tree->rules[i], &b->boxes[i]);
 		out->reachable[i] = !b->boxes[i].empty;
 		out->infos[i] = pf_rule_info_of(b->p, env, out, i);
 	}

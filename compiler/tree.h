@@ -28,7 +28,7 @@ struct pf_tree_box {
 };
 
 /* `t` is the same rule's. */
-void pf_tree_box_fill(const struct pf_rule *r, const struct pf_tree_rule *t,
-		      struct pf_tree_box *out);
+void pf_tree_box_fill(const struct pf_compiled *c, const struct pf_rule *r,
+		      const struct pf_tree_rule *t, struct pf_tree_box *out);
 
 #endif /* PF_COMPILER_TREE_H */

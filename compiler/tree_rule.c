@@ -330,19 +330,18 @@ static bool boxed_range(const struct pf_rule_host *h)
 }
 
 /* Is all that the rule tests in the box? */
-static bool is_sure(const struct pf_rule *r, const struct pf_tree_rule *t)
+static bool is_sure(const struct pf_rule *r, const struct pf_tree_rule *t, bool by_name)
 {
-	const uint32_t boxed =
-		(r->ifname && !r->ifnot && pf_iface_own_name(r->ifname) ? PF_TEST_IFACE : 0) |
-		(r->src.neg ? 0 : PF_TEST_SRC) | (r->dst.neg ? 0 : PF_TEST_DST) |
-		(boxed_range(&r->src) ? PF_TEST_SRC_RANGE : 0) |
-		(boxed_range(&r->dst) ? PF_TEST_DST_RANGE : 0);
+	const uint32_t boxed = (by_name ? PF_TEST_IFACE : 0) | (r->src.neg ? 0 : PF_TEST_SRC) |
+			       (r->dst.neg ? 0 : PF_TEST_DST) |
+			       (boxed_range(&r->src) ? PF_TEST_SRC_RANGE : 0) |
+			       (boxed_range(&r->dst) ? PF_TEST_DST_RANGE : 0);
 
 	return !(t->tests & ~boxed) && !r->flagset && !pf_rule_ext_of(r)->once;
 }
 
-void pf_tree_box_fill(const struct pf_rule *r, const struct pf_tree_rule *t,
-		      struct pf_tree_box *out)
+void pf_tree_box_fill(const struct pf_compiled *c, const struct pf_rule *r,
+		      const struct pf_tree_rule *t, struct pf_tree_box *out)
 {
 	static const uint32_t most[PF_TREE_FIELDS] = {
 		[PF_TREE_SRC] = UINT32_MAX,	[PF_TREE_SRC + 1] = UINT32_MAX,
@@ -353,6 +352,7 @@ void pf_tree_box_fill(const struct pf_rule *r, const struct pf_tree_rule *t,
 		[PF_TREE_PROTO] = UINT8_MAX,	[PF_TREE_DIR] = UINT8_MAX,
 		[PF_TREE_IFACE] = UINT16_MAX,	[PF_TREE_ICMP] = UINT16_MAX,
 	};
+	const bool by_name = r->ifname && !r->ifnot && c->iface_own[t->ifbit];
 	struct pf_tree_box b = {.empty = t->tests & PF_TEST_NEVER};
 
 	memcpy(b.hi, most, sizeof(most));
@@ -367,7 +367,7 @@ void pf_tree_box_fill(const struct pf_rule *r, const struct pf_tree_rule *t,
 			limit(&b, PF_TREE_PROTO, r->proto, r->proto);
 		if (r->dir)
 			limit(&b, PF_TREE_DIR, r->dir, r->dir);
-		if (r->ifname && !r->ifnot && pf_iface_own_name(r->ifname))
+		if (by_name)
 			limit(&b, PF_TREE_IFACE, t->ifbit + 1U, t->ifbit + 1U);
 		if (r->icmp_type) {
 			uint32_t type = (r->icmp_type - 1U) << 8;
@@ -376,7 +376,7 @@ void pf_tree_box_fill(const struct pf_rule *r, const struct pf_tree_rule *t,
 			limit(&b, PF_TREE_ICMP, r->icmp_code ? type | code : type,
 			      r->icmp_code ? type | code : type | 0xff);
 		}
-		b.sure = is_sure(r, t);
+		b.sure = is_sure(r, t, by_name);
 	}
 	*out = b;
 }

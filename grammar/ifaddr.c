@@ -37,7 +37,7 @@ struct pf_ifdb *pf_ifdb_new(void)
 /* Routes may be a million: they are read when somebody asks for what they tell. */
 static void routes_for(struct pf_ifdb *db, const char *name)
 {
-	if (name && strcmp(name, "egress") == 0 && !db->routes_read) {
+	if (name && strcmp(name, PF_GROUP_EGRESS) == 0 && !db->routes_read) {
 		db->routes_read = true;
 		pf_ifdb_read_routes(db);
 	}
@@ -61,19 +61,26 @@ void pf_ifdb_free(struct pf_ifdb *db)
 
 /* --- names --- */
 
+bool pf_if_may_be_group(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len && !isdigit((unsigned char)name[len - 1]) && strcmp(name, PF_IF_ANY) != 0;
+}
+
 bool pf_if_in_group(const char *name, const char *group)
 {
 	size_t len = strlen(group);
 
-	return len && !isdigit((unsigned char)group[len - 1]) && strncmp(name, group, len) == 0 &&
+	return pf_if_may_be_group(group) && strncmp(name, group, len) == 0 &&
 	       isdigit((unsigned char)name[len]);
 }
 
 static bool in_group(const struct pf_ifname *n, const char *group)
 {
-	if (strcmp(group, "egress") == 0)
+	if (strcmp(group, PF_GROUP_EGRESS) == 0)
 		return n->egress;
-	if (strcmp(group, "all") == 0)
+	if (strcmp(group, PF_GROUP_ALL) == 0)
 		return true;
 	return pf_if_in_group(n->name, group);
 }
@@ -98,7 +105,7 @@ enum pf_if_kind pf_ifdb_lookup(struct pf_ifdb *db, const char *name)
 	routes_for(db, name);
 	if (find(db, name))
 		return PF_IF_DEVICE;
-	if (strcmp(name, "egress") == 0 || strcmp(name, "all") == 0)
+	if (strcmp(name, PF_GROUP_EGRESS) == 0 || strcmp(name, PF_GROUP_ALL) == 0)
 		return PF_IF_GROUP;
 	for (const struct pf_ifname *n = db->names; n; n = n->next) {
 		if (is_lo0(db, n, name))
@@ -153,7 +160,7 @@ const char *pf_if_suggest(struct pf_parser *p, const char *name)
 	n = 0;
 	for (const struct pf_ifname *i = db ? db->names : NULL; i; i = i->next)
 		names[n++] = i->name;
-	names[n] = "egress";
+	names[n] = PF_GROUP_EGRESS;
 	return pf_suggest(name, names);
 }
 

@@ -40,8 +40,13 @@ struct pf_ifdb {
 
 enum pf_if_kind { PF_IF_UNKNOWN, PF_IF_DEVICE, PF_IF_GROUP };
 
-/* "tun" for tun0: a name without a number is the group of all that have one behind it. */
+/*
+ * "tun" for tun0: a name without a number is the group of all that have one behind it.
+ * Of egress and all it does not know.
+ */
 bool pf_if_in_group(const char *name, const char *group);
+/* A group, unless an interface is called so? */
+bool pf_if_may_be_group(const char *name);
 
 /* NULL when memory is short. */
 struct pf_ifdb *pf_ifdb_new(void);

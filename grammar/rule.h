@@ -23,7 +23,9 @@
 
 /* Lengths with the final NUL, as in OpenBSD's pfvar.h. */
 #define PF_IFNAME_SIZE	     16
-#define PF_IF_ANY	     "any" /* as an interface: all but loopback */
+#define PF_IF_ANY	     "any"    /* as an interface: all but loopback */
+#define PF_GROUP_EGRESS	     "egress" /* those that a default route leads to */
+#define PF_GROUP_ALL	     "all"
 #define PF_TABLE_NAME_SIZE   32
 #define PF_LABEL_SIZE	     64
 #define PF_TAG_SIZE	     64

@@ -222,7 +222,7 @@ static void watch_tables(struct pf_engine *g)
 /* A made generation into force: from here on nothing can fail but the switch itself. */
 static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct pf_error_text *e)
 {
-	int err = pf_engine_attach(g, gen->rs, e);
+	int err = pf_engine_attach(g, gen, e);
 
 	if (!err)
 		pf_limiters_define(&g->dp, gen);
@@ -453,7 +453,7 @@ int pf_engine_reset(struct pf_engine *g, struct pf_error_text *e)
 	rs->nskip = 0;
 	err = make_room(g, &rs->options, &room, e);
 	if (!err)
-		err = pf_engine_attach(g, rs, e);
+		err = pf_engine_attach(g, g->active, e);
 	if (!err)
 		err = pf_generation_record(&g->gens, g->active, e);
 	if (err) {
@@ -613,6 +613,7 @@ static int first_generation(struct pf_engine *g, struct pf_error_text *e)
 	int err;
 
 	if (g->dp.adopted) {
+		pf_engine_take_over_egress(g);
 		err = pf_tables_adopt(&g->tables, e);
 		if (!err)
 			err = pf_generation_adopt(&g->gens, &g->active, e);
@@ -746,6 +747,7 @@ int pf_engine_open(struct pf_engine *g, struct pf_loop *loop, const struct pf_en
 	pf_bound_open(&g->bound, &g->dp);
 	if (g->dp.config->debug > LOG_INFO)
 		pf_say_level((int)g->dp.config->debug);
+	g->ifs.egress = &g->egress;
 	pf_engine_know_netifs(g);
 	/* 6.1 waits for an RCU period after each look at a map of maps */
 	hurry = pf_attach_hurry_begin();

@@ -111,11 +111,14 @@ void pf_engine_know_netifs(struct pf_engine *g);
 void pf_engine_netif_changed(void *ctx, struct pf_netif *i, bool gone);
 /* For pf_egress_init(). */
 void pf_engine_egress_changed(void *ctx, int ifindex);
+/* First, if there are rules in force: they are told of the group again. */
+void pf_engine_take_over_egress(struct pf_engine *g);
 /*
- * Before a ruleset comes into force: its interfaces are attached, with the rules of
+ * Before a generation comes into force: its interfaces are attached, with the rules of
  * before.  Those that it skips are let go afterwards, by pf_engine_settle().
  */
-int pf_engine_attach(struct pf_engine *g, const struct pf_ruleset *rs, struct pf_error_text *err);
+int pf_engine_attach(struct pf_engine *g, const struct pf_generation *gen,
+		     struct pf_error_text *err);
 /* Each is attached, or not, as it should be; failures are said.  0 or -EIO. */
 int pf_engine_settle(struct pf_engine *g);
 

@@ -2,37 +2,30 @@
 /* The interfaces of the engine: where the filter is attached, and what it knows of them. */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../grammar/ifdb.h"
 #include "engine.h"
 
-static bool in_group(const struct pf_engine *g, const struct pf_netif *i, const char *group)
-{
-	if (strcmp(group, "egress") == 0)
-		return !i->loopback && pf_egress_has(&g->egress, i->ifindex);
-	return strcmp(group, "all") == 0 || pf_if_in_group(i->name, group);
-}
-
-/* `set skip on' has the interface's name, or that of a group, which no interface has. */
 static bool skipped_by(const struct pf_engine *g, const struct pf_ruleset *rs,
 		       const struct pf_netif *i)
 {
 	if (i->bond_port)
 		return true;
 	for (size_t n = 0; rs && n < rs->nskip; n++)
-		if (pf_netif_is(i, rs->skip[n]) ||
-		    (in_group(g, i, rs->skip[n]) && !pf_netif_by_name(&g->ifs, rs->skip[n])))
+		if (pf_netif_meant(&g->ifs, i, rs->skip[n]))
 			return true;
 	return false;
 }
 
-static bool skips_egress(const struct pf_ruleset *rs)
+/* In a rule, or by `set skip on'. */
+static bool names(const struct pf_generation *gen, const char *name)
 {
-	for (size_t n = 0; rs && n < rs->nskip; n++)
-		if (strcmp(rs->skip[n], "egress") == 0)
+	for (size_t n = 0; gen && n < gen->rs->nskip; n++)
+		if (strcmp(gen->rs->skip[n], name) == 0)
 			return true;
-	return false;
+	return gen && pf_iface_bit(gen->code, name) >= 0;
 }
 
 static const struct pf_ruleset *rules_of(const struct pf_engine *g)
@@ -40,14 +33,13 @@ static const struct pf_ruleset *rules_of(const struct pf_engine *g)
 	return g->active ? g->active->rs : NULL;
 }
 
-static bool is_in_skip(const struct pf_engine *g, const struct pf_netif *i)
+/* The name of a group, but for this interface, that somebody asks for; or "". */
+static const char *taken_name(const struct pf_engine *g, const struct pf_netif *i)
 {
-	const struct pf_ruleset *rs = rules_of(g);
+	bool asked = pf_if_may_be_group(i->name) &&
+		     (names(g->active, i->name) || names(g->fallback, i->name));
 
-	for (size_t n = 0; rs && n < rs->nskip; n++)
-		if (strcmp(i->name, rs->skip[n]) == 0)
-			return true;
-	return false;
+	return asked ? i->name : "";
 }
 
 bool pf_engine_skips(const struct pf_engine *g, const struct pf_netif *i)
@@ -107,7 +99,7 @@ static int settle(struct pf_engine *g, struct pf_netif *i)
 	struct pf_error_text e;
 	int err;
 
-	i->in_skip = is_in_skip(g, i);
+	snprintf(i->taken, sizeof(i->taken), "%s", taken_name(g, i));
 	if (!wanted) {
 		set_hooked(g, i, false);
 		pf_attach_off(&g->attach, i);
@@ -120,15 +112,46 @@ static int settle(struct pf_engine *g, struct pf_netif *i)
 	return err;
 }
 
+static void tell_rules(const struct pf_engine *g, const struct pf_generation *gen,
+		       const struct pf_netif *i, bool gone)
+{
+	int err = gen ? pf_program_netif(&gen->program, gen->code, &g->ifs, i, gone) : 0;
+
+	if (err)
+		pf_say(LOG_ERR, "%s: no rule that names an interface matches there%s: %s", i->name,
+		       err == -E2BIG ? ", until the rules are loaded again" : "", strerror(-err));
+}
+
+static void tell_all_rules(const struct pf_engine *g, const struct pf_netif *i, bool gone)
+{
+	tell_rules(g, g->active, i, gone);
+	tell_rules(g, g->fallback, i, gone);
+}
+
+/* `gen` is about to come into force, or NULL. */
+static int follow_egress(struct pf_engine *g, const struct pf_generation *gen,
+			 struct pf_error_text *e)
+{
+	bool known = g->egress.monitor;
+	int err = pf_egress_follow(&g->egress, e);
+
+	/* the rules were made when nobody knew who is in it */
+	for (const struct pf_netif *i = g->ifs.first; i && !err && !known; i = i->next) {
+		tell_all_rules(g, i, false);
+		tell_rules(g, gen, i, false);
+	}
+	return err;
+}
+
 /* The group egress is followed as long as it is needed. */
 static void settle_egress(struct pf_engine *g)
 {
 	struct pf_error_text e;
 
-	if (!skips_egress(rules_of(g)) && !(g->fallback && skips_egress(g->fallback->rs)))
+	if (!names(g->active, PF_GROUP_EGRESS) && !names(g->fallback, PF_GROUP_EGRESS))
 		pf_egress_leave(&g->egress);
-	else if (pf_egress_follow(&g->egress, &e))
-		pf_say(LOG_ERR, "%s: none of egress is skipped", e.text);
+	else if (follow_egress(g, NULL, &e))
+		pf_say(LOG_ERR, "%s: no interface is of egress", e.text);
 }
 
 int pf_engine_settle(struct pf_engine *g)
@@ -143,31 +166,37 @@ int pf_engine_settle(struct pf_engine *g)
 	return err;
 }
 
-int pf_engine_attach(struct pf_engine *g, const struct pf_ruleset *rs, struct pf_error_text *e)
+int pf_engine_attach(struct pf_engine *g, const struct pf_generation *gen, struct pf_error_text *e)
 {
 	bool hurry = pf_attach_hurry_begin();
-	int err = skips_egress(rs) ? pf_egress_follow(&g->egress, e) : 0;
+	int err = names(gen, PF_GROUP_EGRESS) ? follow_egress(g, gen, e) : 0;
 
 	for (const struct pf_netif *i = g->ifs.first; i && !err; i = i->next)
-		if (g->dp.config->enabled && !skipped_by(g, rs, i))
+		if (g->dp.config->enabled && !skipped_by(g, gen->rs, i))
 			err = pf_attach_on(&g->attach, i, e);
 	pf_attach_hurry_end(hurry);
 	return err;
 }
 
-static void tell_rules(const struct pf_generation *gen, const struct pf_netif *i, bool gone)
+void pf_engine_take_over_egress(struct pf_engine *g)
 {
-	int err = gen ? pf_program_netif(&gen->program, gen->code, i, gone) : 0;
+	struct pf_error_text e;
 
-	if (err)
-		pf_say(LOG_ERR, "%s: no rule that names an interface matches there%s: %s", i->name,
-		       err == -E2BIG ? ", until the rules are loaded again" : "", strerror(-err));
+	if (follow_egress(g, NULL, &e))
+		pf_say(LOG_ERR, "%s: no interface is of egress", e.text);
+}
+
+static void tell_of_all(struct pf_engine *g)
+{
+	for (const struct pf_netif *i = g->ifs.first; i; i = i->next)
+		tell_all_rules(g, i, false);
+	pf_engine_settle(g);
 }
 
 void pf_engine_netif_changed(void *ctx, struct pf_netif *i, bool gone)
 {
 	struct pf_engine *g = ctx;
-	bool was_in_skip = i->in_skip;
+	bool swap = strcmp(i->taken, gone ? "" : taken_name(g, i)) != 0;
 
 	if (gone)
 		pf_bound_gone(&g->bound, i->name, (uint32_t)i->ifindex);
@@ -175,16 +204,15 @@ void pf_engine_netif_changed(void *ctx, struct pf_netif *i, bool gone)
 		pf_bound_come(&g->bound, i->name, (uint32_t)i->ifindex);
 	/* first what the rules need to know, then the packets */
 	tell_iface(g, i, gone);
-	tell_rules(g->active, i, gone);
-	tell_rules(g->fallback, i, gone);
+	tell_all_rules(g, i, gone);
 	pf_hops_refresh(&g->gens.hops);
 	if (gone)
 		pf_attach_forget(&g->attach, i->ifindex);
 	else
 		settle(g, i);
-	/* the name was an interface's, and is a group's now; or the other way round */
-	if (was_in_skip != (!gone && i->in_skip))
-		pf_engine_settle(g);
+	/* a name was an interface's, and is a group's now; or the other way round */
+	if (swap)
+		tell_of_all(g);
 	pf_egress_netif(&g->egress, i->ifindex);
 }
 
@@ -194,8 +222,10 @@ void pf_engine_egress_changed(void *ctx, int ifindex)
 	struct pf_netif *i = pf_netif_by_index(&g->ifs, ifindex);
 
 	/* one that is not known yet comes with what is known then */
-	if (i)
-		settle(g, i);
+	if (!i)
+		return;
+	tell_all_rules(g, i, false);
+	settle(g, i);
 }
 
 void pf_engine_know_netifs(struct pf_engine *g)

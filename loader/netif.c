@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../grammar/ifdb.h"
 #include "../grammar/netlink.h"
+#include "egress.h"
 
 uint64_t pf_netns_cookie(void)
 {
@@ -48,6 +50,18 @@ bool pf_netif_is(const struct pf_netif *i, const char *name)
 	if (strcmp(name, PF_IF_ANY) == 0)
 		return !i->loopback;
 	return strcmp(i->name, name) == 0 || (i->loopback && strcmp(name, "lo0") == 0);
+}
+
+static bool in_group(const struct pf_netifs *n, const struct pf_netif *i, const char *group)
+{
+	if (strcmp(group, PF_GROUP_EGRESS) == 0)
+		return n->egress && !i->loopback && pf_egress_has(n->egress, i->ifindex);
+	return strcmp(group, PF_GROUP_ALL) == 0 || pf_if_in_group(i->name, group);
+}
+
+bool pf_netif_meant(const struct pf_netifs *n, const struct pf_netif *i, const char *name)
+{
+	return pf_netif_is(i, name) || (in_group(n, i, name) && !pf_netif_by_name(n, name));
 }
 
 static void free_addrs(struct pf_netif *i)

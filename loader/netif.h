@@ -31,17 +31,19 @@ struct pf_netif {
 	bool up;
 	bool loopback;
 	bool bridge_port;
-	bool bond_port; /* or a team's: filtered as the bond */
-	bool seen;	/* by the dump at hand */
-	bool hooked;	/* whoever filters there says so */
-	bool in_skip;	/* `set skip on' has had its name: it is no group's then */
+	bool bond_port;	      /* or a team's: filtered as the bond */
+	bool seen;	      /* by the dump at hand */
+	bool hooked;	      /* whoever filters there says so */
+	char taken[IFNAMSIZ]; /* its name, if a group has none because of it that rules name */
 	struct pf_netif_addr *addrs;
 };
 
 struct mnl_socket;
+struct pf_egress;
 
 struct pf_netifs {
 	struct pf_netif *first;
+	const struct pf_egress *egress; /* NULL: none is in it */
 	struct mnl_socket *monitor;
 	struct pf_source source;
 	/* An interface is new or has changed (name, addresses, port of a bridge); `gone`: it was.
@@ -63,7 +65,10 @@ struct pf_netif *pf_netif_by_index(const struct pf_netifs *n, int ifindex);
 
 struct pf_netif *pf_netif_by_name(const struct pf_netifs *n, const char *name);
 
-/* Does a name that a rule uses mean this interface?  "lo0" is the loopback interface, too. */
+/* Is it called so?  "lo0" is the loopback interface, too. */
 bool pf_netif_is(const struct pf_netif *i, const char *name);
+/* Or does a rule with the name mean it because it is in that group, which no interface is called?
+ */
+bool pf_netif_meant(const struct pf_netifs *n, const struct pf_netif *i, const char *name);
 
 #endif /* PF_LOADER_NETIF_H */

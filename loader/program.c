@@ -138,27 +138,28 @@ static int fill_array(int fd, const void *data, size_t size)
 	return write_array(fd, 0, data, size);
 }
 
-static void iface_mask(const struct pf_compiled *c, const struct pf_netif *i, struct pf_ifmask *m)
+static void iface_mask(const struct pf_compiled *c, const struct pf_netifs *ifs,
+		       const struct pf_netif *i, struct pf_ifmask *m)
 {
 	memset(m, 0, sizeof(*m));
 	for (size_t bit = 0; bit < c->nifaces; bit++) {
-		if (!pf_netif_is(i, c->ifaces[bit]))
+		if (!pf_netif_meant(ifs, i, c->ifaces[bit]))
 			continue;
 		m->w[bit / 32] |= 1U << bit % 32;
-		if (pf_iface_own_name(c->ifaces[bit]))
+		if (c->iface_own[bit])
 			m->name = (uint32_t)bit + 1;
 	}
 }
 
 int pf_program_netif(const struct pf_program *p, const struct pf_compiled *c,
-		     const struct pf_netif *i, bool gone)
+		     const struct pf_netifs *ifs, const struct pf_netif *i, bool gone)
 {
 	uint32_t ifindex = (uint32_t)i->ifindex;
 	struct pf_ifmask m;
 
 	if (!c->nifaces)
 		return 0;
-	iface_mask(c, i, &m);
+	iface_mask(c, ifs, i, &m);
 	if (gone)
 		memset(&m, 0, sizeof(m));
 	if (ifindex < PF_IFACE_DIRECT)
@@ -206,7 +207,7 @@ int pf_program_refill(const struct pf_program *p, const struct pf_datapath *dp,
 	if (!err && c->emitter == PF_EMITTER_TREE)
 		err = refill_tree(p, c);
 	for (const struct pf_netif *i = ifs->first; i && !err; i = i->next)
-		err = pf_program_netif(p, c, i, false);
+		err = pf_program_netif(p, c, ifs, i, false);
 	return err ? pf_fail(e, err, "cannot fill the maps of the rules: %s", strerror(-err)) : 0;
 }
 

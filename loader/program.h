@@ -44,7 +44,7 @@ void pf_program_lead(void *lead, const struct pf_compiled_patch *patch, bool wan
  * than four times as many as when the rules were loaded, and more than 2048.
  */
 int pf_program_netif(const struct pf_program *p, const struct pf_compiled *c,
-		     const struct pf_netif *i, bool gone);
+		     const struct pf_netifs *ifs, const struct pf_netif *i, bool gone);
 
 /* How often each of the rules was evaluated, c->nrules of them. */
 int pf_program_evaluations(const struct pf_program *p, const struct pf_datapath *dp,

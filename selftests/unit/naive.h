@@ -38,6 +38,18 @@ struct naive_iface {
 static const struct naive_iface naive_ifaces[] = {{1, "lo"},	  {2, "ext"},	  {3, "int"},
 						  {1023, "edge"}, {1024, "far0"}, {70000, "far1"}};
 
+/* "if0" to "if99" are of no interface, but of the group. */
+static const char *const naive_groups[] = {"far", "egress", "all", "if"};
+
+/* By its own name or by that of a group, which is never an interface's here. */
+static inline bool naive_iface_is(const struct naive_iface *i, const char *name)
+{
+	if (strcmp(name, "egress") == 0)
+		return i->index == 2 || i->index == 70000;
+	return strcmp(name, i->name) == 0 || strcmp(name, "all") == 0 ||
+	       (strcmp(name, "far") == 0 && i->index >= 1024);
+}
+
 /* --- rules --- */
 
 static inline struct pf_ip naive_ip(struct rnd *r, uint8_t af)
@@ -155,6 +167,7 @@ static inline struct pf_rule naive_rule(struct rnd *r, bool many)
 
 		snprintf(names[i], sizeof(names[i]), "if%u", i);
 		rule.ifname = many && rnd_percent(r, 70) ? names[i]
+			      : rnd_percent(r, 25)	 ? rnd_pick(r, naive_groups)
 							 : rnd_pick(r, naive_ifaces).name;
 		rule.ifnot = rnd_percent(r, 30);
 	}
@@ -305,7 +318,7 @@ static inline bool naive_on_iface(const struct pf_rule *r, uint32_t ifindex)
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(naive_ifaces); i++)
 		on |= naive_ifaces[i].index == ifindex &&
-		      strcmp(naive_ifaces[i].name, r->ifname) == 0;
+		      naive_iface_is(&naive_ifaces[i], r->ifname);
 	return on != r->ifnot;
 }
 

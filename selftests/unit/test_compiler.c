@@ -165,6 +165,32 @@ static void interfaces_are_listed_once(void **state)
 	assert_string_equal(c->ifaces[2], "c");
 }
 
+/* Of names that an interface can have together, the longest is its own. */
+static void own_names_are_known(void **state)
+{
+	static const struct {
+		const char *rules, *own;
+	} cases[] = {
+		{"wan wan0 eth0 ppp", "-+++"},
+		{"wan eth0 eth0.7 eth", "+++-"},
+		{"egress \"all\" any lo lo0", "-----"},
+		{"tun tun1x tun1x5 tun1", "--++"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[100], own[16] = "";
+
+		snprintf(text, sizeof(text), "block on { %s }\n", cases[i].rules);
+		pf_ruleset_auto rs = parse_ok(text);
+		pf_compiled_auto c = naive_compile(rs);
+
+		for (size_t bit = 0; bit < c->nifaces; bit++)
+			own[bit] = c->iface_own[bit] ? '+' : '-';
+		assert_string_equal(own, cases[i].own);
+	}
+}
+
 static void unreachable_rules_are_known(void **state)
 {
 	pf_ruleset_auto rs = parse_ok("block proto udp\nblock quick\nblock\npass\n");
@@ -567,6 +593,7 @@ int main(void)
 		cmocka_unit_test(rule_information),
 		cmocka_unit_test(rules_know_their_state_options),
 		cmocka_unit_test(interfaces_are_listed_once),
+		cmocka_unit_test(own_names_are_known),
 		cmocka_unit_test(unreachable_rules_are_known),
 		cmocka_unit_test(evaluations_are_worked_out_from_edges),
 		cmocka_unit_test(too_many_rules),

@@ -125,7 +125,7 @@ static void fill_masks(struct machine *m)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(naive_ifaces); i++)
 		for (size_t bit = 0; bit < m->c->nifaces; bit++)
-			if (strcmp(m->c->ifaces[bit], naive_ifaces[i].name) == 0)
+			if (naive_iface_is(&naive_ifaces[i], m->c->ifaces[bit]))
 				m->masks[i].w[bit / 32] |= 1U << bit % 32;
 }
 

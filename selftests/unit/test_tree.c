@@ -56,11 +56,13 @@ static struct pf_ifmask mask_of(const struct pf_compiled *c, uint32_t ifindex)
 		if (naive_ifaces[i].index != ifindex)
 			continue;
 		for (size_t bit = 0; bit < c->nifaces; bit++) {
-			if (strcmp(c->ifaces[bit], naive_ifaces[i].name) != 0)
+			if (!naive_iface_is(&naive_ifaces[i], c->ifaces[bit]))
 				continue;
 			m.w[bit / 32] |= 1U << bit % 32;
-			if (pf_iface_own_name(c->ifaces[bit]))
-				m.name = (uint32_t)bit + 1;
+			if (!c->iface_own[bit])
+				continue;
+			assert_int_equal(m.name, 0);
+			m.name = (uint32_t)bit + 1;
 		}
 	}
 	return m;
