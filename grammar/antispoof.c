@@ -123,8 +123,6 @@ static void interface(struct pf_parser *p, pf_if_list *list)
 	}
 	if (parens)
 		pf_unenforced(p, &loc, "an interface in parentheses");
-	if (p->opt->enforce && pf_if_lookup(p, n->name) == PF_IF_GROUP)
-		pf_unenforced(p, &loc, "a group of interfaces");
 	n->dynamic = parens;
 	if (strpbrk(n->name, ":*")) {
 		pf_error(p, &n->loc, "'%s' is no interface name", n->name);

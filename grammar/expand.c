@@ -183,8 +183,25 @@ static bool same_interface(const char *a, const char *b)
 	return strcmp(a, b) == 0 || (lo_a && lo_b);
 }
 
+/* One that the interface may be in at times: no rule is for what they have in common. */
+static bool is_group(struct pf_parser *p, const char *name, const char *ifname)
+{
+	const enum pf_if_kind kind = p->opt->offline ? PF_IF_UNKNOWN : pf_if_lookup(p, name);
+
+	if (kind == PF_IF_UNKNOWN)
+		return strcmp(name, PF_GROUP_EGRESS) == 0 || strcmp(name, PF_GROUP_ALL) == 0 ||
+		       pf_if_in_group(ifname, name);
+	return kind == PF_IF_GROUP;
+}
+
+static void refuse_scope(struct pf_parser *p, const struct pf_node_host *n)
+{
+	if (n && n->scope && !n->from_name)
+		pf_unenforced(p, &n->loc, "an address at one interface in a rule for a group");
+}
+
 /* A link-local address is one on its interface only: false if the rule is for another one. */
-static bool scopes_agree(const struct combination *c, struct pf_rule *r)
+static bool scopes_agree(struct pf_parser *p, const struct combination *c, struct pf_rule *r)
 {
 	const char *s = c->src ? c->src->scope : NULL, *d = c->dst ? c->dst->scope : NULL;
 	const char *scope = s ? s : d;
@@ -195,6 +212,11 @@ static bool scopes_agree(const struct combination *c, struct pf_rule *r)
 	if (!scope)
 		return true;
 	same = r->ifname && same_interface(r->ifname, scope);
+	if (r->ifname && !same && is_group(p, r->ifname, scope)) {
+		refuse_scope(p, c->src);
+		refuse_scope(p, c->dst);
+		return false;
+	}
 	if (r->ifname && same == r->ifnot && strcmp(r->ifname, PF_IF_ANY) != 0)
 		return false;
 	if (!same) {
@@ -589,7 +611,7 @@ static int add_rule(struct expansion *e, const struct combination *c)
 		return 0;
 	r.af = (uint8_t)af;
 	fill(&r, c);
-	if (!scopes_agree(c, &r))
+	if (!scopes_agree(p, c, &r))
 		return 0;
 	defaults(&r, &p->stmt);
 	clamp_dynamic(&r.src, r.af);

@@ -169,14 +169,8 @@ static void log_quick(struct pf_parser *p)
 
 void pf_rule_interface(struct pf_parser *p)
 {
-	if (!pf_accept_word(p, "on"))
-		return;
-	pf_parse_interfaces(p, &p->stmt.ifs);
-	if (!p->opt->enforce)
-		return;
-	for (const struct pf_node_if *n = p->stmt.ifs.first; n; n = n->next)
-		if (n->name && pf_if_lookup(p, n->name) == PF_IF_GROUP)
-			pf_unenforced(p, &n->loc, "a group of interfaces");
+	if (pf_accept_word(p, "on"))
+		pf_parse_interfaces(p, &p->stmt.ifs);
 }
 
 void pf_rule_family(struct pf_parser *p)

@@ -162,8 +162,6 @@ static void received_on(struct pf_parser *p, const struct pf_loc *loc, bool neg)
 	struct pf_node_if *n = pf_parse_interface(p);
 
 	pf_seen(p, loc, PF_SEEN_RECEIVED, "received-on");
-	if (p->opt->enforce && n && n->name && pf_if_lookup(p, n->name) == PF_IF_GROUP)
-		pf_unenforced(p, &n->loc, "a group of interfaces");
 	if (n && !n->name)
 		pf_error(p, &n->loc, "received-on takes an interface");
 	if (!n || !n->name)

@@ -12,13 +12,20 @@
 
 /* --- reading --- */
 
+static void gateway_interface(struct pf_parser *p, const struct pf_loc *loc, const char *name)
+{
+	if (pf_interface_name(p, loc, name) && p->opt->enforce &&
+	    pf_if_lookup(p, name) == PF_IF_GROUP)
+		pf_unenforced(p, loc, "a group of interfaces as a way");
+}
+
 /* "(em0 192.0.2.1)": true if it was one; else nothing but '(' and a word have been read. */
 static bool interface_and_host(struct pf_parser *p, const struct pf_loc *loc, const char *ifname,
 			       pf_host_list *list)
 {
 	if (pf_is(p, ')'))
 		return false;
-	pf_interface_name(p, loc, ifname);
+	gateway_interface(p, loc, ifname);
 	pf_parse_host(p, list);
 	for (struct pf_node_host *n = list->first; n; n = n->next)
 		n->ifname = ifname;
@@ -37,7 +44,7 @@ static bool host_at_interface(struct pf_parser *p, pf_host_list *list)
 	host = pf_stmt_strndup(p, p->tok.text, (size_t)(at - p->tok.text));
 	if (!host)
 		return true;
-	pf_interface_name(p, &loc, at + 1);
+	gateway_interface(p, &loc, at + 1);
 	pf_next(p);
 	pf_host_add(p, &loc, host, -1, list);
 	for (struct pf_node_host *n = list->first; n; n = n->next)

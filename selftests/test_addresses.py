@@ -224,9 +224,6 @@ def test_table_packets():
 
 # What test_lang.py has no case of.
 NOT_ENFORCED = [
-    ("pass on ! en", "1:11", "a group of interfaces"),
-    ("antispoof for en", "1:15", "a group of interfaces"),
-    ("antispoof for egress", "1:15", "a group of interfaces"),
     ("antispoof for { ext (int) }", "1:21", "an interface in parentheses"),
     ("pass to ! (self)", "1:11", "an interface in parentheses as an address"),
 ]
