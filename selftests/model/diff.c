@@ -410,6 +410,7 @@ static struct model_packet rehearse(struct rehearsal *h, const struct gen_change
 static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct packets *p, size_t n)
 {
 	struct model_packet left = {0};
+	const char *egress = NULL;
 	struct rehearsal h;
 
 	p->v = calloc(n, sizeof(*p->v));
@@ -427,6 +428,7 @@ static void make_packets(struct rnd *r, const struct gen_ruleset *g, struct pack
 			p->v[p->n] = p->n && rnd_percent(r, g->translate ? 65 : 45)
 					     ? gen_follow(r, &p->v[p->n - 1], &left)
 					     : gen_packet(r, g);
+		p->v[p->n].egress = egress = gen_egress(r, g, egress);
 		left = rehearse(&h, &p->change[p->n], &p->v[p->n]);
 	}
 	rehearsal_close(&h);

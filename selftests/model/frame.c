@@ -362,6 +362,8 @@ void frame_describe(const struct model_packet *p, char *buf, size_t size)
 	say(&t, "%s %s", p->dir == PF_RULE_IN ? "in" : "out", p->ifname);
 	if (p->dir == PF_RULE_OUT)
 		say(&t, " received-on %s", p->received ? p->received : "none");
+	if (p->egress)
+		say(&t, ", egress is %s,", p->egress);
 	say(&t, " proto %u", p->proto);
 	say_ip(&t, "from", p->af, &p->src);
 	if (has_ports(p))

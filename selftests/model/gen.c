@@ -33,6 +33,7 @@ const struct gen_probe gen_probes[GEN_FEATURES] = {
 	[GEN_ONCE] = {"once", "pass once\n"},
 	[GEN_PKT_RATE] = {"max-pkt-rate", "match max-pkt-rate 1/86400\npass max-pkt-rate 1/9\n"},
 	[GEN_ROUTING] = {"routing", "pass in route-to 10.0.0.1@ext\npass out reply-to ::1@ext\n"},
+	[GEN_GROUP] = {"groups", "pass on egress\nblock on ! far\npass on \"all\"\n"},
 	[GEN_ENDLESS] = {"endless anchors", "anchor \"a\" {\n anchor \"/a\"\n}\n"},
 };
 
@@ -170,6 +171,7 @@ static const char *gen_iface(struct rnd *r, const char *word, struct gen_ruleset
 			     const char **hint)
 {
 	static const char *const odd[] = {"any", "lo0", "nosuch0"};
+	static const char *const groups[] = {"egress", "egress", "far", "if", "\"all\""};
 	const char *name = rnd_pick(r, gen_ifaces);
 	const char *neg = rnd_percent(r, 25) ? "! " : "";
 
@@ -178,6 +180,9 @@ static const char *gen_iface(struct rnd *r, const char *word, struct gen_ruleset
 		name = gen_keep(g, "if%u", rnd_below(r, 120));
 	else if (rnd_percent(r, 10))
 		name = rnd_pick(r, odd);
+	else if (has(g, GEN_GROUP) && rnd_percent(r, 25))
+		name = rnd_pick(r, groups);
+	g->egress |= strcmp(name, "egress") == 0;
 	/* "! any" is no interface */
 	if (strcmp(name, "any") == 0)
 		neg = "";
@@ -814,6 +819,15 @@ void gen_print_late(FILE *f, const struct gen_ruleset *g)
 	/* it is read alone, but counts for nothing there */
 	fputs(g->limiters ? g->limiters : "", f);
 	print_rules(f, &g->late, 0);
+}
+
+const char *gen_egress(struct rnd *r, const struct gen_ruleset *g, const char *last)
+{
+	uint32_t i = rnd_below(r, GEN_IFACES + 1);
+
+	if (!g->egress || !rnd_percent(r, last ? 4 : 30))
+		return last;
+	return i < GEN_IFACES ? gen_ifaces[i] : NULL;
 }
 
 struct gen_change gen_change(struct rnd *r, const struct gen_ruleset *g)

@@ -31,6 +31,7 @@ enum gen_feature {
 	GEN_ONCE,
 	GEN_PKT_RATE,
 	GEN_ROUTING,
+	GEN_GROUP,
 	GEN_FEATURES,
 };
 
@@ -130,6 +131,7 @@ struct gen_ruleset {
 	uint32_t once, rates, route;
 	uint32_t dialog;  /* packets of connections that there are */
 	bool many_ifaces; /* more names than one word has bits */
+	bool egress;	  /* some rules ask for it */
 	bool sources;	  /* are tracked by rules */
 	bool changes;	  /* of tables, while packets come */
 	bool endless;	  /* an anchor calls itself */
@@ -150,6 +152,9 @@ struct gen_change {
 	struct gen_entry entry;
 };
 struct gen_change gen_change(struct rnd *r, const struct gen_ruleset *g);
+
+/* Where the default route leads to when the next packet comes; NULL: there is none. */
+const char *gen_egress(struct rnd *r, const struct gen_ruleset *g, const char *last);
 
 struct model_packet gen_packet(struct rnd *r, const struct gen_ruleset *g);
 /* What the packet's other side, or its own, may send next; left: as it went on. */

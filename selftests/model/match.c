@@ -12,21 +12,34 @@ static bool is_loopback(const char *ifname)
 	return strcmp(ifname, "lo") == 0;
 }
 
+/* No interface is called as a group is, here. */
+static bool in_group(const char *group, const char *ifname, const char *egress)
+{
+	const char *behind = ifname + strspn(ifname, "abcdefghijklmnopqrstuvwxyz");
+
+	if (strcmp(group, "egress") == 0)
+		return egress && !is_loopback(ifname) && strcmp(ifname, egress) == 0;
+	if (strcmp(group, "all") == 0)
+		return true;
+	return *behind && strlen(group) == (size_t)(behind - ifname) &&
+	       memcmp(group, ifname, strlen(group)) == 0;
+}
+
 /* Does the name in a rule mean this interface? */
-static bool means_interface(const char *name, const char *ifname)
+static bool means_interface(const char *name, const char *ifname, const char *egress)
 {
 	if (strcmp(name, PF_IF_ANY) == 0)
 		return !is_loopback(ifname);
 	if (strcmp(name, "lo0") == 0 && is_loopback(ifname))
 		return true;
-	return strcmp(name, ifname) == 0;
+	return strcmp(name, ifname) == 0 || in_group(name, ifname, egress);
 }
 
 static bool interface_matches(const struct pf_rule *r, const struct model_packet *p)
 {
 	if (!r->ifname)
 		return true;
-	return means_interface(r->ifname, p->ifname) != r->ifnot;
+	return means_interface(r->ifname, p->ifname, p->egress) != r->ifnot;
 }
 
 static bool received_matches(const struct pf_rule_ext *x, const struct model_packet *p)
@@ -35,7 +48,7 @@ static bool received_matches(const struct pf_rule_ext *x, const struct model_pac
 
 	if (!x->received_on)
 		return true;
-	on = p->received && means_interface(x->received_on, p->received);
+	on = p->received && means_interface(x->received_on, p->received, p->egress);
 	return on != x->received_not;
 }
 

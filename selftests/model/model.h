@@ -58,6 +58,7 @@ struct model_packet {
 	uint8_t vlans;	      /* tags, of which rules see nothing */
 	const char *ifname;   /* where it is seen */
 	const char *received; /* where it came in; NULL: it was made on this host */
+	const char *egress;   /* where the default route leads to at that time; NULL: none is */
 	struct pf_ip src, dst;
 	uint16_t len;	       /* of the payload behind the transport header */
 	uint16_t sport, dport; /* TCP, UDP, SCTP */

@@ -147,6 +147,7 @@ int real_open(struct real *r, const char *pin_dir, struct pf_error_text *e)
 		err = pf_netifs_open(&r->ifs, &r->loop, NULL, NULL, e);
 	if (err)
 		return err;
+	r->ifs.egress = &r->egress;
 	err = pf_tables_open(&r->tables, &r->dp, e);
 	if (err)
 		return err;
@@ -432,6 +433,21 @@ static int let_out(struct real *r)
 	return pf_limiters_let_out(&r->tables, &e);
 }
 
+/* The default route leads there from now on. */
+static void lead(struct real *r, const char *name)
+{
+	const int nr = iface_nr(name), to = nr < 0 ? 0 : r->ifindex[nr];
+
+	if (r->hop.index == to)
+		return;
+	r->hop.index = to;
+	r->egress.hops.v = &r->hop;
+	r->egress.hops.n = to != 0;
+	for (const struct pf_netif *i = r->ifs.first; i; i = i->next)
+		if (pf_program_netif(&r->active->program, r->active->code, &r->ifs, i, false))
+			abort();
+}
+
 int real_run(struct real *r, const struct model_packet *p, struct real_answer *a)
 {
 	static const uint8_t gateway[6] = {2, 0, 0, 0, 0xff, 2};
@@ -445,6 +461,7 @@ int real_run(struct real *r, const struct model_packet *p, struct real_answer *a
 	uint32_t zero = 0;
 	int err;
 
+	lead(r, p->egress);
 	ctx.ifindex = (uint32_t)r->ifindex[nr];
 	ctx.ingress_ifindex = received < 0 ? 0 : (uint32_t)r->ifindex[received];
 	a->nsent = frame_build(p, in ? r->mac[nr] : gateway, a->sent);

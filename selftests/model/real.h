@@ -4,6 +4,7 @@
 #define PF_SELFTESTS_MODEL_REAL_H
 
 #include "../../loader/datapath.h"
+#include "../../loader/egress.h"
 #include "../../loader/generation.h"
 #include "../../loader/patch.h"
 #include "frame.h"
@@ -16,6 +17,8 @@ struct real {
 	struct pf_loop loop;
 	struct pf_datapath dp;
 	struct pf_netifs ifs;
+	struct pf_egress egress; /* nobody follows it */
+	struct pf_route_hop hop; /* its only one */
 	struct pf_tables tables;
 	uint64_t leaves; /* of struct pf_limiter, all of them */
 	struct pf_generations gens;
