@@ -112,9 +112,14 @@ def test_packets_on_the_wire(_name, emitter):
         # in at one, out at the other
         eq([lab.src.ping(DST), lab.src.ping(DST6), lab.dst.ping(SRC, 0.15),
             lab.dst.ping(SRC6, 0.15)], [True, True, False, False])
-        lab.pf.ctl("-F", "states")
         route(lab, f"replace default via {DST}")
-        becomes(lab, "int", "it has moved")
+
+        def moved():
+            """Of what asked too early there is a state."""
+            lab.pf.ctl("-F", "states")
+            return passing(lab) == "int"
+        wait_for("it to move", moved)
+        lab.pf.ctl("-F", "states")
         eq(answering(lab), "int4 int6")
         eq([lab.src.ping(DST, 0.15), lab.src.ping(DST6, 0.15), lab.dst.ping(SRC),
             lab.dst.ping(SRC6)], [False, False, True, True])
