@@ -2,6 +2,7 @@
 #
 #   make            build/pfd and build/pfctl-linux
 #   make check      every test (as root); ends with "N passed, N failed"
+#   make tests      builds what that runs
 #   make deps       installs the Debian packages that all targets need (as root)
 #   make install    DESTDIR= PREFIX=/usr/local
 #   make demo       the firewall at work in three namespaces (as root)
