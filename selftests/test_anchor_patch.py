@@ -244,6 +244,7 @@ def runs_since(lab, at):
         return b" runs at " in f.read()
 
 
+@timeout(120)
 def test_taken_over_without_means():
     """A pfd that cannot take over, wherever it fails, leaves rules and tables as they are."""
     rules = ("table <t> { 192.0.2.1 }\ntable <u> persist { 192.0.2.9 }\nblock\nanchor a\n"

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from pft.check import cases, contains, eq, lines_eq, timeout
+from pft.check import cases, contains, eq, lines_eq, one_lab, timeout
 from pft.lab import FW_SRC, MAC, PFCTL, SRC, Lab
 from pft.netns import wait_for
 from scapy.layers.inet import IP, UDP
@@ -167,15 +167,15 @@ WALKS = [
 
 
 @timeout(120)
-@cases(*[(f"{e} {name}", e, rules, want) for name, rules, want in WALKS for e in EMITTERS])
-def test_walk(_name, emitter, rules, want):
-    rules = re.sub(r"\bpass\b(.*)", r"pass quick\1 no state", rules)
-    with Lab(hosts=2, v6=False, rules=rules, pfd_args=("--emitter", emitter)) as lab:
-        eq(who_passes(lab, *ALL), want)
-        # and so for a pfd that takes over
-        lab.pf.stop(signal.SIGKILL)
-        lab.pf.start()
-        eq(who_passes(lab, *ALL), want)
+@one_lab(lambda e: Lab(hosts=2, v6=False, fresh=True, pfd_args=("--emitter", e)), by=1)
+@cases(*[(f"{e} {name}", e, rules, want) for e in EMITTERS for name, rules, want in WALKS])
+def test_walk(lab, _name, _emitter, rules, want):
+    lab.pf.load(re.sub(r"\bpass\b(.*)", r"pass quick\1 no state", rules))
+    eq(who_passes(lab, *ALL), want)
+    # and so for a pfd that takes over
+    lab.pf.stop(signal.SIGKILL)
+    lab.pf.start()
+    eq(who_passes(lab, *ALL), want)
 
 
 def test_forwarded_packets():

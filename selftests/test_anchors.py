@@ -3,7 +3,7 @@
 import re
 import struct
 
-from pft.check import absent, cases, contains, eq, lines_eq, matches
+from pft.check import absent, cases, contains, eq, lines_eq, matches, one_lab
 from pft.lab import DST, FW_SRC, MAC, Lab
 from pft.netns import wait_for
 from scapy.layers.inet import IP, TCP, UDP
@@ -219,14 +219,14 @@ WALKS = [
 ]
 
 
-@cases(*[(f"{e} {name}", e, rules, packets) for name, rules, packets in WALKS for e in EMITTERS])
-def test_walk(name, emitter, rules, packets):
-    # calls without an end are more than the linear emitter writes out
-    endless = "for ever" in name and emitter == "linear"
-    args = () if endless else ("--emitter", emitter)
-    with Lab(hosts=2, rules=rules, pfd_args=args) as lab:
-        for i, (pkt, want) in enumerate(packets):
-            eq(lab.pf.run("ext", "in", frame(pkt))[0], want, f"packet {i}, {pkt.summary()}")
+# calls without an end are more than the linear emitter writes out
+@one_lab(lambda e: Lab(hosts=2, fresh=True, pfd_args=("--emitter", e)), by=1)
+@cases(*[(f"{e} {name}", "auto" if "for ever" in name and e == "linear" else e, rules, packets)
+         for e in EMITTERS for name, rules, packets in WALKS])
+def test_walk(lab, _name, _emitter, rules, packets):
+    lab.pf.load(rules)
+    for i, (pkt, want) in enumerate(packets):
+        eq(lab.pf.run("ext", "in", frame(pkt))[0], want, f"packet {i}, {pkt.summary()}")
 
 
 def counted(lab, *path):

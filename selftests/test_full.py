@@ -146,7 +146,9 @@ def test_sources():
     rules = ("set limit src-nodes 2\nblock\n"
              "pass in on ext proto udp to port 53 keep state (max-src-states 100)\n")
     with Lab(hosts=2, v6=False, rules=rules) as lab:
-        eq([udp(lab, 1, src="192.0.2." + str(n)) for n in range(100, 105)], [True] * 2 + [False] * 3)
+        with lab.pf.paused():
+            eq([udp(lab, 1, src=f"192.0.2.{n}") for n in range(100, 105)],
+               [True] * 2 + [False] * 3)
         eq([udp(lab, n) for n in range(1, 5)], [True] * 4)
         wait_for("a word of it", lambda: "the limit" in lab.pf.said())
         contains(lab.pf.said(), "pfd: the limit of 2 tracked sources (set limit src-nodes) is "
@@ -166,7 +168,8 @@ def test_no_slot():
         eq([udp(lab, n) for n in (1, 2)], [True, True])
         taken = drain(lab.pf.map("free"))
         at_least(len(taken), 100000)
-        eq([udp(lab, n) for n in (3, 4, 5)], [False] * 3)
+        with lab.pf.paused():
+            eq([udp(lab, n) for n in (3, 4, 5)], [False] * 3)
         eq(udp(lab, 1), True, "one that has a state")
         eq(counted(lab), (2, 2, 3))
         eq(lab.pf.info()["state-limit"], 0)

@@ -6,7 +6,7 @@ import os
 import random
 import re
 
-from pft.check import at_least, between, cases, contains, eq, matches, timeout
+from pft.check import at_least, between, cases, contains, eq, matches, one_lab, timeout
 from pft.lab import MAC, Lab
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NS, IPv6, IPv6ExtHdrFragment,
@@ -186,12 +186,13 @@ TABLES = [
 ]
 
 
+@one_lab(lambda: Lab(hosts=2, fresh=True))
 @cases(*TABLES)
-def test_table(name, rules, packets):
-    with Lab(hosts=2, rules=rules) as lab:
-        for i, (pkt, way, want) in enumerate(packets):
-            got = lab.pf.run("ext", way, frame(pkt))[0]
-            eq(got, want, f"{name}: packet {i}, {way}, {pkt.summary()}")
+def test_table(lab, name, rules, packets):
+    lab.pf.load(rules)
+    for i, (pkt, way, want) in enumerate(packets):
+        got = lab.pf.run("ext", way, frame(pkt))[0]
+        eq(got, want, f"{name}: packet {i}, {way}, {pkt.summary()}")
 
 
 def test_interfaces():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The runner of these tests, when it or one of them is killed."""
 import os
+import re
 import signal
 import subprocess
 
@@ -15,7 +16,7 @@ WAITS = '''
 import os
 import subprocess
 import time
-from pft.check import timeout
+from pft.check import Skip, cases, one_lab, timeout
 from pft.lab import Lab
 from pft.netns import setns
 
@@ -40,6 +41,41 @@ def test_short():
 
 def test_nothing():
     pass
+
+
+class Place:
+    """In the place of a lab."""
+
+    def __init__(self, which):
+        self.which, self.seen = which, ""
+        print("opened", which)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *exc):
+        print("closed", self.which, kind and kind.__name__)
+        assert self.which != "leaky"
+
+    def clean(self):
+        assert self.seen != "dirt", "not clean"
+
+
+@timeout(0.5)
+@one_lab(Place, by=1)
+@cases(("1", "one", "a"), ("2", "two", "b"), ("3", "one", "dirt"), ("4", "one", "crash"),
+       ("5", "one", "late"), ("6", "one", "c"), ("7", "two", "skip"), ("8", "leaky", "d"),
+       ("9", "two", "e"), ("10", "two", "f"), ("11", "leaky", "g"))
+def test_cases(place, name, which, what):
+    print(f"{{name}} after {{place.seen!r}} at {{place.which}}")
+    place.seen = what
+    assert place.which == which
+    if what == "skip":
+        raise Skip("not here")
+    if what == "crash":
+        os._exit(0)
+    if what == "late":
+        time.sleep(30)
 '''
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -48,7 +84,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Run:
     """A runner of those."""
 
-    def __init__(self, where, only="waits", short=0):
+    def __init__(self, where, only="waits", short=0, args=()):
         self.dir = where
         os.mkdir(where)
         ready = os.path.join(where, "ready")
@@ -56,7 +92,7 @@ class Run:
         with open(test, "w", encoding="ascii") as f:
             f.write(WAITS.format(ready=ready, short=short))
         # it ignores what it was told to ignore, as all in the background of a script are
-        self.proc = subprocess.Popen([f"{ROOT}/selftests/run", "-k", only, test], text=True,
+        self.proc = subprocess.Popen([f"{ROOT}/selftests/run", "-k", only, *args, test], text=True,
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                      preexec_fn=lambda: [signal.signal(s, signal.SIG_DFL)
                                                          for s in SIGNALS])
@@ -130,3 +166,26 @@ def test_no_such_name():
     with own.directory() as d:
         eq(Run(d + "/none", "nobody").ends(),
            (1, "selftests: there is no test of that name: nobody\n"))
+
+
+def test_cases_that_share_a_lab():
+    """Each is told of and counted; one that fails, ends or is late spoils no other."""
+    with own.directory() as d:
+        status, said = Run(d + "/cases", "cases", args=("-v", "-j1")).ends()
+    eq(status, 1)
+    said = re.sub(r" \([\d.]+ s\)", "", said)
+    eq(re.findall(r"^(\w+) +of_the_runner.cases\[(\d+)\]", said, re.M),
+       [("ok", "1"), ("FAIL", "3"), ("FAIL", "4"), ("FAIL", "5"), ("ok", "6"), ("ok", "2"),
+        ("skip", "7"), ("ok", "9"), ("ok", "10"), ("ok", "8"), ("FAIL", "11")])
+    for part in ("ok   of_the_runner.cases[1]\n     opened one\n     1 after '' at one\n",
+                 "FAIL of_the_runner.cases[3]\n     3 after 'a' at one\n"
+                 "     closed one AssertionError\n", "AssertionError: not clean",
+                 "FAIL of_the_runner.cases[4]\n     opened one\n     4 after '' at one\n"
+                 "     ended with 0\n",
+                 "     5 after '' at one\n     took more than 0 s\n",
+                 "     6 after '' at one\n     closed one None\n",
+                 "     7 after 'b' at two\n     closed two Skip\n     not here\n",
+                 "     opened two\n     9 after '' at two\n", "     10 after 'e' at two\n",
+                 "FAIL of_the_runner.cases[11]\n     11 after 'd' at leaky\n"
+                 "     closed leaky None\n", "\n1 skipped\n6 passed, 4 failed"):
+        contains(said, part)

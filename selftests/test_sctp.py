@@ -2,7 +2,7 @@
 """SCTP: associations by their chunks and verification tags, as FreeBSD's pf follows them."""
 import struct
 
-from pft.check import between, cases, contains, eq, lines_eq, matches
+from pft.check import between, cases, contains, eq, lines_eq, matches, one_lab
 from pft.lab import GHOST, GHOST6, GHOST6_DST, GHOST_DST, Lab
 from pft.netns import wait_for
 from pft.state import Slots
@@ -257,6 +257,7 @@ def test_ports_of_rules():
         eq(p.back(init_ack()), False)
 
 
+@one_lab(lambda: Lab(hosts=2, fresh=True))
 @cases(("short_header", lambda c: c[:11]), ("chunk_of_3", lambda c: c[:12] + b"\0\0\0\3"),
        ("no_length", lambda c: c[:12] + bytes(4)),
        ("no_source_port", lambda c: bytes(2) + c[2:]),
@@ -278,20 +279,20 @@ def test_ports_of_rules():
         raw(SCTPChunkShutdownComplete()) + raw(data())),
        ("abort_and_data", lambda c: c[:4] + b"\0\0\0\1" + c[8:12] + raw(data()) +
         raw(SCTPChunkAbort())))
-def test_malformed(_name, change):
+def test_malformed(lab, _name, change):
     """What no receiver takes is dropped whatever the rules say, as short."""
-    with Lab(hosts=2, rules="pass in on ext proto sctp\n") as lab:
-        g = Gate(lab)
-        whole = raw(SCTP(sport=1000, dport=80, tag=0) / init())
-        for a, b in ((GHOST, GHOST_DST), (GHOST6, GHOST6_DST)):
-            before = lab.pf.info()["short"]
-            p = ip(a, b) / Raw(change(whole))
-            p[0].setfieldval("proto" if "." in a else "nh", PROTO)
-            eq(g.into(p), False)
-            eq(lab.pf.info()["short"], before + 1)
-            eq(lab.pf.states(), [])
-        p = IP(src=GHOST, dst=GHOST_DST, proto=PROTO) / Raw(whole)
-        eq(g.into(p), True, "what it was made of")
+    lab.pf.load("pass in on ext proto sctp\n")
+    g = Gate(lab)
+    whole = raw(SCTP(sport=1000, dport=80, tag=0) / init())
+    for a, b in ((GHOST, GHOST_DST), (GHOST6, GHOST6_DST)):
+        before = lab.pf.info()["short"]
+        p = ip(a, b) / Raw(change(whole))
+        p[0].setfieldval("proto" if "." in a else "nh", PROTO)
+        eq(g.into(p), False)
+        eq(lab.pf.info()["short"], before + 1)
+        eq(lab.pf.states(), [])
+    p = IP(src=GHOST, dst=GHOST_DST, proto=PROTO) / Raw(whole)
+    eq(g.into(p), True, "what it was made of")
 
 
 def test_edges_of_what_is_well_formed():

@@ -63,3 +63,17 @@ def cases(*params):
         f.cases = params
         return f
     return mark
+
+
+def one_lab(make, by=None):
+    """
+    The cases, or those that are alike in parameter number `by', are run one after the other
+    at the lab that make() returns, which may be given that parameter; after one that has
+    failed, at another.  The test gets the lab as its first argument.  Its clean() says that
+    the next may begin.
+    """
+    def mark(f):
+        f.lab = make
+        f.lab_of = lambda params: () if by is None else (params[by],)
+        return f
+    return mark

@@ -9,6 +9,7 @@ which no stack answers: fw takes them for behind src or dst.  With hosts=2 there
 is no dst and fw is an end; v6=False switches IPv6 off, whose listener reports would
 be counted now and then.
 """
+import contextlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ import tempfile
 import time
 
 from . import bpf, own
+from .check import lines_eq
 from .netns import Netns, delete_all, wait_for
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -47,7 +49,8 @@ _serial = 0
 class Lab:
     """`with Lab() as lab:` or the runner's t.lab(); everything goes when it is closed."""
 
-    def __init__(self, hosts=3, rules=None, pfd=True, pfd_args=(), v6=True):
+    def __init__(self, hosts=3, rules=None, pfd=True, pfd_args=(), v6=True,
+                 fresh=False):
         global _serial
         _serial += 1
         # the runner sweeps up what begins with this, should we die
@@ -58,6 +61,7 @@ class Lab:
         self.pf = None
         self.v6 = v6
         self.sniffers = []
+        self.fresh = None
         try:
             self.src = self._ns("src")
             self.fw = self._ns("fw")
@@ -66,6 +70,7 @@ class Lab:
             if pfd:
                 self.pf = Pfd(self.fw, self.dir, self.pin, pfd_args)
                 self.pf.start()
+                self.fresh = self.pf.all() if fresh else None
                 if rules is not None:
                     self.pf.load(rules)
         except BaseException:
@@ -114,6 +119,20 @@ class Lab:
 
     def __exit__(self, *exc):
         self.close(failed=exc[0] is not None)
+
+    def clean(self):
+        """
+        Of a lab that was made with fresh=True: for another test its firewall is as it was.
+        Anchors that were loaded are not flushed, but found.
+        """
+        for s in self.sniffers:
+            s.close()
+        self.sniffers = []
+        self.pf.ctl("-F", "all")
+        tables = self.pf.ctl("-a", "*", "-s", "Tables").stdout.split()
+        for anchor in {t.partition("@")[2] for t in tables}:
+            self.pf.ctl("-a", anchor, "-F", "Tables")
+        lines_eq(self.pf.all(), self.fresh, "a firewall without rules, states and tables")
 
     def close(self, failed=False):
         try:
@@ -251,6 +270,15 @@ class Pfd:
         finally:
             os.close(ended)
 
+    @contextlib.contextmanager
+    def paused(self):
+        """It does not look what happens meanwhile: it tells of it as of one thing."""
+        self.proc.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.proc.send_signal(signal.SIGCONT)
+
     def restart(self):
         self.stop()
         return self.start()
@@ -270,6 +298,13 @@ class Pfd:
         assert gone.returncode == 0, gone.stderr
 
     # the command line
+
+    def all(self):
+        """All that it shows but for the time; some packets of IPv6 are always under way."""
+        return [re.sub(r"^(searches|match) .*| for \d+ days [\d:]+| [\d.]+/s$", r"\1",
+                       " ".join(line.split()))
+                for args in (("-s", "all"), ("-a", "*", "-s", "rules"), ("-a", "*", "-s", "Tables"))
+                for line in self.ctl(*args).stdout.splitlines()]
 
     def ctl(self, *args, check=True, input=None, timeout=30):
         # most tests count what single rules do: they are loaded as they are written

@@ -66,9 +66,12 @@ class Netns:
         return subprocess.Popen([str(a) for a in argv], preexec_fn=enter, **kw)
 
     def run(self, *argv, check=True, timeout=30, input=None):
-        p = self.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
-                       text=True)
+        # not popen(): without a preexec_fn Python forks without a copy of its memory; should
+        # this test be killed, the runner ends what carries its mark
+        with self:
+            p = subprocess.Popen([str(a) for a in argv], text=True, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, stdin=subprocess.PIPE
+                                 if input is not None else subprocess.DEVNULL)
         try:
             out, err = p.communicate(input, timeout)
         except subprocess.TimeoutExpired:
