@@ -6,7 +6,7 @@ import time
 
 from pft.check import absent, at_least, cases, contains, eq, matches, timeout
 from pft.inject import go
-from pft.lab import GHOST, GHOST_DST, Lab
+from pft.lab import GHOST, GHOST_DST, Lab, Stopped
 from pft.netns import wait_for
 from pft.state import SLOT, Slots
 from pft.table import Table, drain, is_empty, rest_for_long
@@ -146,7 +146,7 @@ def test_sources():
     rules = ("set limit src-nodes 2\nblock\n"
              "pass in on ext proto udp to port 53 keep state (max-src-states 100)\n")
     with Lab(hosts=2, v6=False, rules=rules) as lab:
-        with lab.pf.paused():
+        with Stopped(lab.pf):
             eq([udp(lab, 1, src=f"192.0.2.{n}") for n in range(100, 105)],
                [True] * 2 + [False] * 3)
         eq([udp(lab, n) for n in range(1, 5)], [True] * 4)
@@ -168,7 +168,7 @@ def test_no_slot():
         eq([udp(lab, n) for n in (1, 2)], [True, True])
         taken = drain(lab.pf.map("free"))
         at_least(len(taken), 100000)
-        with lab.pf.paused():
+        with Stopped(lab.pf):
             eq([udp(lab, n) for n in (3, 4, 5)], [False] * 3)
         eq(udp(lab, 1), True, "one that has a state")
         eq(counted(lab), (2, 2, 3))

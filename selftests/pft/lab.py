@@ -9,7 +9,6 @@ which no stack answers: fw takes them for behind src or dst.  With hosts=2 there
 is no dst and fw is an end; v6=False switches IPv6 off, whose listener reports would
 be counted now and then.
 """
-import contextlib
 import json
 import os
 import re
@@ -269,15 +268,6 @@ class Pfd:
                 raise AssertionError(f"pfd did not end\n{self.said()}")
         finally:
             os.close(ended)
-
-    @contextlib.contextmanager
-    def paused(self):
-        """It does not look what happens meanwhile: it tells of it as of one thing."""
-        self.proc.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.proc.send_signal(signal.SIGCONT)
 
     def restart(self):
         self.stop()
