@@ -12,6 +12,7 @@
 #define PF_SOURCE_LIMITERS     PF_LIMITER_IDS /* from here on: source limiters */
 
 #define PF_LIMITER_USED	       0x01
+#define PF_LIMITER_CHANGING    (~0U)
 
 /* Those of a rule, in one word; a state has the lower half. */
 #define PF_LIMITS_STATE(w)     ((w)&0xff)
@@ -44,7 +45,8 @@ struct pf_limiter {
 	__u32 above, below;
 	__u32 leaves; /* how often a source was to leave the table: pfd looks when it has changed */
 	struct pf_addr mask[2]; /* of IPv4, of IPv6 */
-	__u64 spare[4];
+	__u32 bits[2];		/* of these masks; PF_LIMITER_CHANGING while they are written */
+	__u64 spare[3];
 };
 
 /*

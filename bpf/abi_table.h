@@ -71,23 +71,33 @@ struct pf_table_roots {
 	__u32 word[2]; /* IPv4, IPv6; an aligned pair, written as one */
 	__u32 delta;   /* enum pf_table_delta_state */
 	__u32 writes;  /* enum pf_table_writes */
+	/*
+	 * Of IPv4, of IPv6: how long prefixes in the delta may be but for hosts, which may
+	 * always be there.  From the low byte on, each a length and 1; 0 are no more.
+	 */
+	__u64 nets[2];
 };
+#define PF_TABLE_NETS 8
 
 #define PF_DELTA_MOST 32768 /* addresses of all tables: 100 bytes each, taken from the start */
 
-/* A host in a table; af is enum pf_af.  The value beside it there is its pf_table_item.since. */
-struct pf_table_host {
+/* What is added; af is enum pf_af.  The value beside it there is its pf_table_item.since. */
+struct pf_table_net {
+	__u32 slot;
+	__u8 af;
+	__u8 bits; /* of a host all */
+	__u16 pad;
+	struct pf_addr addr;
+};
+
+/* What a table denies: a key of a trie, whose value is the prefix's length. */
+struct pf_table_not {
+	__u32 bits; /* of what follows: PF_TABLE_NOT_BITS and those of the prefix */
 	__u32 slot;
 	__u32 af;
 	struct pf_addr addr;
 };
-
-/* The same as a key of a trie, all of which is the prefix. */
-struct pf_table_not {
-	__u32 bits;
-	struct pf_table_host host;
-};
-#define PF_TABLE_NOT_BITS  (8 * sizeof(struct pf_table_host))
+#define PF_TABLE_NOT_BITS  64
 #define PF_TABLE_NOTS_MOST (1U << 20) /* of all tables; see pf.conf(5), LIMITS */
 
 #define PF_LEAF4_MOST	   63
@@ -181,8 +191,8 @@ struct pf_rule_tables {
 };
 
 PF_ABI_ASSERT(sizeof(struct pf_table_item) == 24);
-PF_ABI_ASSERT(sizeof(struct pf_table_roots) == 16);
-PF_ABI_ASSERT(sizeof(struct pf_table_host) == 24);
+PF_ABI_ASSERT(sizeof(struct pf_table_roots) == 32);
+PF_ABI_ASSERT(sizeof(struct pf_table_net) == 24);
 PF_ABI_ASSERT(sizeof(struct pf_table_not) == 28);
 PF_ABI_ASSERT(sizeof(struct pf_range_leaf4) == PF_NODE_UNIT);
 PF_ABI_ASSERT(sizeof(struct pf_range_leaf6) == 2 * PF_NODE_UNIT);

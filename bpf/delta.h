@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The datapath adds an address to a table, in the packet's own path: every packet
- * after it, on every CPU, finds it there (ranges.h).  pfd puts it into the table's
+ * The datapath adds an address or a network to a table, in the packet's own path: every
+ * packet after it, on every CPU, finds it there (ranges.h).  pfd puts it into the table's
  * list and ranges, and only then takes it out of the delta.
  */
 #ifndef PF_BPF_DELTA_H
@@ -21,7 +21,7 @@ enum delta_result {
  * The state of the delta is told before there is anything in it.  One that was told
  * already holds: pfd takes it back only after all programs that have read it are over.
  */
-inline_always int delta_write(struct pf_table_roots *roots, const struct pf_table_host *key)
+inline_always int delta_write(struct pf_table_roots *roots, const struct pf_table_net *key)
 {
 	const __u32 since = bpf_ktime_get_boot_ns() / 1000000000;
 	long err;
@@ -35,30 +35,45 @@ inline_always int delta_write(struct pf_table_roots *roots, const struct pf_tabl
 	return err == -DELTA_EEXIST ? DELTA_THERE : DELTA_LOST;
 }
 
-/*
- * As `pfctl -T add ADDR': the host becomes an entry, even inside of a wider one, unless
- * it is one already, be it negated.  enum delta_result.
- */
-inline_always int table_add_host(__u32 slot, __u32 af, const struct pf_addr *addr)
+/* Does the table deny this prefix, by an entry of just its length? */
+inline_always int table_denies(const struct pf_table_net *net)
 {
-	struct pf_table_not key = {
-		.bits = PF_TABLE_NOT_BITS,
-		.host = {.slot = slot, .af = af, .addr = {.w = {addr->w[0]}}},
-	};
+	const struct pf_table_not key = {.bits = PF_TABLE_NOT_BITS + net->bits,
+					 .slot = net->slot,
+					 .af = net->af,
+					 .addr = net->addr};
+	const __u32 *bits = bpf_map_lookup_elem(&pf_table_nots, &key);
+
+	return bits && *bits == net->bits;
+}
+
+/*
+ * As `pfctl -T add ADDR/BITS': the prefix becomes an entry, even inside of a wider one,
+ * unless it is one already, be it negated.  The address is masked, and the length one of
+ * roots->nets or a host's.  enum delta_result.
+ */
+inline_always int table_add_net(__u32 slot, __u32 af, __u32 bits, const struct pf_addr *addr)
+{
+	struct pf_table_net key = {
+		.slot = slot, .af = af, .bits = bits, .addr = {.w = {addr->w[0]}}};
 	struct pf_table_roots *roots = bpf_map_lookup_elem(&pf_tables, &slot);
 	int result = DELTA_LOST;
 
 	for (int i = 1; i < 4 && af == PF_AF_INET6; i++)
-		key.host.addr.w[i] = addr->w[i];
+		key.addr.w[i] = addr->w[i];
 	if (roots && READ_ONCE(roots->writes) == PF_TABLE_OPEN) {
-		if (bpf_map_lookup_elem(&pf_table_nots, &key) ||
-		    bpf_map_lookup_elem(&pf_table_delta, &key.host))
+		if (table_denies(&key) || bpf_map_lookup_elem(&pf_table_delta, &key))
 			return DELTA_THERE;
-		result = delta_write(roots, &key.host);
+		result = delta_write(roots, &key);
 	}
 	if (result == DELTA_LOST)
 		count(PF_CNT_NO_ROOM);
 	return result;
+}
+
+inline_always int table_add_host(__u32 slot, __u32 af, const struct pf_addr *addr)
+{
+	return table_add_net(slot, af, af == PF_AF_INET ? 32 : 128, addr);
 }
 
 #endif /* PF_BPF_DELTA_H */

@@ -130,7 +130,7 @@ inline_always int limited_unmake(const struct pf_src_key *k, struct pf_limited *
  * again before pfd has come just stays.
  */
 inline_always void limited_enter(const struct pf_src_key *k, struct pf_limited *v,
-				 const struct pf_limiter *l, __u32 serial)
+				 const struct pf_limiter *l, __u32 serial, __u32 bits)
 {
 	__u32 table = READ_ONCE(l->table);
 
@@ -144,7 +144,7 @@ inline_always void limited_enter(const struct pf_src_key *k, struct pf_limited *
 		if (__sync_val_compare_and_swap(&v->states, was, now) != was)
 			continue;
 		if (!(was & PF_LIMITED_IN))
-			table_add_host(table, k->af, &k->addr);
+			table_add_net(table, k->af, bits, &k->addr);
 		return;
 	}
 }
@@ -262,19 +262,30 @@ global_sub int source_limiter_take(struct pf_pkt *p, __u32 id)
 	return room == SOURCE_TAKEN;
 }
 
-/* A state has been made: does its source go into the limiter's table? */
+inline_always __u32 limited_bits(const struct pf_limiter *l, __u32 af)
+{
+	return af == PF_AF_INET6 ? READ_ONCE(l->bits[1]) : READ_ONCE(l->bits[0]);
+}
+
+/*
+ * A state has been made: does its source go into the limiter's table?  Not while the masks
+ * change: it is none of the new limiter's.
+ */
 global_sub int source_limiter_made(const struct pf_addr *addr, __u32 af, __u32 id, __u32 serial)
 {
 	struct pf_limiter *l = limiter(PF_SOURCE_LIMITERS + (id & 0xff));
 	struct pf_src_key k;
 	struct pf_limited *v;
+	__u32 bits;
 
 	if (!addr || !l || !READ_ONCE(l->table))
 		return 0;
+	bits = limited_bits(l, af);
+	barrier();
 	limited_key(&k, l, id, addr, af);
 	v = bpf_map_lookup_elem(&pf_limited, &k);
-	if (v)
-		limited_enter(&k, v, l, serial);
+	if (v && bits != PF_LIMITER_CHANGING && limited_bits(l, af) == bits)
+		limited_enter(&k, v, l, serial, bits);
 	return 0;
 }
 

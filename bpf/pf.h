@@ -150,18 +150,6 @@ struct {
 	__type(value, struct pf_table_anchor);
 } pf_table_anchors SEC(".maps");
 
-/*
- * Hosts that a table which the datapath writes has as `!host': these it does not add.
- * A trie for its memory alone, which is that of the entries there are.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, PF_TABLE_NOTS_MOST);
-	__type(key, struct pf_table_not);
-	__type(value, __u32);
-} pf_table_nots SEC(".maps");
-
 /* Counters of tables, and which tables of rules have them; the loader puts both in. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -2,10 +2,11 @@
 /*
  * Is an address in a table?  See abi.h for what the words and nodes are.
  *
- * The includer defines RANGE_TABLES, RANGE_NODES and RANGE_DELTA, the maps.  In a leaf nothing
- * is decided by a branch: it could not be foretold, and would cost more than all
- * of the search.  Masks and limits that the nodes themselves would not need are
- * for the verifier, which does not know what stands in them.
+ * The includer defines RANGE_TABLES, RANGE_NODES, RANGE_DELTA and RANGE_NOTS, the maps, and
+ * RANGE_SUB, how a function is declared that is seldom called.  In a leaf nothing is decided by a
+ * branch: it could not be foretold, and would cost more than all of the search.  Masks and limits
+ * that the nodes themselves would not need are for the verifier, which does not know what stands in
+ * them.
  */
 #ifndef PF_BPF_RANGES_H
 #define PF_BPF_RANGES_H
@@ -168,24 +169,81 @@ leaf: /* out of the loop: it is verified once, and not for each depth */
 
 /* --- */
 
-/* Has the datapath added it, and the loader not yet put it into the ranges? */
-inline_always int in_delta(__u32 slot, __u32 af, __u64 hi, __u64 lo)
+inline_always void delta_addr(struct pf_addr *addr, __u32 af, __u64 hi, __u64 lo)
 {
-	struct pf_table_host key = {.slot = slot, .af = af};
-
 	if (af == PF_AF_INET) {
-		key.addr.w[0] = (__u32)hi;
+		addr->w[0] = (__u32)hi;
 	} else {
-		__builtin_memcpy(&key.addr.w[0], &hi, sizeof(hi));
-		__builtin_memcpy(&key.addr.w[2], &lo, sizeof(lo));
+		__builtin_memcpy(&addr->w[0], &hi, sizeof(hi));
+		__builtin_memcpy(&addr->w[2], &lo, sizeof(lo));
 	}
-	return bpf_map_lookup_elem(RANGE_DELTA, &key) != NULL;
+}
+
+/* The mask of a prefix in the first word of an address. */
+inline_always __u64 net_mask(__u32 bits)
+{
+	return bits < 64 ? bpf_cpu_to_be64(~(~0ULL >> bits)) : ~0ULL;
+}
+
+/*
+ * Has the table an entry that is longer than these bits and denies the address?  Then none
+ * so short decides: that one does, or one that is longer still, and the ranges tell which.
+ */
+inline_always int denied_within(__u32 slot, __u32 af, __u32 bits, __u64 hi, __u64 lo)
+{
+	struct pf_table_not key = {.slot = slot, .af = af};
+	const __u32 *most;
+
+	key.bits = PF_TABLE_NOT_BITS + (af == PF_AF_INET ? 32 : 128);
+	delta_addr(&key.addr, af, hi, lo);
+	most = bpf_map_lookup_elem(RANGE_NOTS, &key);
+	return most && *most > bits;
+}
+
+/* Of the networks whose lengths are in `nets`, is there one that decides? */
+inline_always int in_delta_net(struct pf_table_net *key, __u64 nets, __u64 hi, __u64 lo)
+{
+	const __u32 af = key->af;
+
+	for (int i = 0; i < PF_TABLE_NETS && nets; i++, nets >>= 8) {
+		const __u32 bits = (nets & 0xff) - 1;
+
+		key->bits = bits;
+		delta_addr(&key->addr, af, hi & net_mask(bits),
+			   bits > 64 ? lo & net_mask(bits - 64) : 0);
+		if (bpf_map_lookup_elem(RANGE_DELTA, key) &&
+		    !denied_within(key->slot, af, bits, hi, lo))
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * Has the datapath added it, or a network of its, and the loader not yet put that into the
+ * ranges?  A host is the most specific entry, so it decides.  What is in the ranges is in
+ * with the network as well; so it decides unless a longer entry denies the address.
+ */
+RANGE_SUB int in_delta(__u32 slot, __u32 af, __u64 hi, __u64 lo)
+{
+	const int v4 = af == PF_AF_INET;
+	struct pf_table_net key = {.slot = slot, .af = af, .bits = v4 ? 32 : 128};
+	const struct pf_table_roots *roots;
+	__u64 nets;
+
+	delta_addr(&key.addr, af, hi, lo);
+	if (bpf_map_lookup_elem(RANGE_DELTA, &key))
+		return 1;
+	roots = bpf_map_lookup_elem(RANGE_TABLES, &slot);
+	if (!roots)
+		return 0;
+	nets = v4 ? READ_ONCE(roots->nets[0]) : READ_ONCE(roots->nets[1]);
+	return nets && in_delta_net(&key, nets, hi, lo);
 }
 
 /*
  * hi, lo: the words of the address as they lie in the packet, an IPv4 one in the first.
- * A host in the delta is the most specific entry, so it decides.  For other tables that
- * is a load from the line where the words stand, and a jump that is never taken.
+ * For tables of which nothing is in the delta that is a load from the line where the words
+ * stand, and a jump that is never taken.
  */
 inline_always int in_ranges(__u32 slot, __u32 af, __u64 hi, __u64 lo)
 {

@@ -27,6 +27,8 @@ const volatile __u32 metered_rules = 0;
 #define RANGE_TABLES (&pf_tables)
 #define RANGE_NODES  (&pf_table_nodes)
 #define RANGE_DELTA  (&pf_table_delta)
+#define RANGE_NOTS   (&pf_table_nots)
+#define RANGE_SUB    global_sub
 #include "ranges.h"
 
 #define LIMITS_LIMITERS (&pf_limiters)

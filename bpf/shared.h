@@ -84,9 +84,21 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, PF_DELTA_MOST);
-	__type(key, struct pf_table_host);
+	__type(key, struct pf_table_net);
 	__type(value, __u32);
 } pf_table_delta SEC(".maps");
+
+/*
+ * What a table which the datapath writes has as `!prefix': these it does not add, and
+ * addresses in them are not in a shorter prefix of the delta.  The value is the length.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PF_TABLE_NOTS_MOST);
+	__type(key, struct pf_table_not);
+	__type(value, __u32);
+} pf_table_nots SEC(".maps");
 
 /* What rules remember, by their ids; the loader puts them in. */
 struct {

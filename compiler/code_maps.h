@@ -9,6 +9,7 @@ enum pf_code_map {
 	PF_CODE_TABLES,
 	PF_CODE_TABLE_NODES,
 	PF_CODE_TABLE_DELTA,
+	PF_CODE_TABLE_NOTS,
 	PF_CODE_CONFIG,
 	PF_CODE_INFOS,	    /* ARRAY of struct pf_rule_info, see struct pf_compiled */
 	PF_CODE_EVALS,	    /* PERCPU_ARRAY, one value of nevals u64 */

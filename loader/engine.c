@@ -219,18 +219,19 @@ static void watch_tables(struct pf_engine *g)
 	pf_timer_every(&g->written, g->tables.nwritten ? WRITTEN_MS : 0);
 }
 
-/* A made generation into force: from here on nothing can fail but the switch itself. */
+/* A made generation into force; if that fails, all is as it was. */
 static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct pf_error_text *e)
 {
 	int err = pf_engine_attach(g, gen, e);
+	struct pf_error_text ignored;
 
 	if (!err)
-		pf_limiters_define(&g->dp, gen);
+		err = pf_limiters_define(&g->tables, gen, e);
 	if (!err)
 		err = pf_generation_switch(&g->gens, gen, e);
 	if (err) {
 		if (g->active)
-			pf_limiters_define(&g->dp, g->active);
+			pf_limiters_define(&g->tables, g->active, &ignored);
 		pf_engine_settle(g);
 		return err;
 	}

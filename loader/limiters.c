@@ -32,18 +32,107 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * PF_LIMITER_SECOND + (uint64_t)ts.tv_nsec;
 }
 
+/* --- networks in tables --- */
+
+/* those of the rules in force, and of the next ones */
+static_assert(2 * PF_LIMITER_LENGTHS <= PF_TABLE_NETS, "lengths");
+
+/* Has it the length, as struct pf_table_roots has it?  Hosts may always be there. */
+static bool has_length(uint64_t nets, int f, uint32_t bits)
+{
+	bool has = bits == (f ? 128 : 32);
+
+	for (; nets && !has; nets >>= 8)
+		has = (nets & 0xff) == bits + 1;
+	return has;
+}
+
+static int add_length(uint64_t *nets, int f, uint32_t bits)
+{
+	if (has_length(*nets, f, bits))
+		return 0;
+	if (*nets >> (8 * (PF_TABLE_NETS - 1)))
+		return -ENOSPC;
+	*nets = *nets << 8 | (bits + 1);
+	return 0;
+}
+
+/* Those that may come now, and from the ruleset. */
+static int lengths_of(const struct pf_datapath *dp, const struct pf_generation *gen, uint32_t slot,
+		      uint64_t nets[2])
+{
+	int err = 0;
+
+	for (uint32_t i = PF_SOURCE_LIMITERS; i < PF_LIMITERS; i++) {
+		const struct pf_limiter *l = &dp->limiters[i];
+
+		if (!(l->flags & PF_LIMITER_USED) || l->table != slot)
+			continue;
+		for (int f = 0; f < 2 && !err; f++)
+			err = add_length(&nets[f], f, l->bits[f]);
+	}
+	for (size_t i = 0; i < gen->rs->nlimiters; i++) {
+		const struct pf_limiter_def *d = &gen->rs->limiters[i];
+
+		if (!d->table || pf_generation_slot(gen, 0, d->table) != (int)slot)
+			continue;
+		for (int f = 0; f < 2 && !err; f++)
+			err = add_length(&nets[f], f, d->mask[f]);
+	}
+	return err;
+}
+
+/*
+ * Look-ups of the table must know the lengths of its networks before the first one comes.
+ * When there is a new one, those go of which nothing can be in the delta any more.
+ */
+static int admit_nets(struct pf_tables *t, const struct pf_generation *gen,
+		      const struct pf_limiter_def *d, struct pf_error_text *e)
+{
+	int slot = d->table ? pf_generation_slot(gen, 0, d->table) : 0, err;
+	struct pf_table_roots *roots = slot > 0 ? &t->store.roots[slot] : NULL;
+	uint64_t nets[2] = {0};
+
+	if (!roots || (has_length(roots->nets[0], 0, d->mask[0]) &&
+		       has_length(roots->nets[1], 1, d->mask[1])))
+		return 0;
+	err = lengths_of(t->dp, gen, (uint32_t)slot, nets);
+	if (err)
+		return pf_fail(e, err,
+			       "table <%s>: source limiters that were, and those that are to come, "
+			       "have too many different masks",
+			       d->table);
+	err = roots->nets[0] || roots->nets[1] ? pf_tables_settle(t, e) : 0;
+	for (int f = 0; f < 2 && !err; f++)
+		__atomic_store_n(&roots->nets[f], nets[f], __ATOMIC_RELEASE);
+	return err;
+}
+
+/* --- definitions --- */
+
+/* A packet that reads the masks while they change finds their lengths changed. */
+static void set_masks(struct pf_limiter *l, const struct pf_limiter_def *d)
+{
+	for (int i = 0; i < 2; i++) {
+		struct pf_ip mask;
+
+		memset(&mask, 0xff, sizeof(mask));
+		pf_ip_mask(&mask, d->mask[i]);
+		if (l->bits[i] == d->mask[i] && memcmp(mask.b, &l->mask[i], sizeof(mask.b)) == 0)
+			continue;
+		__atomic_store_n(&l->bits[i], PF_LIMITER_CHANGING, __ATOMIC_SEQ_CST);
+		memcpy(&l->mask[i], mask.b, sizeof(l->mask[i]));
+		__atomic_store_n(&l->bits[i], d->mask[i], __ATOMIC_SEQ_CST);
+	}
+}
+
 /* Of an id that was defined before, what it has counted goes on. */
 static void define_source(const struct pf_datapath *dp, struct pf_limiter *l,
 			  const struct pf_limiter_def *d, const struct pf_generation *gen)
 {
 	int slot = d->table ? pf_generation_slot(gen, 0, d->table) : 0;
-	struct pf_ip mask;
 
-	for (int i = 0; i < 2; i++) {
-		memset(&mask, 0xff, sizeof(mask));
-		pf_ip_mask(&mask, d->mask[i]);
-		memcpy(&l->mask[i], mask.b, sizeof(l->mask[i]));
-	}
+	set_masks(l, d);
 	/* behind that time all has gathered that can: it would find as much in a new one */
 	l->keep = pf_datapath_ticks(dp, d->rate.seconds ? d->rate.seconds : 1) +
 		  pf_datapath_ticks(dp, d->rate.limit / PF_LIMITER_SECOND) + 1;
@@ -72,12 +161,17 @@ static void define(const struct pf_datapath *dp, struct pf_limiter *l,
 	__atomic_store_n(&l->flags, PF_LIMITER_USED, __ATOMIC_RELEASE);
 }
 
-void pf_limiters_define(const struct pf_datapath *dp, const struct pf_generation *gen)
+int pf_limiters_define(struct pf_tables *t, const struct pf_generation *gen,
+		       struct pf_error_text *e)
 {
 	const struct pf_ruleset *rs = gen->rs;
+	int err = 0;
 
-	for (size_t i = 0; i < rs->nlimiters; i++)
-		define(dp, &dp->limiters[place_of(&rs->limiters[i])], &rs->limiters[i], gen);
+	for (size_t i = 0; i < rs->nlimiters && !err; i++)
+		err = admit_nets(t, gen, &rs->limiters[i], e);
+	for (size_t i = 0; i < rs->nlimiters && !err; i++)
+		define(t->dp, &t->dp->limiters[place_of(&rs->limiters[i])], &rs->limiters[i], gen);
+	return err;
 }
 
 int pf_limiters_check(const struct pf_ruleset *rs, const struct pf_ruleset *old,
@@ -127,12 +221,8 @@ static int read_sources(const struct pf_datapath *dp, struct limited **out, size
 static uint8_t bits_of(const struct pf_datapath *dp, const struct pf_src_key *key)
 {
 	const struct pf_limiter *l = &dp->limiters[PF_SOURCE_LIMITERS + key->rule % PF_LIMITER_IDS];
-	const struct pf_addr *mask = &l->mask[key->af == PF_AF_INET6];
-	unsigned int bits = 0;
 
-	for (int i = 0; i < (key->af == PF_AF_INET6 ? 4 : 1); i++)
-		bits += (unsigned int)__builtin_popcount(mask->w[i]);
-	return (uint8_t)bits;
+	return (uint8_t)l->bits[key->af == PF_AF_INET6];
 }
 
 /* Is it one of these hosts, or are they in its network? */
@@ -197,12 +287,13 @@ int pf_limited_list(const struct pf_datapath *dp, struct pf_wire_limited **out, 
 
 /* --- those that leave a table --- */
 
-static struct pf_delta_host host_of(const struct pf_datapath *dp, const struct pf_src_key *k)
+static struct pf_delta_net net_of(const struct pf_datapath *dp, const struct pf_src_key *k)
 {
 	const struct pf_limiter *l = &dp->limiters[PF_SOURCE_LIMITERS + k->rule % PF_LIMITER_IDS];
-	struct pf_delta_host h = {.host = {.af = k->af, .addr = k->addr}};
+	struct pf_delta_net h = {
+		.net = {.af = (uint8_t)k->af, .bits = bits_of(dp, k), .addr = k->addr}};
 
-	h.host.slot = __atomic_load_n(&l->table, __ATOMIC_ACQUIRE);
+	h.net.slot = __atomic_load_n(&l->table, __ATOMIC_ACQUIRE);
 	return h;
 }
 
@@ -210,7 +301,7 @@ static struct pf_delta_host host_of(const struct pf_datapath *dp, const struct p
  * Each that was put in must be in the table's list before it is marked as being out: from
  * then on the datapath may put it in again, and that stays in the delta.
  */
-static int let_out(struct pf_tables *t, const struct limited *v, size_t n, struct pf_delta_host *h,
+static int let_out(struct pf_tables *t, const struct limited *v, size_t n, struct pf_delta_net *h,
 		   struct pf_error_text *e)
 {
 	int err = pf_tables_settle(t, e);
@@ -218,7 +309,7 @@ static int let_out(struct pf_tables *t, const struct limited *v, size_t n, struc
 
 	for (size_t i = 0; i < n && !err; i++)
 		if ((v[i].v.states & PF_LIMITED_LEAVING) && pf_datapath_left(t->dp, &v[i].key))
-			h[gone++] = host_of(t->dp, &v[i].key);
+			h[gone++] = net_of(t->dp, &v[i].key);
 	if (err)
 		return err;
 	err = pf_tables_let_out(t, h, gone);
@@ -229,7 +320,7 @@ static int let_out(struct pf_tables *t, const struct limited *v, size_t n, struc
 
 int pf_limiters_let_out(struct pf_tables *t, struct pf_error_text *e)
 {
-	struct pf_delta_host *h;
+	struct pf_delta_net *h;
 	struct limited *v;
 	size_t n, leaving = 0;
 	int err = read_sources(t->dp, &v, &n);

@@ -38,8 +38,12 @@ static inline uint64_t pf_limiter_bucket(const struct pf_rate *r)
  */
 int pf_limiters_check(const struct pf_ruleset *rs, const struct pf_ruleset *old,
 		      const struct pf_datapath *dp, struct pf_error_text *err);
-/* Those of its ruleset are there before its rules come into force; others stay. */
-void pf_limiters_define(const struct pf_datapath *dp, const struct pf_generation *gen);
+/*
+ * Those of its ruleset are there before its rules come into force; others stay.  0, or a
+ * negative errno with a message, and nothing is changed; never for those that are there.
+ */
+int pf_limiters_define(struct pf_tables *t, const struct pf_generation *gen,
+		       struct pf_error_text *err);
 /*
  * Those that neither ruleset defines (b may be NULL) go: states that have them have none
  * from now on.  Their rules are not in force any more.  0 or a negative errno.

@@ -34,28 +34,28 @@ static void allow(const struct pf_tables *t, const struct pf_table *table,
 
 static int by_slot(const void *a, const void *b)
 {
-	const struct pf_delta_host *x = a, *y = b;
+	const struct pf_delta_net *x = a, *y = b;
 
-	return (x->host.slot > y->host.slot) - (x->host.slot < y->host.slot);
+	return (x->net.slot > y->net.slot) - (x->net.slot < y->net.slot);
 }
 
-static void free_hosts(struct pf_delta_host **h)
+static void free_nets(struct pf_delta_net **h)
 {
 	free(*h);
 }
 
 /* All there are, by slot; for the caller to free.  Keys that come meanwhile may be among them. */
-static int read_hosts(const struct pf_tables *t, struct pf_delta_host **out, size_t *n)
+static int read_nets(const struct pf_tables *t, struct pf_delta_net **out, size_t *n)
 {
-	struct pf_delta_host *h = calloc(PF_DELTA_MOST, sizeof(*h));
+	struct pf_delta_net *h = calloc(PF_DELTA_MOST, sizeof(*h));
 	int err = h ? 0 : -ENOMEM;
 	size_t at = 0;
 
 	while (!err && at < PF_DELTA_MOST) {
-		err = bpf_map_get_next_key(map_of(t), at ? &h[at - 1].host : NULL, &h[at].host);
+		err = bpf_map_get_next_key(map_of(t), at ? &h[at - 1].net : NULL, &h[at].net);
 		/* only pfd takes one out */
 		if (!err)
-			err = bpf_map_lookup_elem(map_of(t), &h[at].host, &h[at].since) ? -EIO : 0;
+			err = bpf_map_lookup_elem(map_of(t), &h[at].net, &h[at].since) ? -EIO : 0;
 		at += !err;
 	}
 	if (err && err != -ENOENT) {
@@ -70,7 +70,7 @@ static int read_hosts(const struct pf_tables *t, struct pf_delta_host **out, siz
 
 static void purge(const struct pf_tables *t, uint32_t slot)
 {
-	struct pf_table_host key, next;
+	struct pf_table_net key, next;
 	int err = bpf_map_get_next_key(map_of(t), NULL, &next);
 
 	while (!err) {
@@ -83,9 +83,9 @@ static void purge(const struct pf_tables *t, uint32_t slot)
 
 /* --- folding --- */
 
-static int let_in(struct pf_tables *t, const struct pf_delta_host *h, size_t n)
+static int let_in(struct pf_tables *t, const struct pf_delta_net *h, size_t n)
 {
-	struct pf_table *table = h->host.slot < PF_MAX_TABLES ? t->slot[h->host.slot] : NULL;
+	struct pf_table *table = h->net.slot < PF_MAX_TABLES ? t->slot[h->net.slot] : NULL;
 
 	if (!table) /* of a pfd that was killed while it unmade it */
 		return 0;
@@ -100,15 +100,15 @@ static int let_in(struct pf_tables *t, const struct pf_delta_host *h, size_t n)
  */
 static int fold(struct pf_tables *t)
 {
-	struct pf_delta_host *h __attribute__((cleanup(free_hosts))) = NULL;
+	struct pf_delta_net *h __attribute__((cleanup(free_nets))) = NULL;
 	size_t n, next, done = 0;
-	int failed = 0, err = read_hosts(t, &h, &n);
+	int failed = 0, err = read_nets(t, &h, &n);
 
 	if (err)
 		return err;
 	for (size_t i = 0; i < n; i = next) {
 		for (next = i + 1; next < n; next++)
-			if (h[next].host.slot != h[i].host.slot)
+			if (h[next].net.slot != h[i].net.slot)
 				break;
 		err = let_in(t, &h[i], next - i);
 		if (err) {
@@ -120,7 +120,7 @@ static int fold(struct pf_tables *t)
 	}
 	err = done ? pf_tablestore_wait(&t->store) : 0;
 	for (size_t i = 0; i < done && !err; i++)
-		bpf_map_delete_elem(map_of(t), &h[i].host);
+		bpf_map_delete_elem(map_of(t), &h[i].net);
 	return failed ? failed : err;
 }
 
@@ -175,18 +175,18 @@ int pf_tables_settle(struct pf_tables *t, struct pf_error_text *e)
 	return err ? pf_fail(e, err, "tables: %s", strerror(-err)) : pf_tables_fold(t, e);
 }
 
-int pf_tables_let_out(struct pf_tables *t, struct pf_delta_host *h, size_t n)
+int pf_tables_let_out(struct pf_tables *t, struct pf_delta_net *h, size_t n)
 {
 	int failed = 0, err;
 
 	if (n)
 		qsort(h, n, sizeof(*h), by_slot);
 	for (size_t i = 0, next; i < n; i = next) {
-		const uint32_t slot = h[i].host.slot;
+		const uint32_t slot = h[i].net.slot;
 		struct pf_table *table = slot < PF_MAX_TABLES ? t->slot[slot] : NULL;
 
 		for (next = i + 1; next < n; next++)
-			if (h[next].host.slot != slot)
+			if (h[next].net.slot != slot)
 				break;
 		err = table ? pf_table_let_out(t, table, &h[i], next - i) : 0;
 		failed = err ? err : failed;
@@ -254,6 +254,7 @@ static int open_table(struct pf_tables *t, struct pf_table *table)
 		return err;
 	}
 	purge(t, table->slot);
+	memset(roots(t, table)->nets, 0, sizeof(roots(t, table)->nets));
 	table->written = true;
 	t->nwritten++;
 	allow(t, table, PF_TABLE_OPEN);

@@ -25,7 +25,7 @@ int pf_tables_fold(struct pf_tables *t, struct pf_error_text *err);
 /* The same, of all packets that are being judged, too. */
 int pf_tables_settle(struct pf_tables *t, struct pf_error_text *err);
 /* These go, but for what has been added since; n of any slots, in any order. */
-int pf_tables_let_out(struct pf_tables *t, struct pf_delta_host *h, size_t n);
+int pf_tables_let_out(struct pf_tables *t, struct pf_delta_net *h, size_t n);
 /* The first one, and what was quiet since the last time is as if it were not written. */
 void pf_tables_poll(struct pf_tables *t);
 

@@ -44,20 +44,20 @@ int pf_tablelist_add(struct pf_tables *t, struct pf_table *table, int f,
 int pf_tablelist_delete(struct pf_tables *t, struct pf_table *table, int f,
 			const struct pf_prefix *p);
 
-/* An address in the delta, and its value there. */
-struct pf_delta_host {
-	struct pf_table_host host;
+/* A prefix in the delta, and its value there. */
+struct pf_delta_net {
+	struct pf_table_net net;
 	uint32_t since;
 };
 
 /*
- * What the datapath has let in already, of table->slot: hosts, which are in the table at
- * once, however many there may be of them.  Those that it has, it keeps as they are.
+ * What the datapath has let in already, of table->slot: they are in the table at once,
+ * however many there may be of them.  Those that it has, it keeps as they are.
  */
-int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_delta_host *h,
+int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_delta_net *h,
 		    size_t n);
 /* The other way round: what it has of these goes.  What is in the delta stays there. */
-int pf_table_let_out(struct pf_tables *t, struct pf_table *table, const struct pf_delta_host *h,
+int pf_table_let_out(struct pf_tables *t, struct pf_table *table, const struct pf_delta_net *h,
 		     size_t n);
 
 #endif /* PF_LOADER_TABLELIST_H */

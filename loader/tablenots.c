@@ -12,30 +12,25 @@ static int map_of(const struct pf_tables *t)
 	return pf_datapath_map(t->dp, "pf_table_nots");
 }
 
-static bool is_not(const struct pf_prefixes *set, const struct pf_prefix *p)
-{
-	return p->neg && p->bits == set->width;
-}
-
 static struct pf_table_not key_of(uint32_t slot, int f, const struct pf_prefix *p)
 {
 	struct pf_prefix_key k = {
 		.hi = (uint64_t)(p->addr >> 64), .lo = (uint64_t)p->addr, .bits = p->bits};
-	struct pf_table_not key = {.bits = PF_TABLE_NOT_BITS,
-				   .host = {.slot = slot, .af = pf_content_af(f)}};
+	struct pf_table_not key = {
+		.bits = PF_TABLE_NOT_BITS + p->bits, .slot = slot, .af = pf_content_af(f)};
 	struct pf_table_item item;
 
 	pf_prefix_to_item(&k, pf_content_af(f), &item);
-	key.host.addr = item.addr;
+	key.addr = item.addr;
 	return key;
 }
 
 int pf_nots_add(const struct pf_tables *t, uint32_t slot, int f, const struct pf_prefix *p)
 {
 	const struct pf_table_not key = key_of(slot, f, p);
-	const uint32_t value = 0;
+	const uint32_t value = p->bits;
 
-	if (!p->neg || p->bits != pf_prefix_width(pf_content_af(f)))
+	if (!p->neg)
 		return 0;
 	return bpf_map_update_elem(map_of(t), &key, &value, BPF_ANY);
 }
@@ -44,7 +39,7 @@ void pf_nots_remove(const struct pf_tables *t, uint32_t slot, int f, const struc
 {
 	const struct pf_table_not key = key_of(slot, f, p);
 
-	if (p->neg && p->bits == pf_prefix_width(pf_content_af(f)))
+	if (p->neg)
 		bpf_map_delete_elem(map_of(t), &key);
 }
 
@@ -82,18 +77,18 @@ void pf_nots_remove_all(const struct pf_tables *t, uint32_t slot, const struct p
 		for (; !pf_prefixes_end(&set[f], at); pf_prefixes_next(&set[f], &at)) {
 			struct pf_prefix p = pf_prefixes_get(&set[f], at);
 
-			if (is_not(&set[f], &p) && !(keep && has(&keep[f], &p)))
+			if (!(keep && has(&keep[f], &p)))
 				pf_nots_remove(t, slot, f, &p);
 		}
 	}
 }
 
-static bool is_entry(const struct pf_tables *t, const struct pf_table_host *h)
+static bool is_entry(const struct pf_tables *t, const struct pf_table_not *n)
 {
-	const struct pf_table *table = h->slot < PF_MAX_TABLES ? t->slot[h->slot] : NULL;
-	int f = h->af == PF_AF_INET6;
-	struct pf_prefix_key k = pf_prefix_key_of(pf_content_af(f), &h->addr,
-						  pf_prefix_width(pf_content_af(f)), true, 0);
+	const struct pf_table *table = n->slot < PF_MAX_TABLES ? t->slot[n->slot] : NULL;
+	int f = n->af == PF_AF_INET6;
+	struct pf_prefix_key k = pf_prefix_key_of(pf_content_af(f), &n->addr,
+						  (uint8_t)(n->bits - PF_TABLE_NOT_BITS), true, 0);
 	struct pf_prefix p = pf_prefix_of_key(&k);
 
 	return table && table->written && has(&table->set[f], &p);
@@ -107,7 +102,7 @@ void pf_nots_clean(const struct pf_tables *t)
 	while (!err) {
 		key = next;
 		err = bpf_map_get_next_key(map_of(t), &key, &next);
-		if (!is_entry(t, &key.host))
+		if (!is_entry(t, &key))
 			bpf_map_delete_elem(map_of(t), &key);
 	}
 }

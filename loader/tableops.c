@@ -246,37 +246,37 @@ int pf_table_add(struct pf_tables *t, struct pf_table *table, const struct pf_wi
 	return rc ? failed(table, rc, err) : 0;
 }
 
-static int sort_hosts(const struct pf_delta_host *h, size_t n, struct pf_content *out)
+static int sort_nets(const struct pf_delta_net *h, size_t n, struct pf_content *out)
 {
 	int rc = pf_content_alloc(out, n, n);
 
 	for (size_t i = 0; i < n && !rc; i++) {
-		int f = h[i].host.af == PF_AF_INET6;
+		int f = h[i].net.af == PF_AF_INET6;
 		struct pf_prefix_key *k = &out->key[f][out->n[f]++];
 
-		*k = request_key(f, &h[i].host.addr, pf_prefix_width(pf_content_af(f)), false, i);
+		*k = request_key(f, &h[i].net.addr, h[i].net.bits, false, i);
 		k->since = h[i].since;
 	}
 	return rc ? rc : sorted(out);
 }
 
 /* Leaves those in *out that something is to be done about. */
-static int take_hosts(const struct pf_table *table, const struct pf_delta_host *h, size_t n,
-		      group_fn *fn, struct pf_content *out)
+static int take_nets(const struct pf_table *table, const struct pf_delta_net *h, size_t n,
+		     group_fn *fn, struct pf_content *out)
 {
 	struct pf_table_result ignored = {0};
-	int rc = sort_hosts(h, n, out);
+	int rc = sort_nets(h, n, out);
 
 	if (!rc)
 		each_group(table, out, fn, &ignored);
 	return rc;
 }
 
-int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_delta_host *h,
+int pf_table_let_in(struct pf_tables *t, struct pf_table *table, const struct pf_delta_net *h,
 		    size_t n)
 {
 	pf_content_auto c = {.n = {0}};
-	int rc = take_hosts(table, h, n, add_group, &c);
+	int rc = take_nets(table, h, n, add_group, &c);
 
 	return rc || !pf_content_size(&c) ? rc : add(t, table, &c);
 }
@@ -335,11 +335,11 @@ int pf_table_delete(struct pf_tables *t, struct pf_table *table, const struct pf
 	return rc ? failed(table, rc, err) : 0;
 }
 
-int pf_table_let_out(struct pf_tables *t, struct pf_table *table, const struct pf_delta_host *h,
+int pf_table_let_out(struct pf_tables *t, struct pf_table *table, const struct pf_delta_net *h,
 		     size_t n)
 {
 	pf_content_auto c = {.n = {0}};
-	int rc = take_hosts(table, h, n, delete_group, &c);
+	int rc = take_nets(table, h, n, delete_group, &c);
 
 	return rc || !pf_content_size(&c) ? rc : take_out(t, table, &c);
 }

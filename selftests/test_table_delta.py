@@ -63,12 +63,13 @@ class Written:
 
     def roots(self):
         """IPv4's word, IPv6's, the delta's state, whether the datapath may write."""
-        return struct.unpack("=4I", with_map(self.lab, "tables",
-                                             lambda m: m.get(struct.pack("=I", self.slot))))
+        return struct.unpack_from("=4I", with_map(self.lab, "tables",
+                                                  lambda m: m.get(struct.pack("=I", self.slot))))
 
     def add(self, addr, slot=None):
         a = ipaddress.ip_address(addr)
-        host = struct.pack("=II16s", self.slot if slot is None else slot, a.version, a.packed)
+        host = struct.pack("=IBBH16s", self.slot if slot is None else slot, a.version,
+                           a.max_prefixlen, 0, a.packed)
         return bpf.test_run(self.adder, bytes(14) + host)[0]
 
     def drops(self, src, repeat=1):
@@ -80,7 +81,7 @@ class Written:
                                 repeat)[0] == DROP
 
     def hosts(self, name="table_delta"):
-        """What stands in the map: {(slot, address)}."""
+        """What stands in the map: {(slot, address or prefix)}."""
         return with_map(self.lab, name, hosts_of)
 
     def t(self, *args, check=True):
@@ -117,8 +118,11 @@ def slot_of(lab, name):
 def hosts_of(m):
     out = set()
     for key in m.keys():
-        slot, af, addr = struct.unpack("=II16s", key[-24:])
-        out.add((slot, str(ipaddress.ip_address(addr[:4] if af == 4 else addr))))
+        slot, af, bits, addr = struct.unpack("=IBBxx16s", key[-24:])
+        a = ipaddress.ip_address(addr[:4] if af == 4 else addr)
+        if len(key) > 24:  # of the trie of what is denied
+            bits = struct.unpack_from("=I", key)[0] - 64
+        out.add((slot, str(a) if bits == a.max_prefixlen else f"{a}/{bits}"))
     return out
 
 
@@ -242,6 +246,7 @@ NOTS = """
 @EMITTERS
 def test_negated_entries(_name, emitter):
     """`!host' stays, as in pf; a host inside of `!net' is added."""
+    nets = {"10.1.2.0/24", "2001:db8:5::/48"}
     with Lab(hosts=2, v6=False, pfd_args=("--emitter", emitter), rules=NOTS) as lab, \
             Written(lab) as w:
         def check(addr, result, dropped):
@@ -254,7 +259,7 @@ def test_negated_entries(_name, emitter):
             return {a for _, a in w.hosts("table_nots")}
 
         first = {"10.1.1.1", "10.3.3.3", "192.0.2.7", "2001:db8::1"}
-        eq(nots(), first)
+        eq(nots(), first | nets)
         for a in sorted(first):
             check(a, THERE, False)
         check("10.1.2.5", ADDED, True)
@@ -267,19 +272,19 @@ def test_negated_entries(_name, emitter):
         check("10.9.9.9", THERE, False)
         w.t("delete", "!10.1.1.1", "!192.0.2.7")
         check("192.0.2.7", ADDED, True)
-        eq(nots(), {"10.3.3.3", "2001:db8::1", "10.9.9.9"})
+        eq(nots(), {"10.3.3.3", "2001:db8::1", "10.9.9.9"} | nets)
         # once more by a pfd that takes over
         w.restart()
-        eq(nots(), {"10.3.3.3", "2001:db8::1", "10.9.9.9"})
+        eq(nots(), {"10.3.3.3", "2001:db8::1", "10.9.9.9"} | nets)
         check("10.9.9.9", THERE, False)
         w.t("replace", "!10.9.9.9", "!10.8.8.8", "!2001:db8::/64", "10.7.7.7")
-        eq(nots(), {"10.9.9.9", "10.8.8.8"})
+        eq(nots(), {"10.9.9.9", "10.8.8.8", "2001:db8::/64"})
         check("10.8.8.8", THERE, False)
         check("10.3.3.3", ADDED, True)
         # too many to do one by one
         many = [f"!10.20.{i // 256}.{i % 256}" for i in range(600)]
         w.t("add", *many)
-        eq(nots(), {"10.9.9.9", "10.8.8.8", *(a[1:] for a in many)})
+        eq(nots(), {"10.9.9.9", "10.8.8.8", "2001:db8::/64", *(a[1:] for a in many)})
         check("10.20.1.1", THERE, False)
         w.t("flush")
         eq(nots(), set())
@@ -370,9 +375,9 @@ def test_table_that_goes():
         # killed before it could say so: nothing of it comes back
         lab.pf.stop(signal.SIGKILL)
         with_map(lab, "table_delta", lambda m: m.set(
-            struct.pack("=II16s", w.slot, 4, bytes((10, 0, 0, 1))), bytes(4)))
+            struct.pack("=IBBH16s", w.slot, 4, 32, 0, bytes((10, 0, 0, 1))), bytes(4)))
         with_map(lab, "table_nots", lambda m: m.set(
-            struct.pack("=III16s", 192, w.slot, 4, bytes((10, 0, 0, 1))), bytes(4)))
+            struct.pack("=III16s", 64 + 32, w.slot, 4, bytes((10, 0, 0, 1))), bytes(4)))
         lab.pf.start()
         eq((w.hosts(), w.hosts("table_nots")), (set(), set()))
 
@@ -395,7 +400,7 @@ def test_not_written_any_more(_name, emitter):
         # and written again
         lab.pf.stop(signal.SIGKILL)
         w.mark("on")
-        eq((w.roots()[2:], len(w.hosts("table_nots"))), ((NONE, OPEN), 4))
+        eq((w.roots()[2:], len(w.hosts("table_nots"))), ((NONE, OPEN), 6))
         eq((w.add("192.0.2.9"), w.drops("192.0.2.9")), (ADDED, True))
         lab.pf.start()
         eq("192.0.2.9" in w.shown(), True)

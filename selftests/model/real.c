@@ -254,8 +254,9 @@ static int load_anew(struct real *r, const char *path, struct pf_ruleset *rs,
 	err = pf_generation_make(&r->gens, path, rs, *path ? r->active : NULL, &gen, e);
 	if (err)
 		return err;
-	pf_limiters_define(&r->dp, gen);
-	err = pf_generation_switch(&r->gens, gen, e);
+	err = pf_limiters_define(&r->tables, gen, e);
+	if (!err)
+		err = pf_generation_switch(&r->gens, gen, e);
 	if (err) {
 		pf_generation_destroy(&r->gens, gen);
 		return err;

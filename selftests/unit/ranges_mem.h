@@ -12,12 +12,14 @@
 #include "../../compiler/ranges.h"
 #include "unit.h"
 
+struct mem_table;
 struct mem {
 	void *chunk[PF_NODE_CHUNKS];
 	uint32_t made, unmade, graces;
-	uint32_t chunks_most;		   /* further ones fail; 0: none does */
-	struct pf_table_roots *roots;	   /* of the table that is looked up, whatever the slot */
-	const struct pf_table_host *added; /* what the delta holds; NULL nothing */
+	uint32_t chunks_most;		  /* further ones fail; 0: none does */
+	struct pf_table_roots *roots;	  /* of the table that is looked up, whatever the slot */
+	const struct pf_table_net *added; /* what the delta holds; NULL nothing */
+	const struct mem_table *denies;	  /* whose `!' entries are in the trie; NULL none */
 	uint32_t delta_looks;
 };
 
@@ -78,6 +80,9 @@ static inline void mem_close(struct pf_nodes *n)
 #define MEM_TABLES ((void *)1)
 #define MEM_NODES  ((void *)2)
 #define MEM_DELTA  ((void *)3)
+#define MEM_NOTS   ((void *)4)
+
+static const uint32_t *mem_denies(const struct mem_table *t, const struct pf_table_not *key);
 
 static inline void *mem_lookup(const void *map, const void *key)
 {
@@ -89,6 +94,8 @@ static inline void *mem_lookup(const void *map, const void *key)
 			       ? mem_now.roots
 			       : NULL;
 	}
+	if (map == MEM_NOTS)
+		return mem_now.denies ? (void *)(uintptr_t)mem_denies(mem_now.denies, key) : NULL;
 	memcpy(&k, key, sizeof(k));
 	if (map == MEM_TABLES)
 		return mem_now.roots;
@@ -103,16 +110,20 @@ static inline void *mem_lookup(const void *map, const void *key)
 #define READ_ONCE(x)		      (*(volatile __typeof__(x) *)&(x))
 #define bpf_ntohl(x)		      ntohl(x)
 #define bpf_be64_to_cpu(x)	      be64toh(x)
+#define bpf_cpu_to_be64(x)	      htobe64(x)
 #define bpf_map_lookup_elem(map, key) mem_lookup(map, key)
 #define RANGE_TABLES		      MEM_TABLES
 #define RANGE_NODES		      MEM_NODES
 #define RANGE_DELTA		      MEM_DELTA
+#define RANGE_NOTS		      MEM_NOTS
+#define RANGE_SUB		      static
 #include "../../bpf/ranges.h"
 #undef inline_always
 #undef opaque
 #undef READ_ONCE
 #undef bpf_ntohl
 #undef bpf_be64_to_cpu
+#undef bpf_cpu_to_be64
 #undef bpf_map_lookup_elem
 
 /* --- a table --- */
@@ -221,6 +232,28 @@ static inline bool mem_in(struct mem_table *t, int f, pf_u128 addr)
 		lo = 0;
 	}
 	return in_ranges(7, mem_af[f], hi, lo);
+}
+
+static const uint32_t *mem_denies(const struct mem_table *t, const struct pf_table_not *key)
+{
+	static uint32_t bits;
+	const int f = key->af == PF_AF_INET6;
+	struct pf_prefix_place at = pf_prefixes_first();
+	struct pf_prefix_key k = pf_prefix_key_of((uint8_t)key->af, &key->addr, t->set[f].width,
+						  false, 0);
+	const pf_u128 addr = pf_prefix_of_key(&k).addr;
+	bool any = false;
+
+	assert_int_equal(key->bits, PF_TABLE_NOT_BITS + t->set[f].width);
+	for (; !pf_prefixes_end(&t->set[f], at); pf_prefixes_next(&t->set[f], &at)) {
+		struct pf_prefix p = pf_prefixes_get(&t->set[f], at);
+
+		if (!p.neg || p.addr > addr || pf_prefix_last(&p, t->set[f].width) < addr)
+			continue;
+		bits = any && bits > p.bits ? bits : p.bits;
+		any = true;
+	}
+	return any ? &bits : NULL;
 }
 
 #endif /* PF_SELFTESTS_UNIT_RANGES_MEM_H */

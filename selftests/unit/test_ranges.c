@@ -535,7 +535,7 @@ static void the_delta_decides(void **state)
 	for (int f = 0; f < 2; f++) {
 		const uint8_t width = pf_prefix_width(mem_af[f]);
 		struct pf_prefix wide = {.addr = addr[f] >> 8 << 8, .bits = (uint8_t)(width - 8)};
-		struct pf_table_host h = {.slot = 7, .af = mem_af[f]};
+		struct pf_table_net h = {.slot = 7, .af = mem_af[f], .bits = width};
 		uint64_t hi = htobe64((uint64_t)(addr[f] >> 64)), lo = htobe64((uint64_t)addr[f]);
 		uint32_t looks = mem_now.delta_looks, v4 = htonl((uint32_t)addr[f]);
 
@@ -575,6 +575,62 @@ static void the_delta_decides(void **state)
 	check_empty();
 }
 
+static struct pf_table_net net_of(int f, const struct pf_prefix *p)
+{
+	struct pf_prefix_key k = key_of(p);
+	struct pf_table_item item;
+
+	pf_prefix_to_item(&k, mem_af[f], &item);
+	return (struct pf_table_net){
+		.slot = 7, .af = mem_af[f], .bits = p->bits, .addr = item.addr};
+}
+
+/* Of the network and others, each somewhere. */
+static uint64_t some_lengths(struct rnd *r, const struct pf_prefix *p, uint8_t width)
+{
+	unsigned int n = rnd_below(r, PF_TABLE_NETS), at = rnd_below(r, n + 1);
+	uint64_t nets = 0;
+
+	for (unsigned int i = 0; i <= n; i++)
+		nets = nets << 8 | (1 + (i == at ? p->bits : rnd_below(r, width)));
+	return nets;
+}
+
+/* A network in the delta is an entry among the others: the longest prefix decides. */
+static void a_network_of_the_delta(void **state)
+{
+	struct rnd r = rnd_seeded();
+	struct mem_table t;
+
+	(void)state;
+	for (int round = 0; round < 600; round++) {
+		const int f = round & 1;
+		struct pf_table_net added;
+		struct pf_prefix net;
+
+		open_empty(&t, 32);
+		for (uint32_t n = rnd_below(&r, 20); n; n--)
+			add_random(&r, &t, f, shape_of(round));
+		net = rnd_prefix(&r, t.set[f].width, shape_of(round), &entries);
+		net.neg = false;
+		/* a host is one in any case; what is an entry is not added */
+		if (net.bits < t.set[f].width && !naive_find(&entries, &net)) {
+			added = net_of(f, &net);
+			naive_add(&entries, &net);
+			mem_now.added = &added;
+			mem_now.denies = &t;
+			t.roots.delta = PF_DELTA_SOME;
+			t.roots.nets[f] = some_lengths(&r, &net, t.set[f].width);
+			check_table(&r, &t, f, &entries, 50);
+			t.roots.nets[f] = 0;
+		}
+		mem_now.added = NULL;
+		mem_now.denies = NULL;
+		mem_table_close(&t);
+	}
+	check_empty();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -588,6 +644,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_change_is_one_word, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_delta_decides, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_network_of_the_delta, setup, teardown),
 	};
 
 	return unit_run(tests);
