@@ -259,9 +259,10 @@ static void define(struct pf_parser *p, const struct limiter *l)
 	d->table = l->table ? pf_keep(p, l->table) : NULL;
 	d->above = (uint32_t)l->above;
 	d->below = (uint32_t)l->below;
-	/* packets look for hosts alone where ranges do not have it yet */
-	if (d->table && pf_limiter_masked(d))
-		pf_unenforced(p, &l->table_loc, "the table of a source limiter with masks");
+	/* packets look for each length where ranges do not have it yet */
+	if (d->table && !pf_limiter_table_ok(p->rs, d->table))
+		pf_unenforced(p, &l->table_loc,
+			      "a table of source limiters with more than 4 different masks");
 }
 
 void pf_limiter_statement(struct pf_parser *p, const struct pf_loc *loc, bool source)

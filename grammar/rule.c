@@ -220,6 +220,27 @@ struct pf_limiter_def *pf_ruleset_add_limiter(struct pf_ruleset *rs)
 	return append(rs->limiters, rs->nlimiters, rs->limiters_capacity);
 }
 
+bool pf_limiter_table_ok(const struct pf_ruleset *rs, const char *table)
+{
+	for (int f = 0; f < 2; f++) {
+		bool seen[128] = {false};
+		unsigned int n = 0;
+
+		for (size_t i = 0; i < rs->nlimiters; i++) {
+			const struct pf_limiter_def *d = &rs->limiters[i];
+
+			if (!d->table || strcmp(d->table, table) != 0 ||
+			    d->mask[f] >= (f ? 128 : 32) || seen[d->mask[f]])
+				continue;
+			seen[d->mask[f]] = true;
+			n++;
+		}
+		if (n > PF_LIMITER_LENGTHS)
+			return false;
+	}
+	return true;
+}
+
 int pf_ruleset_add_skip(struct pf_ruleset *rs, const char *ifname)
 {
 	const char *copy = pf_arena_strdup(&rs->arena, ifname);

@@ -286,11 +286,7 @@ struct pf_limiter_def {
 	uint32_t above, below;
 };
 
-/* Are networks its sources, of one family at least? */
-static inline bool pf_limiter_masked(const struct pf_limiter_def *d)
-{
-	return d->mask[0] < 32 || d->mask[1] < 128;
-}
+#define PF_LIMITER_LENGTHS 4 /* of the networks of one table and family */
 
 struct pf_anchor;
 
@@ -591,6 +587,8 @@ struct pf_table_piece *pf_table_def_add_piece(struct pf_table_def *t);
 struct pf_ether_rule *pf_block_add_ether(struct pf_block *b);
 struct pf_block *pf_ruleset_add_block(struct pf_ruleset *rs);
 struct pf_limiter_def *pf_ruleset_add_limiter(struct pf_ruleset *rs);
+/* Have the networks that source limiters put into this table at most PF_LIMITER_LENGTHS? */
+bool pf_limiter_table_ok(const struct pf_ruleset *rs, const char *table);
 struct pf_load *pf_ruleset_add_load(struct pf_ruleset *rs, const char *path);
 int pf_ruleset_add_skip(struct pf_ruleset *rs, const char *ifname);
 int pf_ruleset_add_item(struct pf_ruleset *rs, enum pf_item_kind kind, const char *text,

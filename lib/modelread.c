@@ -587,7 +587,7 @@ static bool limiter_ok(const struct pf_ruleset *rs, const struct pf_limiter_def 
 			return false;
 	if (d->source && (!d->entries || d->mask[0] > 32 || d->mask[1] > 128))
 		return false;
-	if (d->table && (!d->above || d->below > d->above || pf_limiter_masked(d)))
+	if (d->table && (!d->above || d->below > d->above || !pf_limiter_table_ok(rs, d->table)))
 		return false;
 	for (size_t i = 0; &rs->limiters[i] < d; i++)
 		if (rs->limiters[i].source == d->source && rs->limiters[i].id == d->id)

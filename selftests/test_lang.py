@@ -550,8 +550,9 @@ NOT_ENFORCED = [
     ("", "ether block", "ether"),
     ("", "table <t> timeout 5", "a table's timeout"),
     ("", "table <t> { 192.0.2.1 weight 5 }", "a weight"),
-    ("", 'source limiter "a" id 1 entries 1 limit 1 table <t> above 5 inet6 mask 64',
-     "the table of a source limiter with masks"),
+    ("", "\n".join(f'source limiter "a{n}" id {n} entries 1 limit 1 table <t> above 5 inet6 mask '
+                   f"{n}" for n in (32, 48, 56, 64, 60)),
+     "a table of source limiters with more than 4 different masks"),
 ]
 
 

@@ -572,3 +572,223 @@ def test_table_at_once(emitter):
         for s in every[:3]:
             s.sends(1, 2, 3)
         eq([s.held() for s in every], [True] * 3 + [False] * 3)
+
+
+# --- networks in tables ---
+
+V4 = {"net": "192.0.2.0/24", "hosts": ("192.0.2.1", "192.0.2.77", "192.0.2.127"),
+      "out": ("192.0.2.128", "192.0.2.255"), "in": "192.0.2.200",
+      "far": ("192.0.1.255", "192.0.3.0", "198.18.0.1"), "dst": "198.51.100.",
+      "own": "!192.0.0.0/16 !192.0.2.128/25 192.0.2.200", "half": "192.0.2.0/25"}
+V6 = {"net": "2001:db8:1::/56", "hosts": ("2001:db8:1::1", "2001:db8:1:77::2", "2001:db8:1:7f::"),
+      "out": ("2001:db8:1:80::", "2001:db8:1:ff:ffff::"), "in": "2001:db8:1:80::200",
+      "far": ("2001:db8:0:ffff::", "2001:db8:1:100::", "2001:db9::1"), "dst": "2001:db8:2::",
+      "own": "!2001:db8::/32 !2001:db8:1:80::/57 2001:db8:1:80::200", "half": "2001:db8:1::/57"}
+NETS = TABLE.replace("limit 9", "limit 9 inet mask 24 inet6 mask 56")
+NET = cases(*[(f"{e}, {v}", e, x) for e in ("linear", "tree")
+              for v, x in (("inet", V4), ("inet6", V6))])
+
+
+class Net:
+    """A network of sources; the table's own entries deny half of it, but for one host."""
+
+    def __init__(self, lab, x):
+        self.lab, self.x = lab, x
+
+    def sends(self, *to, src=None):
+        """A state each, of one host after the other."""
+        for i, n in enumerate(to):
+            src_ip = src or self.x["hosts"][i % 2]
+            eq(go(self.lab, ip(src_ip, self.x["dst"] + str(n)) / UDP(sport=1, dport=53) / b"q"),
+               True)
+
+    def ends(self):
+        self.lab.pf.ctl("-k", self.x["net"])
+
+    def held(self, addr=None):
+        """Do packets find it in the table?"""
+        return not go(self.lab, ip(addr or self.x["hosts"][2], self.x["dst"] + "1") /
+                      UDP(sport=1, dport=54) / b"q")
+
+    def all_held(self, held, denied=False):
+        x = self.x
+        eq([self.held(a) for a in x["hosts"]], [held] * 3)
+        eq([self.held(a) for a in x["out"]], [held and not denied] * 2)
+        eq([self.held(a) for a in x["far"]], [False] * 3)
+
+    def shown(self):
+        return self.x["net"] in self.table("show").stdout.split()
+
+    def table(self, *args):
+        return self.lab.pf.ctl("-t", "busy", "-T", *args)
+
+
+@timeout(120)
+@NET
+def test_table_net(_name, emitter, x):
+    """A network goes in and leaves as a host does; the longest prefix decides throughout."""
+    by(emitter)
+    with Lab(hosts=2, rules=NETS.replace("persist", f"persist {{ {x['own']} }}")) as lab:
+        n = Net(lab, x)
+        n.sends(1, 2)
+        with Stopped(lab.pf):
+            n.all_held(False)
+            eq(n.held(x["in"]), True)
+            n.sends(3)
+            n.all_held(True, denied=True)
+            eq(n.held(x["in"]), True)
+        wait_for("it to be shown", n.shown, 5)
+        n.all_held(True, denied=True)
+        eq("1/1" in n.table("test", x["hosts"][2]).stderr, True)
+        n.ends()
+        wait_for("it to leave", lambda: not n.held(), 5)
+        eq((n.shown(), n.held(x["in"])), (False, True))
+        # without its own entries; another pfd goes on with it
+        n.table("replace", x["far"][2])
+        n.table("flush")
+        n.sends(4, 5, 6)
+        n.all_held(True)
+        lab.pf.stop(signal.SIGKILL)
+        n.all_held(True)
+        lab.pf.start()
+        n.all_held(True)
+        eq(n.shown(), True)
+        lab.pf.stop(signal.SIGKILL)
+        n.sends(7, src=x["out"][0])
+        lab.pf.start()
+        n.ends()
+        wait_for("it to leave", lambda: not n.held(), 5)
+        # killed before it has seen it
+        with Stopped(lab.pf):
+            n.sends(1, 2, 3)
+            n.all_held(True)
+        lab.pf.stop(signal.SIGKILL)
+        n.all_held(True)
+        lab.pf.start()
+        eq(n.shown(), True)
+
+
+@timeout(120)
+@NET
+def test_table_net_by_hand(_name, emitter, x):
+    """Its prefix is an entry as any: with `!' it keeps the network out, or it goes by hand."""
+    by(emitter)
+    with Lab(hosts=2, rules=NETS) as lab:
+        n = Net(lab, x)
+        n.table("add", "!" + x["net"])
+        n.sends(1, 2, 3)
+        n.all_held(False)
+        n.ends()
+        time.sleep(0.5)
+        eq(n.table("show").stdout.split(), ["!" + x["net"]], "it was not put in")
+        n.table("replace", x["far"][2])
+        n.table("flush")
+        n.sends(1, 2, 3)
+        with Stopped(lab.pf):
+            n.all_held(True)
+        # what is asked first after it was added sees it
+        for how in (("delete", x["net"]), ("replace", x["hosts"][0]), ("flush",),
+                    ("expire", "1")):
+            n.ends()
+            time.sleep(0.5)
+            n.table("flush")
+            n.sends(1, 2, 3)
+            eq(n.held(), True)
+            if how[0] == "expire":
+                time.sleep(2.5)
+            n.table(*how)
+            eq((how, n.held(), n.shown()), (how, False, False))
+            n.sends(4)
+            eq(n.held(), False)
+        n.table("flush")
+        n.ends()
+        time.sleep(0.5)
+        # a half that is denied while the whole waits to be taken in
+        n.sends(1, 2, 3)
+        n.table("add", "!" + x["half"])
+        eq([n.held(x["hosts"][2]), n.held(x["out"][0])], [False, True])
+        n.sends(4)
+        n.table("delete", "!" + x["half"])
+        n.all_held(True)
+        # a source that is killed is left there
+        lab.pf.ctl("-K", x["hosts"][0])
+        eq((n.held(), sources(lab)), (True, {}))
+
+
+@timeout(120)
+@NET
+def test_table_nets(_name, emitter, x):
+    """Limiters with several masks, and hosts, put sources into one table."""
+    by(emitter)
+    host = "32" if x is V4 else "128"
+    bits = int(x["half"].split("/")[1])
+    family = "inet" if x is V4 else "inet6"
+    rules = ("table <busy> persist\n" + "".join(
+        f"source limiter l{i} id {i + 1} entries 9 limit 9 {family} mask {m} table <busy> "
+        f"above 1 below 1\n" for i, m in enumerate((host, bits, bits - 1, 9))) +
+        "block in\n" + "".join(f"pass in proto udp to port {101 + i} source limiter l{i}\n"
+                               for i in range(4)) +
+        "pass in proto udp to port 54 no state\n"
+        "block in quick proto udp from <busy> to port 54\n")
+    with Lab(hosts=2, rules=rules) as lab:
+        n = Net(lab, x)
+
+        def sends(limiter, src):
+            for d in (1, 2):
+                eq(go(lab, ip(src, x["dst"] + str(d)) / UDP(sport=1, dport=101 + limiter)), True)
+
+        probes = (x["hosts"][0], x["hosts"][1], x["out"][0], x["far"][1])
+        want = [False] * 4
+        with Stopped(lab.pf):
+            for limiter in range(4):
+                sends(limiter, x["hosts"][0])
+                want[limiter] = True
+                eq([n.held(a) for a in probes], want, limiter)
+        wait_for("all to be shown", lambda: len(n.table("show").stdout.split()) == 4, 5)
+        lab.pf.ctl("-k", x["net"])
+        wait_for("all to leave", lambda: not n.table("show").stdout, 5)
+        # other masks at once, over again: lengths that are gone make room
+        lab.pf.ctl("-FSources")
+        for less in range(2, 6):
+            other = rules
+            for i, m in enumerate((bits, bits - 1, 9)):
+                other = other.replace(f"mask {m} table", f"mask {m - less} table")
+            lab.pf.load(other)
+            with Stopped(lab.pf):
+                sends(1, x["hosts"][0])
+                eq((n.held(x["out"][0]), n.held(x["far"][2])), (True, False))
+            lab.pf.ctl("-k", x["net"])
+            wait_for("all to leave", lambda: not n.table("show").stdout, 5)
+            lab.pf.ctl("-FSources")
+        # the rules in force stay in force
+        r = load(lab, "".join(
+            f"source limiter l{m} id {m} entries 9 limit 9 inet mask {m}\n"
+            f"source limiter k{m} id {m + 20} entries 9 limit 9 inet mask {m} "
+            "table <busy> above 1\n" for m in range(1, 6)) + "pass\n")
+        contains(r.stderr, "10:55: a table of source limiters with more than 4 different masks")
+        sends(1, x["hosts"][0])
+        eq(n.held(x["out"][0]), True)
+
+
+@timeout(180)
+@EMITTERS
+def test_table_net_at_once(emitter):
+    """Networks rise and fall on several CPUs while pfd looks: in the end the table is right."""
+    by(emitter)
+    with Lab(hosts=2, rules=NETS.replace("limit 9", "limit 99")) as lab:
+        def held(k, host):
+            return not go(lab, ip(f"10.7.{k}.{host}", "198.51.100.1") / UDP(sport=1, dport=54))
+
+        def churn(k):
+            for turn in range(8):
+                for host in range(1, 5):
+                    eq(go(lab, ip(f"10.7.{k}.{host}", "198.51.100.9") /
+                          UDP(sport=1, dport=53)), True)
+                eq((held(k, 200), held(k + 100, 200)), (True, False))
+                lab.pf.ctl("-k", f"10.7.{k}.0/24")
+                if turn % 2:
+                    time.sleep(0.05)
+            return 1
+        eq(sum(at_once(3, churn)), 3)
+        wait_for("all to leave", lambda: not any(held(k, 1) for k in range(3)), 5)
+        eq(lab.pf.ctl("-t", "busy", "-Ts").stdout, "")

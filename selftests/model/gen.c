@@ -41,7 +41,7 @@ const char *const gen_ifaces[GEN_IFACES] = {"ext", "int", "dmz", "far0", "lo"};
 
 const char *gen_keep(struct gen_ruleset *g, const char *fmt, ...)
 {
-	char buf[256], *s;
+	char buf[512], *s;
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -680,17 +680,22 @@ static void gen_state_mood(struct rnd *r, struct gen_ruleset *g)
 		g->head = gen_keep(g, "%sset state-defaults %s\n", g->head, gen_state_opts(r, g));
 }
 
-/* Networks, or hosts that go into a table. */
+/* Hosts or networks, which may go into a table: some of lengths that its own entries have. */
 static const char *gen_sources_of_limiter(struct rnd *r, struct gen_ruleset *g)
 {
 	uint32_t above = 1 + rnd_below(r, 3);
+	const char *masks = "";
 
+	if (rnd_percent(r, 50))
+		masks = gen_keep(g, " inet mask %u",
+				 rnd_percent(r, 50) ? gen_prefix_bits(r, PF_FAMILY_INET)
+						    : 8 + rnd_below(r, 24));
+	if (rnd_percent(r, 50))
+		masks = gen_keep(g, "%s inet6 mask %u", masks, gen_prefix_bits(r, PF_FAMILY_INET6));
 	if (rnd_percent(r, 40))
-		return gen_keep(g, " inet mask %u", 8 + rnd_below(r, 24));
-	if (rnd_percent(r, 40))
-		return "";
+		return masks;
 	g->ntables = g->ntables ? g->ntables : 1;
-	return gen_keep(g, " table <%s> above %u below %u",
+	return gen_keep(g, "%s table <%s> above %u below %u", masks,
 			g->table[rnd_below(r, (uint32_t)g->ntables)].name, above,
 			rnd_below(r, above + 1));
 }

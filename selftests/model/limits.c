@@ -16,9 +16,14 @@ static const struct pf_limiter_def *find(const struct model *m, bool source, uin
 	return NULL;
 }
 
+static uint8_t bits_of(const struct pf_limiter_def *d, uint8_t af)
+{
+	return d->mask[af == PF_FAMILY_INET6];
+}
+
 static struct pf_ip masked(const struct pf_limiter_def *d, uint8_t af, struct pf_ip ip)
 {
-	pf_ip_mask(&ip, d->mask[af == PF_FAMILY_INET6]);
+	pf_ip_mask(&ip, bits_of(d, af));
 	return ip;
 }
 
@@ -71,7 +76,8 @@ void model_limiters_fall(struct model *m)
 		struct model_held *h = &m->held[i];
 
 		if (states_of(m, h->by, h->af, &h->ip) < h->by->below)
-			model_table_take(m, &m->rulesets[0], h->by->table, h->af, &h->ip);
+			model_table_take(m, &m->rulesets[0], h->by->table, h->af,
+					 bits_of(h->by, h->af), &h->ip);
 		else
 			m->held[kept++] = *h;
 	}
@@ -95,7 +101,7 @@ void model_limiters_rise(struct model *m, const struct model_state *s)
 			return;
 	m->held = model_grow(m->held, m->nheld, &m->held_capacity, sizeof(*m->held));
 	m->held[m->nheld++] = h;
-	model_table_put(m, &m->rulesets[0], d->table, h.af, &h.ip);
+	model_table_put(m, &m->rulesets[0], d->table, h.af, bits_of(d, h.af), &h.ip);
 }
 
 /* --- is there room? --- */

@@ -181,7 +181,7 @@ struct model_ruleset {
 	const struct pf_block *before; /* what was loaded there before; NULL nothing */
 };
 
-/* A source that a limiter has put into its table. */
+/* A source, or a network of them, that a limiter has put into its table. */
 struct model_held {
 	const struct pf_limiter_def *by;
 	uint8_t af;
@@ -311,11 +311,11 @@ enum model_limits model_limits(const struct model *m, const struct pf_rule *r,
 /* Sources that have fewer states than `below' leave the tables; that of a new state may come in. */
 void model_limiters_fall(struct model *m);
 void model_limiters_rise(struct model *m, const struct model_state *s);
-/* A host becomes an entry, if it is none; it is none any more, unless it is a negated one. */
+/* A prefix becomes an entry, if it is none; it is none any more, unless it is a negated one. */
 void model_table_put(const struct model *m, const struct model_ruleset *in, const char *name,
-		     uint8_t af, const struct pf_ip *ip);
+		     uint8_t af, uint8_t bits, const struct pf_ip *ip);
 void model_table_take(const struct model *m, const struct model_ruleset *in, const char *name,
-		      uint8_t af, const struct pf_ip *ip);
+		      uint8_t af, uint8_t bits, const struct pf_ip *ip);
 /* How many states a limiter has. */
 size_t model_limiter_states(const struct model *m, const struct pf_limiter_def *d);
 /* A TCP handshake is done.  false: it is one too many; the state is dead. */

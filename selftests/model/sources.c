@@ -97,11 +97,9 @@ static const struct model_ruleset *ruleset_of(const struct model *m, const struc
 	abort();
 }
 
-static struct pf_table_entry *find_host(const struct pf_table_def *t, uint8_t af,
-					const struct pf_ip *ip)
+static struct pf_table_entry *find_entry(const struct pf_table_def *t, uint8_t af, uint8_t bits,
+					 const struct pf_ip *ip)
 {
-	const unsigned int bits = af == PF_FAMILY_INET ? 32 : 128;
-
 	for (size_t i = 0; i < t->nentries; i++)
 		if (t->entries[i].af == af && t->entries[i].bits == bits &&
 		    pf_ip_equal(&t->entries[i].ip, ip))
@@ -110,24 +108,24 @@ static struct pf_table_entry *find_host(const struct pf_table_def *t, uint8_t af
 }
 
 void model_table_put(const struct model *m, const struct model_ruleset *in, const char *name,
-		     uint8_t af, const struct pf_ip *ip)
+		     uint8_t af, uint8_t bits, const struct pf_ip *ip)
 {
 	struct pf_table_def *t = (struct pf_table_def *)model_find_table(m, in, name);
 	struct pf_table_entry *e;
 
-	if (!t || find_host(t, af, ip))
+	if (!t || find_entry(t, af, bits, ip))
 		return;
 	e = pf_table_def_add(t);
 	if (!e)
 		abort();
-	*e = (struct pf_table_entry){.af = af, .bits = af == PF_FAMILY_INET ? 32 : 128, .ip = *ip};
+	*e = (struct pf_table_entry){.af = af, .bits = bits, .ip = *ip};
 }
 
 void model_table_take(const struct model *m, const struct model_ruleset *in, const char *name,
-		      uint8_t af, const struct pf_ip *ip)
+		      uint8_t af, uint8_t bits, const struct pf_ip *ip)
 {
 	struct pf_table_def *t = (struct pf_table_def *)model_find_table(m, in, name);
-	struct pf_table_entry *e = t ? find_host(t, af, ip) : NULL;
+	struct pf_table_entry *e = t ? find_entry(t, af, bits, ip) : NULL;
 
 	if (e && !e->neg)
 		*e = t->entries[--t->nentries];
@@ -135,7 +133,10 @@ void model_table_take(const struct model *m, const struct model_ruleset *in, con
 
 static void overload(const struct model *m, const struct model_state *s, const char *name)
 {
-	model_table_put(m, ruleset_of(m, s->rule), name, s->key[0].af, source_of(s));
+	uint8_t af = s->key[0].af;
+
+	model_table_put(m, ruleset_of(m, s->rule), name, af, af == PF_FAMILY_INET ? 32 : 128,
+			source_of(s));
 }
 
 static void flush(struct model *m, const struct model_state *of, bool global)

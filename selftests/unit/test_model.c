@@ -93,12 +93,13 @@ static void limiters_come_back(void **state)
 		"state limiter x id 1 limit 1\n"
 		"source limiter fifteen-letters id 1 entries 9 limit 4 rate 1/60 inet mask 0 "
 		"inet6 mask 64\nsource limiter y id 2 entries 1 limit 1\n"
+		"source limiter z id 3 entries 1 limit 1 inet mask 24 table <t> above 5 below 2\n"
 		"pass state limiter x\npass state limiter \"a b\" (block)\n"
 		"pass source limiter y (no-match)\npass source limiter id 1 (block)\n"
 		"pass keep state (max 3) state limiter x (no-match) source limiter y\n");
 
 	(void)state;
-	assert_int_equal(rs->nlimiters, 4);
+	assert_int_equal(rs->nlimiters, 5);
 	assert_int_equal(pf_filter(rs)->n, 5);
 	check_round_trip(rs);
 	check_truncations(rs);
@@ -588,6 +589,34 @@ static void bad_limiters_are_refused(void **state)
 	}
 }
 
+/* A table cannot take in networks of more lengths than these. */
+static void too_many_masks_are_refused(void **state)
+{
+	(void)state;
+	for (int f = 0; f < 2; f++) {
+		pf_ruleset_auto rs = pf_ruleset_new();
+		pf_buf_auto b = {0};
+
+		for (uint8_t id = 1; id <= PF_LIMITER_LENGTHS + 1; id++) {
+			struct pf_limiter_def d = {.name = "a",
+						   .source = true,
+						   .id = id,
+						   .limit = 1,
+						   .entries = 1,
+						   .mask = {32, 128},
+						   .table = "t",
+						   .above = 1};
+
+			d.mask[f] = id;
+			if (id > PF_LIMITER_LENGTHS)
+				check_round_trip(rs);
+			*pf_ruleset_add_limiter(rs) = d;
+		}
+		b = encoded(rs);
+		check_refused(&b, -EINVAL, "a limiter is none, or comes twice");
+	}
+}
+
 static void bad_options_are_refused(void **state)
 {
 	struct pf_options *o;
@@ -817,6 +846,7 @@ int main(void)
 		cmocka_unit_test(options_of_sources_come_back),
 		cmocka_unit_test(limiters_come_back),
 		cmocka_unit_test(bad_limiters_are_refused),
+		cmocka_unit_test(too_many_masks_are_refused),
 		cmocka_unit_test(an_empty_ruleset_comes_back),
 		cmocka_unit_test(rules_for_no_address_come_back),
 		cmocka_unit_test(the_longest_names_come_back),

@@ -581,8 +581,16 @@ static void nothing_of_it_is_enforced(void **state)
 		{"queue a on em0 flows 1 default\n", "1:1: queue"},
 		{"altq on em0 codel\n", "1:1: altq"},
 		{"ether pass\n", "1:1: ether"},
-		{"source limiter a id 1 entries 1 limit 1 table <t> above 5 inet mask 24\n",
-		 "1:41: the table of a source limiter with masks"},
+		{"source limiter a id 1 entries 1 limit 1 table <t> above 5 inet mask 24\n"
+		 "source limiter b id 2 entries 1 limit 1 table <t> above 5 inet mask 0\n"
+		 "source limiter c id 3 entries 1 limit 1 table <t> above 5 inet mask 25 inet6 "
+		 "mask 64\n"
+		 "source limiter d id 4 entries 1 limit 1 table <t> above 5 inet mask 31\n"
+		 "source limiter e id 5 entries 1 limit 1 table <t> above 5 inet mask 24\n"
+		 "source limiter f id 6 entries 1 limit 1 table <u> above 5 inet mask 22\n"
+		 "source limiter g id 7 entries 1 limit 1 inet mask 22\n"
+		 "source limiter h id 8 entries 1 limit 1 table <t> above 5 inet mask 22\n",
+		 "8:41: a table of source limiters with more than 4 different masks"},
 	};
 
 	(void)state;
