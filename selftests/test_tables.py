@@ -422,4 +422,4 @@ def test_thousands_of_tables():
         # and they go
         lab.pf.load("block drop\n")
         eq(os.listdir(lab.pin + "/tables"), [])
-        eq(bpf.Map(f"{lab.pin}/maps/pf_tables").get(struct.pack("=I", 5)), bytes(16))
+        eq(set(bpf.Map(f"{lab.pin}/maps/pf_tables").get(struct.pack("=I", 5))), {0})
