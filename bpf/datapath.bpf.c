@@ -695,6 +695,15 @@ inline_always __u32 nat_choose(struct pf_pkt *p)
 		       : PFRES_TRANSLATE;
 }
 
+/*
+ * Is a state of the packet's own key, when it is to make one, that of another CPU?  Not if it
+ * has too many packets; nor if the packet has ended the one that had hidden it.
+ */
+inline_always int made_just_now(const struct pf_pkt *p)
+{
+	return !p->over && p->note.what != PF_NOTE_REUSE;
+}
+
 /* pf_apply for packets that leave as others. */
 SEC("tc") int pf_nat(struct __sk_buff *skb)
 {
@@ -708,7 +717,7 @@ SEC("tc") int pf_nat(struct __sk_buff *skb)
 	tables_ask(p);
 	nat_key_begin(p);
 	why = nat_choose(p);
-	if (why == NAT_MADE && !p->over)
+	if (why == NAT_MADE && made_just_now(p))
 		return track_after_all(skb, p);
 	if (why == NAT_MADE)
 		why = PFRES_TRANSLATE;
@@ -718,7 +727,7 @@ SEC("tc") int pf_nat(struct __sk_buff *skb)
 	if (!why) {
 		p->sport = p->nat_found;
 		made = state_create(p, 1);
-		if (made == CREATE_EXISTS && !p->over)
+		if (made == CREATE_EXISTS && made_just_now(p))
 			return track_after_all(skb, p);
 		/* the port has gone since: another one, as long as the kernel lets us jump */
 		if (made == CREATE_CLASH && p->nat && p->nat_lo < p->nat_hi)

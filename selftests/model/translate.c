@@ -262,6 +262,9 @@ enum model_settled model_settle(const struct model *m, const struct model_packet
 		*why = MODEL_R_TRANSLATE; /* should it be once too often */
 		return MODEL_AGAIN;
 	}
+	/* a packet that is one too many for its state's rule has the key of that */
+	if (p->dir == PF_RULE_IN && is_taken(m, MODEL_WIRE, p, home))
+		return MODEL_NO_PLACE;
 	return is_taken(m, MODEL_STACK, p->dir == PF_RULE_OUT ? p : &t->now, home) ? MODEL_NO_PLACE
 										   : MODEL_SETTLED;
 }
