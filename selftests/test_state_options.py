@@ -333,6 +333,23 @@ def test_reuse_before_a_floating_one(emitter):
         eq([s.split()[0] for s in lab.pf.states()], ["all"])
 
 
+@EMITTERS
+def test_reuse_before_a_translating_one(emitter):
+    """The same, if both translate: the floating one is not a state that was made just now."""
+    by(emitter)
+    rules = ("match out nat-to 203.0.113.7 port 80:1024\n"
+             "pass flags any keep state (sloppy)\npass keep state (if-bound)\n")
+    with Lab(hosts=3, rules=rules, v6=False) as lab:
+        def tcp(dev, flags, seq):
+            return go(lab, ip(GHOST, GHOST_DST) / TCP(sport=1, dport=80, flags=flags, seq=seq), dev,
+                      "out")
+
+        eq([tcp("ext", "S", 1000), tcp("ext", "R", 1001), tcp("int", "SA", 5000)], [True] * 3)
+        eq(sorted(s.split()[0] for s in lab.pf.states()), ["all", "ext"])
+        eq((tcp("ext", "S", 9000), lab.pf.info()["state-insert"]), (False, 1))
+        eq([s.split()[0] for s in lab.pf.states()], ["all"])
+
+
 def test_if_bound_forwarded():
     """Real connections, with a state on either interface; translated ones as well."""
     rules = ("set state-policy if-bound\nblock\npass in on ext proto { tcp icmp }\n"
