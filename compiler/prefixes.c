@@ -37,15 +37,26 @@ struct pf_prefix pf_prefix_of_key(const struct pf_prefix_key *k)
 		.addr = (pf_u128)k->hi << 64 | k->lo, .bits = k->bits, .neg = k->neg};
 }
 
+static struct pf_addr packet_addr(uint64_t hi, uint64_t lo, uint8_t af)
+{
+	const uint64_t w[2] = {htobe64(hi), htobe64(lo)};
+	struct pf_addr a = {.w = {0}};
+
+	if (af == PF_AF_INET)
+		a.w[0] = htonl((uint32_t)lo);
+	else
+		memcpy(&a, w, sizeof(w));
+	return a;
+}
+
+struct pf_addr pf_prefix_addr(const struct pf_prefix *p, uint8_t af)
+{
+	return packet_addr((uint64_t)(p->addr >> 64), (uint64_t)p->addr, af);
+}
+
 void pf_prefix_to_item(const struct pf_prefix_key *k, uint8_t af, struct pf_table_item *out)
 {
-	const uint64_t w[2] = {htobe64(k->hi), htobe64(k->lo)};
-
-	memset(&out->addr, 0, sizeof(out->addr));
-	if (af == PF_AF_INET)
-		out->addr.w[0] = htonl((uint32_t)k->lo);
-	else
-		memcpy(&out->addr, w, sizeof(w));
+	out->addr = packet_addr(k->hi, k->lo, af);
 	out->bits = k->bits;
 	out->flags = k->neg ? PF_TABLE_ENTRY_NOT : 0;
 	out->pad = 0;

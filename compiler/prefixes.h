@@ -40,6 +40,8 @@ struct pf_prefix_key pf_prefix_key_of(uint8_t af, const void *addr, uint8_t bits
 struct pf_prefix pf_prefix_of_key(const struct pf_prefix_key *k);
 /* Everything but the family, which says that it is there. */
 void pf_prefix_to_item(const struct pf_prefix_key *k, uint8_t af, struct pf_table_item *out);
+/* Its address as packets have it. */
+struct pf_addr pf_prefix_addr(const struct pf_prefix *p, uint8_t af);
 
 static inline uint8_t pf_prefix_width(uint8_t af)
 {

@@ -18,17 +18,12 @@ static int map_of(const struct pf_tables *t)
 static struct pf_table_count_key key_of(uint32_t counts, int f, const struct pf_prefix *p)
 {
 	struct pf_table_count_key key = {.bits = PF_TABLE_COUNT_TABLE, .counts = counts};
-	struct pf_table_item item;
-	struct pf_prefix_key k;
 
-	if (!p)
-		return key;
-	k = (struct pf_prefix_key){
-		.hi = (uint64_t)(p->addr >> 64), .lo = (uint64_t)p->addr, .bits = p->bits};
-	pf_prefix_to_item(&k, pf_content_af(f), &item);
-	key.bits = PF_TABLE_COUNT_PREFIX + p->bits;
-	key.af = pf_content_af(f);
-	key.addr = item.addr;
+	if (p) {
+		key.bits = PF_TABLE_COUNT_PREFIX + p->bits;
+		key.af = pf_content_af(f);
+		key.addr = pf_prefix_addr(p, pf_content_af(f));
+	}
 	return key;
 }
 

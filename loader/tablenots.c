@@ -14,15 +14,10 @@ static int map_of(const struct pf_tables *t)
 
 static struct pf_table_not key_of(uint32_t slot, int f, const struct pf_prefix *p)
 {
-	struct pf_prefix_key k = {
-		.hi = (uint64_t)(p->addr >> 64), .lo = (uint64_t)p->addr, .bits = p->bits};
-	struct pf_table_not key = {
-		.bits = PF_TABLE_NOT_BITS + p->bits, .slot = slot, .af = pf_content_af(f)};
-	struct pf_table_item item;
-
-	pf_prefix_to_item(&k, pf_content_af(f), &item);
-	key.addr = item.addr;
-	return key;
+	return (struct pf_table_not){.bits = PF_TABLE_NOT_BITS + p->bits,
+				     .slot = slot,
+				     .af = pf_content_af(f),
+				     .addr = pf_prefix_addr(p, pf_content_af(f))};
 }
 
 int pf_nots_add(const struct pf_tables *t, uint32_t slot, int f, const struct pf_prefix *p)

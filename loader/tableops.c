@@ -71,13 +71,10 @@ static uint32_t age_of(const struct pf_table_item *item, uint32_t now)
 
 static struct pf_wire_entry wire_of(int f, const struct pf_prefix *p)
 {
-	struct pf_prefix_key k = {
-		.hi = (uint64_t)(p->addr >> 64), .lo = (uint64_t)p->addr, .bits = p->bits};
 	struct pf_wire_entry e = {.af = pf_content_af(f), .bits = p->bits, .neg = p->neg};
-	struct pf_table_item item;
+	struct pf_addr addr = pf_prefix_addr(p, e.af);
 
-	pf_prefix_to_item(&k, e.af, &item);
-	memcpy(e.addr, &item.addr, sizeof(e.addr));
+	memcpy(e.addr, &addr, sizeof(e.addr));
 	return e;
 }
 
