@@ -770,7 +770,7 @@ SEC("tc") int pf_route(struct __sk_buff *skb)
 		return drop(PFRES_NOROUTE);
 	if (p->hop_state == GATEWAY_AGAIN)
 		return to_neighbour(skb, p, &way, 0);
-	switch (route_check(skb, p, way.ifindex)) {
+	switch (route_check(skb, p, &way)) {
 	case ROUTE_GO:
 		break;
 	case ROUTE_ANSWER:

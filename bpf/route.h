@@ -72,6 +72,7 @@ inline_always enum route_result route_too_big(struct __sk_buff *skb, struct pf_p
 
 /* A gateway's neighbour and the interface that it is at: both of one moment. */
 struct way {
+	__u32 af; /* enum pf_af */
 	__u32 ifindex;
 	struct pf_addr via;
 };
@@ -87,28 +88,30 @@ inline_always int way_read(struct pf_pkt *p, const struct pf_opt_set *o, struct 
 {
 	__u32 moves = READ_ONCE(o->hop_moves);
 
+	way->af = o->hop.af;
 	read_fence(p);
 	way->ifindex = READ_ONCE(o->hop.ifindex);
 	for (int i = 0; i < 4; i++)
 		way->via.w[i] = READ_ONCE(o->hop.via.w[i]);
 	read_fence(p);
-	return moves & 1 || moves != READ_ONCE(o->hop_moves) || !way->ifindex || o->hop.af != p->af
-		       ? -1
-		       : 0;
+	return moves & 1 || moves != READ_ONCE(o->hop_moves) || !way->ifindex ? -1 : 0;
 }
 
 /* Can it go there? */
-inline_always enum route_result route_check(struct __sk_buff *skb, struct pf_pkt *p, __u32 ifindex)
+inline_always enum route_result route_check(struct __sk_buff *skb, struct pf_pkt *p,
+					    const struct way *way)
 {
 	__u32 gso = skb->gso_size, mtu = gso ? 0 : p->tot_len;
 	long r;
 
+	if (way->af != p->af)
+		return ROUTE_DROP;
 	p->answer_seq = 0;
 	if (p->dir == PF_IN && p->ttl <= 1)
 		return route_answer(skb, p,
 				    p->af == PF_AF_INET ? ICMP_TIMXCEED << 8 : ICMP6_TIMXCEED << 8);
 	/* of those that are cut later the parts must fit; it sets the MTU */
-	r = bpf_check_mtu(skb, ifindex, &mtu, 0, gso ? BPF_MTU_CHK_SEGS : 0);
+	r = bpf_check_mtu(skb, way->ifindex, &mtu, 0, gso ? BPF_MTU_CHK_SEGS : 0);
 	if (r < 0)
 		return ROUTE_DROP;
 	return r ? route_too_big(skb, p, mtu) : ROUTE_GO;
@@ -144,7 +147,7 @@ inline_always int plain_ethernet(struct __sk_buff *skb, const struct pf_pkt *p)
 	return (int)bpf_skb_store_bytes(skb, 0, nobody, sizeof(nobody), 0);
 }
 
-/* `again`: as put_mark() takes it. */
+/* `again`: as put_mark() takes it.  Of a packet that is only sent again p knows nothing else. */
 inline_always int to_neighbour(struct __sk_buff *skb, struct pf_pkt *p, const struct way *way,
 			       __u32 again)
 {
@@ -155,7 +158,7 @@ inline_always int to_neighbour(struct __sk_buff *skb, struct pf_pkt *p, const st
 
 	if (!cfg)
 		return VERDICT_DROP;
-	if (p->af == PF_AF_INET) {
+	if (way->af == PF_AF_INET) {
 		nh.nh_family = LINUX_AF_INET;
 		nh.ipv4_nh = way->via.w[0];
 	} else {

@@ -11,7 +11,7 @@ import time
 
 from pft.check import absent, at_least, cases, contains, eq, matches, timeout
 from pft.inject import ip
-from pft.lab import DST, FW_DST, FW_SRC, FW6_SRC, GHOST, GHOST6, SRC, SRC6, Lab
+from pft.lab import DST, DST6, FW_DST, FW_SRC, FW6_SRC, GHOST, GHOST6, SRC, SRC6, Lab
 from pft.netns import wait_for
 from pft.ways import ALT, ALT6, BOTH, FAR, FAR6, GATE, GATE6, Ways
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -120,6 +120,26 @@ def test_route_to_out(_name, emitter, far, gate, alt, _dst, _src):
         at = [i for i, line in enumerate(udp) if " udp " in line and far in line][0]
         contains(udp[at + 1], "1:1 pkts")
         eq(lab.pf.info()["state-mismatch"], 0)
+
+
+@cases(("linear", "linear"), ("tree", "tree"))
+def test_waits_for_the_neighbour(_name, emitter):
+    """What is sent when the neighbour has answered, behind packets of the other family."""
+    rules = f"pass\npass out on int inet to {FAR} route-to {GATE}@alt\n"
+    with Ways(rules=rules, pfd_args=("--emitter", emitter)) as lab:
+        answers(lab.dst, FAR)
+        eq(lab.fw.ping(DST), True)
+        lab.dst.ip("link", "set", "far", "arp", "off")
+        with lab.fw.udp() as s, lab.fw.udp(0, "", socket.AF_INET6) as other:
+            s.sendto(b"1", (FAR, 7))
+            for cpu in sorted(os.sched_getaffinity(0)):
+                os.sched_setaffinity(0, {cpu})
+                for port in range(9):
+                    other.sendto(b"2", (DST6, 1000 * cpu + port + 1))
+            lab.dst.ip("link", "set", "far", "arp", "on")
+            s.settimeout(5)
+            eq(s.recv(10), b"1")
+        eq(lab.pf.info()["no-route"], 0)
 
 
 @timeout(120)
