@@ -78,31 +78,31 @@ global_sub int rule_tables(const struct pf_pkt *p, __u32 rule, int counts)
 }
 
 /* A packet that rules have judged. */
-global_sub int packet_tables(struct pf_pkt *p, int counts)
+global_sub int packet_tables(const struct pf_pkt *p, int counts)
 {
 	int any;
 
 	if (!p)
 		return 0;
-	if (counts) {
-		p->ends_moved = p->moves != 0;
-		p->ends[0] = p->moves ? p->src_was : p->src;
-		p->ends[1] = p->moves ? p->dst_was : p->dst;
-		p->ends[2] = p->src;
-		p->ends[3] = p->dst;
-	}
 	any = rule_tables(p, p->rule.id, counts);
 	for (__u32 i = 0; i < PF_MATCH_MOST && i < p->nmatched; i++)
 		any |= rule_tables(p, p->matched[i].id, counts);
 	return any;
 }
 
-/* Before it is known what becomes of it. */
+/* Before what rules have translated is undone, and before it is known what becomes of it. */
 inline_always void tables_ask(struct pf_pkt *p)
 {
 	struct pf_config *cfg = config();
 
 	p->counted = cfg && unlikely(cfg->rule_tables) && packet_tables(p, 0);
+	if (likely(!p->counted))
+		return;
+	p->ends_moved = p->moves != 0;
+	p->ends[0] = p->moves ? p->src_was : p->src;
+	p->ends[1] = p->moves ? p->dst_was : p->dst;
+	p->ends[2] = p->src;
+	p->ends[3] = p->dst;
 }
 
 /* The ends as the one that made the state has them, whoever sends. */
@@ -125,11 +125,12 @@ inline_always void state_ends(const struct pf_state *s, struct pf_pkt *p)
 /* A packet that its state lets pass. */
 global_sub int state_tables(const struct pf_state *s, struct pf_pkt *p)
 {
+	struct pf_config *cfg = config();
 	struct pf_match_more *more;
 	__u64 key;
 	__u32 n;
 
-	if (!s || !p)
+	if (!s || !p || !cfg || !cfg->rule_tables)
 		return 0;
 	key = s->id;
 	n = s->nmatch;

@@ -600,13 +600,13 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 
 	if (!p)
 		return VERDICT_DROP;
+	tables_ask(p);
 	if (unlikely(p->moves)) {
 		if (to_be_translated(p))
 			return to_prog(skb, PF_PROG_NAT);
 		untranslate(p);
 	}
 	flags = p->rule.flags;
-	tables_ask(p);
 	count(PF_CNT_MISS);
 	if (p->nmatched)
 		log_matches(skb, p);
@@ -714,7 +714,6 @@ SEC("tc") int pf_nat(struct __sk_buff *skb)
 
 	if (!p)
 		return VERDICT_DROP;
-	tables_ask(p);
 	nat_key_begin(p);
 	why = nat_choose(p);
 	if (why == NAT_MADE && made_just_now(p))

@@ -176,6 +176,26 @@ def test_translation(_name, emitter, src, dst, net, far):
 
 
 @ALL
+def test_translation_that_comes_to_nothing(_name, emitter, src, dst, net, _far):
+    """What is blocked, or keeps no state, leaves as it came; rules have seen it translated."""
+    by(emitter)
+    to = "2001:db8:2::99" if ":" in src else "198.51.100.99"
+    af = "inet6" if ":" in src else "inet"
+    rules = (f"table <real> counters {{ {net} }}\ntable <as> counters {{ {to} }}\n"
+             f"match out on ext {af} from <real> nat-to {to}\n"
+             "block out on ext proto udp from <as> to port 53\n"
+             "pass out on ext proto udp from <as> to port 54 no state\n")
+    with Lab(hosts=2, rules=rules) as lab:
+        c = Counters(lab)
+        eq(go(lab, udp(src, dst), "ext", "out"), False)
+        eq(go(lab, udp(src, dst, dport=54), "ext", "out"), True)
+        one, two = both(1, src), both(2, src)
+        eq((c.entries("real"), c.of("real")), ({net: {"out/match": two}}, {"out/match": two}))
+        eq((c.entries("as"), c.of("as")), ({to: {"out/block": one, "out/pass": one}},
+                                           {"out/block": one, "out/pass": one}))
+
+
+@ALL
 def test_changed_meanwhile(_name, emitter, src, dst, net, far):
     """A state's packets count for what its address falls to now: XPass, if it is out."""
     by(emitter)
