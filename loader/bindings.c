@@ -457,23 +457,30 @@ static uint32_t counts_of(const struct pf_generation *gen, uint32_t set,
 	return use ? counts[use->slot] : 0;
 }
 
+/* Of the rule's source and destination; are there any? */
+static bool counts_of_rule(const struct pf_generation *gen, const struct pf_policy *policy,
+			   uint32_t rule, const uint32_t *by_slot, uint32_t counts[2])
+{
+	const struct pf_rule *r = policy->rules[rule];
+
+	counts[0] = counts_of(gen, policy->set_of[rule], &r->src, by_slot);
+	counts[1] = counts_of(gen, policy->set_of[rule], &r->dst, by_slot);
+	return counts[0] || counts[1];
+}
+
 int pf_bindings_count(const struct pf_generations *g, const struct pf_generation *gen,
 		      const struct pf_policy *policy, const uint32_t *ids, uint32_t first,
 		      uint32_t n, struct pf_error_text *e)
 {
-	uint32_t by_slot[PF_MAX_TABLES] = {0};
+	uint32_t by_slot[PF_MAX_TABLES] = {0}, counts[2];
 	bool any = numbers(gen, by_slot);
-	int err = 0;
 
-	for (uint32_t i = first; i < first + n && !err; i++) {
+	for (uint32_t i = first; i < first + n && any; i++) {
 		const struct pf_rule *r = policy->rules[i];
-		uint32_t counts[2] = {0};
+		int err = counts_of_rule(gen, policy, i, by_slot, counts)
+				  ? pf_tablerules_set(&g->tables->rules, ids[i], r, counts)
+				  : 0;
 
-		if (any) {
-			counts[0] = counts_of(gen, policy->set_of[i], &r->src, by_slot);
-			counts[1] = counts_of(gen, policy->set_of[i], &r->dst, by_slot);
-		}
-		err = pf_tablerules_set(&g->tables->rules, ids[i], r, counts);
 		if (err)
 			return pf_fail(e, err == -E2BIG ? -ENOSPC : err,
 				       "rule of line %u: no room for more than %d rules with "
@@ -481,6 +488,16 @@ int pf_bindings_count(const struct pf_generations *g, const struct pf_generation
 				       r->line, PF_RULE_TABLES_MOST);
 	}
 	return 0;
+}
+
+void pf_bindings_uncount(const struct pf_generations *g, const struct pf_generation *gen)
+{
+	uint32_t by_slot[PF_MAX_TABLES] = {0}, counts[2];
+	bool any = numbers(gen, by_slot);
+
+	for (uint32_t i = 0; i < gen->policy->nrules; i++)
+		if (!any || !counts_of_rule(gen, gen->policy, i, by_slot, counts))
+			pf_tablerules_drop(&g->tables->rules, gen->rule_ids[i]);
 }
 
 /* --- pins --- */

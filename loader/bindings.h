@@ -62,11 +62,13 @@ void pf_bindings_free(struct pf_generation *gen);
 int pf_generation_slot(const struct pf_generation *gen, uint32_t set, const char *name);
 /*
  * Notes which tables that count rules name, by their ids: rules `first' to first + n of the
- * policy, which is gen->policy or about to be.
+ * policy, which is gen->policy or about to be.  Nothing that is in force counts less.
  */
 int pf_bindings_count(const struct pf_generations *g, const struct pf_generation *gen,
 		      const struct pf_policy *policy, const uint32_t *ids, uint32_t first,
 		      uint32_t n, struct pf_error_text *err);
+/* The generation is in force: rules of before whose tables count no more. */
+void pf_bindings_uncount(const struct pf_generations *g, const struct pf_generation *gen);
 /* Do rules of the anchor at this path, or of the main ruleset, name such a table? */
 bool pf_generation_names(const struct pf_generation *gen, const char *path, const char *name);
 

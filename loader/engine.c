@@ -236,6 +236,7 @@ static int put_in_force(struct pf_engine *g, struct pf_generation *gen, struct p
 		return err;
 	}
 	g->active = gen;
+	pf_bindings_uncount(&g->gens, gen);
 	apply_options(g, &gen->rs->options);
 	pf_engine_settle(g);
 	watch_tables(g);

@@ -51,10 +51,6 @@ int pf_tablerules_set(struct pf_tablerules *r, uint32_t id, const struct pf_rule
 				   .op = op_of(rule)};
 	int err;
 
-	if (!counts[0] && !counts[1]) {
-		pf_tablerules_drop(r, id);
-		return 0;
-	}
 	err = bpf_map_update_elem(map_of(r), &id, &v, BPF_ANY);
 	if (err)
 		return err;

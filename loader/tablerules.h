@@ -21,10 +21,10 @@ struct pf_tablerules {
 int pf_tablerules_open(struct pf_tablerules *r, const struct pf_datapath *dp);
 void pf_tablerules_close(struct pf_tablerules *r);
 
-/* counts: the numbers of the tables of its source and destination, 0 none. */
+/* counts: the numbers of the tables of its source and destination, 0 none; not both. */
 int pf_tablerules_set(struct pf_tablerules *r, uint32_t id, const struct pf_rule *rule,
 		      const uint32_t *counts);
-/* The id is another rule's now. */
+/* The id is another rule's now, or its tables count no more. */
 void pf_tablerules_drop(struct pf_tablerules *r, uint32_t id);
 /* The number is no table's any more. */
 void pf_tablerules_forget(struct pf_tablerules *r, uint32_t counts);

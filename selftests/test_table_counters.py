@@ -262,6 +262,16 @@ def test_life(_name, emitter):
         eq(lab.pf.ctl("-f", "-", input="table <a> { 10/8 }\npass from <a> bad\n",
                       check=False).returncode, 1)
         eq(c.entries("a")[net], {"in/pass": three, "out/pass": three})
+        # nor one that pfd refuses, when the rules of before count no more in it
+        p = lab.pf.ctl("-f", "-", check=False, input="table <a> { %s }\n"
+                       "pass in proto udp from <a>\n" % net +
+                       "".join(f"pass on nosuch{i}\n" for i in range(600)))
+        eq(p.returncode, 1)
+        contains(p.stderr, "interface")
+        lab.pf.ctl("-Fs")
+        exchange(lab, GHOST, GHOST_DST)
+        four = both(4, GHOST)
+        eq(c.entries("a")[net], {"in/pass": four, "out/pass": four})
         lab.pf.load("table <a> { %s }\npass in proto udp from <a>\n" % net)
         eq("counters" in json.loads(lab.pf.ctl("--json", "-sT").stdout)["tables"][0], False)
         absent(lab.pf.ctl("-t", "a", "-v", "-Ts").stdout, "Packets")
