@@ -37,7 +37,7 @@ inline_always int delta_write(struct pf_table_roots *roots, const struct pf_tabl
 
 /* One after the other, in the same place: 6.1 counts each byte of the stack. */
 union delta_key {
-	struct pf_table_not not ;
+	struct pf_table_not denial;
 	struct pf_table_net net;
 };
 
@@ -47,12 +47,12 @@ inline_always int table_denies(union delta_key *key, __u32 slot, __u32 af, __u32
 {
 	const __u32 *of;
 
-	key->not .bits = PF_TABLE_NOT_BITS + bits;
-	key->not .slot = slot;
-	key->not .af = af;
+	key->denial.bits = PF_TABLE_NOT_BITS + bits;
+	key->denial.slot = slot;
+	key->denial.af = af;
 	for (int i = 0; i < 4; i++)
-		key->not .addr.w[i] = i && af != PF_AF_INET6 ? 0 : addr->w[i];
-	of = bpf_map_lookup_elem(&pf_table_nots, &key->not );
+		key->denial.addr.w[i] = i && af != PF_AF_INET6 ? 0 : addr->w[i];
+	of = bpf_map_lookup_elem(&pf_table_nots, &key->denial);
 	return of && *of == bits;
 }
 

@@ -585,20 +585,27 @@ int pf_table_fill(struct pf_tables *t, struct pf_table *table, const struct pf_t
 	return 0;
 }
 
-static struct pf_wire_entry shown(const struct pf_table *table, int f, struct pf_prefix_place at)
+/* What is shown of an entry goes to *out. */
+typedef void show_fn(const struct pf_tables *t, const struct pf_table *table, int f,
+		     struct pf_prefix_place at, void *out);
+
+static void show_entry(const struct pf_tables *t, const struct pf_table *table, int f,
+		       struct pf_prefix_place at, void *out)
 {
 	struct pf_prefix p = pf_prefixes_get(&table->set[f], at);
-	struct pf_wire_entry e = wire_of(f, &p);
+	struct pf_wire_entry *e = out;
 
-	e.age = age_of(pf_tablelist_item(table, f, at), seconds_now());
-	return e;
+	(void)t;
+	*e = wire_of(f, &p);
+	e->age = age_of(pf_tablelist_item(table, f, at), seconds_now());
 }
 
-int pf_table_list(struct pf_tables *t, const struct pf_table *table, struct pf_wire_entry **out,
-		  size_t *n, struct pf_error_text *err)
+/* Of all, so many bytes each; malloced. */
+static int list_all(struct pf_tables *t, const struct pf_table *table, size_t size, show_fn *show,
+		    void **out, size_t *n, struct pf_error_text *err)
 {
 	int rc = pf_tables_fold(t, err);
-	struct pf_wire_entry *list = rc ? NULL : calloc(table->entries + 1U, sizeof(*list));
+	char *list = rc ? NULL : calloc(table->entries + 1U, size);
 
 	if (rc)
 		return rc;
@@ -610,10 +617,21 @@ int pf_table_list(struct pf_tables *t, const struct pf_table *table, struct pf_w
 		struct pf_prefix_place at = pf_prefixes_first();
 
 		for (; !pf_prefixes_end(set, at); pf_prefixes_next(set, &at))
-			list[(*n)++] = shown(table, f, at);
+			show(t, table, f, at, list + (*n)++ * size);
 	}
 	*out = list;
 	return 0;
+}
+
+int pf_table_list(struct pf_tables *t, const struct pf_table *table, struct pf_wire_entry **out,
+		  size_t *n, struct pf_error_text *err)
+{
+	void *list = NULL;
+	int rc = list_all(t, table, sizeof(**out), show_entry, &list, n, err);
+
+	if (!rc)
+		*out = list;
+	return rc;
 }
 
 /* --- counters --- */
@@ -632,32 +650,27 @@ static struct pf_wire_table_counts wire_counts(const struct pf_table_count *c)
 	return w;
 }
 
+static void show_counters(const struct pf_tables *t, const struct pf_table *table, int f,
+			  struct pf_prefix_place at, void *out)
+{
+	struct pf_prefix p = pf_prefixes_get(&table->set[f], at);
+	struct pf_wire_table_entry *e = out;
+	struct pf_table_count c;
+
+	show_entry(t, table, f, at, &e->entry);
+	pf_counts_read(t, table, f, &p, &c);
+	e->counts = wire_counts(&c);
+}
+
 int pf_table_list_counters(struct pf_tables *t, const struct pf_table *table,
 			   struct pf_wire_table_entry **out, size_t *n, struct pf_error_text *err)
 {
-	int rc = pf_tables_fold(t, err);
-	struct pf_wire_table_entry *list = rc ? NULL : calloc(table->entries + 1U, sizeof(*list));
+	void *list = NULL;
+	int rc = list_all(t, table, sizeof(**out), show_counters, &list, n, err);
 
-	if (rc)
-		return rc;
-	if (!list)
-		return failed(table, -ENOMEM, err);
-	*n = 0;
-	for (int f = 0; f < 2; f++) {
-		const struct pf_prefixes *set = &table->set[f];
-		struct pf_prefix_place at = pf_prefixes_first();
-
-		for (; !pf_prefixes_end(set, at); pf_prefixes_next(set, &at)) {
-			struct pf_prefix p = pf_prefixes_get(set, at);
-			struct pf_table_count c;
-
-			pf_counts_read(t, table, f, &p, &c);
-			list[*n].entry = shown(table, f, at);
-			list[(*n)++].counts = wire_counts(&c);
-		}
-	}
-	*out = list;
-	return 0;
+	if (!rc)
+		*out = list;
+	return rc;
 }
 
 void pf_table_counters(const struct pf_tables *t, const struct pf_table *table,
