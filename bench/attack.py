@@ -12,7 +12,7 @@ from path import FLOOD
 from pft.lab import DST, Lab
 
 STATES = 50000 if QUICK else 200000
-FLOODS = (0, 200000)  # segments a second that are asked for
+FLOODS = (0, 500000)  # segments a second that are asked for
 SECONDS = {0: 1.5, FLOODS[1]: 4 if QUICK else 9}  # with and without one
 LEAST = 0.9
 HOSTS = 250
