@@ -205,8 +205,9 @@ enum pf_slot_status {
 	PF_SLOT_FREE = 0,
 	PF_SLOT_EMBRYO = 1, /* being made: not found by packets */
 	PF_SLOT_LIVE = 2,
-	PF_SLOT_DEAD = 3, /* taken out; in limbo until nobody can hold it */
-	PF_SLOT_LOST = 4, /* dead or free, but no queue took it: the sweep offers it again */
+	PF_SLOT_DEAD = 3,  /* taken out; in limbo until nobody can hold it */
+	PF_SLOT_LOST = 4,  /* dead or free, but no queue took it: the sweep offers it again */
+	PF_SLOT_ENDED = 5, /* no packet's any more, but still to be taken out: see bpf/sweep.h */
 };
 
 #define PF_SF_LOOSE	0x01 /* adopted in mid-stream: sequence windows not yet known */
@@ -412,8 +413,9 @@ struct pf_config {
 };
 
 /* What the datapath alone writes, each on a cache line of its own. */
+enum pf_flush_pass { PF_FLUSH_NONE, PF_FLUSH_END, PF_FLUSH_TAKE_OUT };
 struct pf_status {
-	__u32 states; /* reserved or in the table; never above the limit */
+	__u32 states; /* reserved, or LIVE; never above the limit */
 	__u32 pad0[15];
 	__u64 next_id;
 	__u64 pad1[7];
@@ -427,9 +429,11 @@ struct pf_status {
 	__u32 next_source;
 	__u32 flush_asked; /* there is something new in pf_flushes */
 	__u32 pad3[13];
-	/* of the pass that ends states of offenders */
-	__u32 flush_on;
-	__u32 flush_at;			   /* the next slot */
+	/* of the passes that end states of offenders */
+	__u32 flush_on;	   /* enum pf_flush_pass */
+	__u32 flush_at;	   /* the next slot */
+	__u32 flush_ended; /* not 0: there are states to be taken out */
+	__u32 pad4;
 	__u64 flush_maybe[PF_FLUSH_WORDS]; /* bits of the hashes of the addresses */
 };
 
@@ -754,7 +758,7 @@ PF_ABI_ASSERT(sizeof(struct pf_opt_set) == 200);
 PF_ABI_ASSERT(PF_CNT_LIMIT + LCNT_MAX == PF_CNT_MAX);
 PF_ABI_ASSERT(sizeof(struct pf_limbo_entry) == 8);
 PF_ABI_ASSERT(sizeof(struct pf_config) == 264);
-PF_ABI_ASSERT(sizeof(struct pf_status) == 392);
+PF_ABI_ASSERT(sizeof(struct pf_status) == 400);
 PF_ABI_ASSERT(sizeof(struct pf_src_key) == 24);
 PF_ABI_ASSERT(sizeof(struct pf_src_node) == 72);
 PF_ABI_ASSERT(sizeof(struct pf_rule_stats) == 48);

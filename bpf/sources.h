@@ -34,6 +34,18 @@ struct {
 	__type(value, struct pf_flush);
 } pf_flushes SEC(".maps");
 
+/* Runs sweep_timer(). */
+struct pf_sweeper {
+	struct bpf_timer timer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pf_sweeper);
+} pf_sweeper SEC(".maps");
+
 inline_always __u32 serial_of(__u64 word)
 {
 	return word >> 32;
@@ -418,6 +430,16 @@ inline_always __u32 flush_hash(const struct pf_addr *addr)
 	return h >> 22; /* 10 bits: PF_FLUSH_WORDS of 64 */
 }
 
+/* At once, not when the next slice of the sweep is due; where there is no timer pfd has it. */
+inline_always void flush_hurry(const struct pf_status *st)
+{
+	__u32 zero = 0;
+	struct pf_sweeper *sw = bpf_map_lookup_elem(&pf_sweeper, &zero);
+
+	if (sw && !READ_ONCE(st->flush_on))
+		bpf_timer_start(&sw->timer, 0, 0);
+}
+
 inline_always void flush_ask(const struct pf_state *s, __u32 rule)
 {
 	struct pf_status *st = status();
@@ -431,7 +453,8 @@ inline_always void flush_ask(const struct pf_state *s, __u32 rule)
 	if (bpf_map_update_elem(&pf_flushes, &k, &f, BPF_ANY))
 		count(PF_CNT_NO_FLUSH);
 	/* also if there was no room: the pass makes some */
-	__sync_lock_test_and_set(&st->flush_asked, 1);
+	if (!__sync_lock_test_and_set(&st->flush_asked, 1))
+		flush_hurry(st);
 }
 
 #endif /* PF_BPF_SOURCES_H */

@@ -22,18 +22,6 @@ struct sweep_ctx {
 	__u8 kill_only;
 };
 
-struct pf_sweeper {
-	struct bpf_timer timer;
-	__u64 running;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct pf_sweeper);
-} pf_sweeper SEC(".maps");
-
 inline_always int state_expired(const struct pf_state *s, const struct sweep_ctx *c)
 {
 	__u32 class = s->timeout, last = s->peer[0].last, last1 = s->peer[1].last;
@@ -61,9 +49,10 @@ static long sweep_step(__u32 i, struct sweep_ctx *c)
 	if (!s)
 		return 1;
 	st = READ_ONCE(s->status);
-	if (st == PF_SLOT_LIVE) {
-		if (READ_ONCE(s->kill) || (!c->kill_only && state_expired(s, c)))
-			c->removed += state_remove(s);
+	if (st == PF_SLOT_ENDED ||
+	    (st == PF_SLOT_LIVE &&
+	     (READ_ONCE(s->kill) || (!c->kill_only && state_expired(s, c))))) {
+		c->removed += state_take_out(s, st);
 	} else if (st == PF_SLOT_LOST) {
 		if (__sync_val_compare_and_swap(&s->status, PF_SLOT_LOST, PF_SLOT_DEAD) ==
 		    PF_SLOT_LOST)
@@ -136,14 +125,34 @@ noinline_sub void sources_sweep(struct pf_status *st, __u32 hz)
 	bpf_for_each_map_elem(&pf_sources, source_step, &c, 0);
 }
 
-/* --- states of offenders --- */
+/*
+ * --- states of offenders ---
+ *
+ * Taking a state out of the table takes some hundred nanoseconds, which an offender with a
+ * million of them is not to have: the first pass over the slots ends his states, so that
+ * they are no packet's any more, and takes but a few out; a second one takes out the rest.
+ */
 
-#define FLUSH_SLICE 131072
-#define FLUSH_ENDS  16384   /* so many states end in one slice: some milliseconds */
-#define HURRY_NS    1000000 /* between two slices, instead of pf_config.sweep_ns */
+#define FLUSH_SLICE   131072
+#define FLUSH_AT_ONCE 1024    /* in a slice: so many are taken out by the first pass */
+#define FLUSH_ENDS    16384   /* ... and by the second one: some milliseconds */
+#define HURRY_NS      1000000 /* between two slices, instead of pf_config.sweep_ns */
+
+struct flush_ctx {
+	struct pf_src_key who; /* whose state was the last that was to end; af 0: nobody's */
+	__u64 before;	       /* of his entry */
+	__u32 at;
+	__u32 ended;
+	__u32 taken;
+};
+
+inline_always int src_key_equal(const struct pf_src_key *a, const struct pf_src_key *b)
+{
+	return addr_equal(&a->addr, &b->addr) && a->rule == b->rule && a->af == b->af;
+}
 
 /* Has it been asked for that states of that source, and of that rule or of any, end? */
-inline_always int flush_wants(const struct pf_state *s, __u32 rule)
+inline_always int flush_wants(const struct pf_state *s, __u32 rule, struct flush_ctx *c)
 {
 	struct pf_src_key k;
 	struct pf_flush *f;
@@ -152,17 +161,23 @@ inline_always int flush_wants(const struct pf_state *s, __u32 rule)
 		source_key(&k, &s->key.addr[0], s->key.af, rule);
 	else
 		source_key(&k, &s->stack.addr[1], s->key.af, rule);
-	f = bpf_map_lookup_elem(&pf_flushes, &k);
-	return f && s->id < f->before;
+	if (!src_key_equal(&k, &c->who)) {
+		f = bpf_map_lookup_elem(&pf_flushes, &k);
+		if (!f)
+			return 0;
+		c->who = k;
+		c->before = f->before;
+	}
+	return s->id < c->before;
 }
 
-static long flush_step(__u32 i, struct sweep_ctx *c)
+static long flush_step(__u32 i, struct flush_ctx *c)
 {
 	struct pf_status *st = status();
 	struct pf_state *s = slot(c->at);
 	__u32 h;
 
-	if (!s || !st || c->removed >= FLUSH_ENDS)
+	if (!s || !st)
 		return 1;
 	c->at++;
 	if (READ_ONCE(s->status) != PF_SLOT_LIVE)
@@ -176,8 +191,25 @@ static long flush_step(__u32 i, struct sweep_ctx *c)
 		h = flush_hash(&s->key.addr[1]);
 	if (!(st->flush_maybe[h / 64 % PF_FLUSH_WORDS] >> (h % 64) & 1))
 		return 0;
-	if (flush_wants(s, 0) || flush_wants(s, s->rule))
-		c->removed += state_remove(s);
+	if (!flush_wants(s, 0, c) && !flush_wants(s, s->rule, c))
+		return 0;
+	if (c->taken < FLUSH_AT_ONCE)
+		c->taken += state_remove(s);
+	else if (__sync_val_compare_and_swap(&s->status, PF_SLOT_LIVE, PF_SLOT_ENDED) ==
+		 PF_SLOT_LIVE)
+		c->ended++;
+	return 0;
+}
+
+static long take_out_step(__u32 i, struct flush_ctx *c)
+{
+	struct pf_state *s = slot(c->at);
+
+	if (!s || c->taken >= FLUSH_ENDS)
+		return 1;
+	c->at++;
+	if (READ_ONCE(s->status) == PF_SLOT_ENDED)
+		c->taken += state_take_out(s, PF_SLOT_ENDED);
 	return 0;
 }
 
@@ -202,32 +234,52 @@ static long flush_end_step(void *map, struct pf_src_key *key, struct pf_flush *f
 	return 0;
 }
 
-/*
- * One pass over the slots for all offenders there are when it begins; what comes later waits
- * for the next one.  1: it goes on.
- */
+/* For all offenders that there are now; what comes later waits for the next pass. */
+noinline_sub void flush_begin(struct pf_status *st)
+{
+	struct flush_ctx c = {};
+
+	/* so that at no time there seems to be nothing to be done */
+	__sync_lock_test_and_set(&st->flush_on, PF_FLUSH_END);
+	__sync_lock_test_and_set(&st->flush_asked, 0);
+	for (int i = 0; i < PF_FLUSH_WORDS; i++)
+		st->flush_maybe[i] = 0;
+	bpf_for_each_map_elem(&pf_flushes, flush_begin_step, &c, 0);
+	st->flush_at = 0;
+}
+
+/* A slice of a pass.  1: it goes on. */
 noinline_sub int flush_slice(struct pf_status *st, __u32 slots)
 {
-	struct sweep_ctx c = {.removed = unknown_zero()};
+	struct flush_ctx c = {.ended = unknown_zero(), .taken = unknown_zero()};
 
-	if (!st->flush_on) {
-		if (!READ_ONCE(st->flush_asked))
-			return 0;
-		/* so that at no time there seems to be nothing to be done */
-		__sync_lock_test_and_set(&st->flush_on, 1);
-		__sync_lock_test_and_set(&st->flush_asked, 0);
-		for (int i = 0; i < PF_FLUSH_WORDS; i++)
-			st->flush_maybe[i] = 0;
-		bpf_for_each_map_elem(&pf_flushes, flush_begin_step, &c, 0);
-		st->flush_at = 0;
-	}
+	/* who comes in the midst of the second pass does not wait for it: it begins again */
+	if (st->flush_on != PF_FLUSH_END && READ_ONCE(st->flush_asked))
+		flush_begin(st);
+	if (!st->flush_on)
+		return 0;
 	c.at = st->flush_at;
-	bpf_loop(FLUSH_SLICE, flush_step, &c, 0);
+	if (st->flush_on == PF_FLUSH_END)
+		bpf_loop(FLUSH_SLICE, flush_step, &c, 0);
+	else
+		bpf_loop(FLUSH_SLICE, take_out_step, &c, 0);
 	st->flush_at = c.at;
+	if (c.ended) {
+		st->flush_ended = 1;
+		states_less(c.ended);
+	}
 	if (c.at < slots)
 		return 1;
-	bpf_for_each_map_elem(&pf_flushes, flush_end_step, &c, 0);
-	st->flush_on = 0;
+	st->flush_at = 0;
+	if (st->flush_on == PF_FLUSH_END) {
+		bpf_for_each_map_elem(&pf_flushes, flush_end_step, &c, 0);
+		if (st->flush_ended) {
+			st->flush_on = PF_FLUSH_TAKE_OUT;
+			return 1;
+		}
+	}
+	st->flush_ended = 0;
+	st->flush_on = PF_FLUSH_NONE;
 	return READ_ONCE(st->flush_asked) != 0;
 }
 

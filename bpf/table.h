@@ -7,7 +7,9 @@
  * index may already stand in a bucket) -> LIVE -> DEAD (out of its bucket, in
  * pf_limbo) -> FREE.  Who turns LIVE into DEAD, by compare-and-exchange, takes
  * it out.  A packet may still hold a slot that has just died; it rests for
- * pf_config.grace ticks before it can become another connection.
+ * pf_config.grace ticks before it can become another connection.  Where very many
+ * end at once, LIVE -> ENDED comes first, and ENDED -> DEAD when there is time:
+ * in its buckets it is in nobody's way, for only what is LIVE is found.
  *
  * Look-ups take no lock: they read tag, index, status, key in this order and
  * use a slot only if it is LIVE and its key is theirs.  A state that translates
@@ -690,13 +692,19 @@ inline_always void state_retire(struct pf_state *s)
 	count(PF_CNT_REMOVALS);
 }
 
-/* Ends a state: 1 if it was ours to end, 0 if somebody else was faster. */
-global_sub int state_remove(struct pf_state *s)
+inline_always void states_less(__u32 n)
 {
-	struct pf_status *st;
+	struct pf_status *st = status();
 
-	if (!s ||
-	    __sync_val_compare_and_swap(&s->status, PF_SLOT_LIVE, PF_SLOT_DEAD) != PF_SLOT_LIVE)
+	if (st)
+		__sync_fetch_and_add(&st->states, -n);
+}
+
+/* Takes out a state that is `was', LIVE or ENDED: 1 if it was ours to take out, 0 if somebody else
+ * was faster. */
+global_sub int state_take_out(struct pf_state *s, __u32 was)
+{
+	if (!s || __sync_val_compare_and_swap(&s->status, was, PF_SLOT_DEAD) != was)
 		return 0;
 	unplace_key(&s->key, s->index);
 	if (unlikely(s->flags & PF_SF_NAT))
@@ -709,11 +717,17 @@ global_sub int state_remove(struct pf_state *s)
 		source_leave(s);
 	if (unlikely(s->peer[1].opts))
 		limiters_leave(s, 0);
-	st = status();
-	if (st)
-		__sync_fetch_and_add(&st->states, -1);
+	/* what has ended does not count any more */
+	if (likely(was == PF_SLOT_LIVE))
+		states_less(1);
 	slot_rest(s);
 	return 1;
+}
+
+/* Ends a state: 1 if it was ours to end. */
+inline_always int state_remove(struct pf_state *s)
+{
+	return state_take_out(s, PF_SLOT_LIVE);
 }
 
 /* Reserves one of the limit's states: exact on any number of CPUs. */

@@ -97,6 +97,7 @@
 #define LIVE 2
 #define DEAD 3
 #define LOST 4
+#define ENDED 5
 
 /* Keys; A, B and D begin in bucket 0, C in bucket 1.  Equal tags: a hard case. */
 #define A 1
@@ -238,6 +239,9 @@ sweep:
 #endif
 		fi;
 		t = status[x] == LIVE;
+#ifdef ENDS
+		t = t || status[x] == ENDED;
+#endif
 		s = x;
 		x = 0;
 		if
@@ -246,7 +250,13 @@ sweep:
 		fi
 	}
 	if
+#ifdef ENDS
+	:: t && status[s] == ENDED -> state_take_out(s, ENDED)
+	:: t && status[s] != ENDED -> state_end(s)
+	:: t && status[s] != ENDED -> state_remove(s)
+#else
 	:: t -> state_remove(s)
+#endif
 #ifdef LOSE
 	:: else ->
 		d_step {
@@ -481,10 +491,11 @@ end_others:
 
 #define KEYS_AT(b, x) ((tag[AT(b, 0)] != 0 && index[AT(b, 0)] == (x)) + \
 		       (tag[AT(b, 1)] != 0 && index[AT(b, 1)] == (x)))
-#define KEYS_OF(x) (status[x] == LIVE -> 1 + NAT(flow[x]) : 0)
+#define IN_TABLE(x) (status[x] == LIVE || status[x] == ENDED)
+#define KEYS_OF(x) (IN_TABLE(x) -> 1 + NAT(flow[x]) : 0)
 #define TIDY(x) (KEYS_AT(0, x) + KEYS_AT(1, x) == KEYS_OF(x))
 #define OVER(b, x, k) (B1(k) == (b) && IN_BUCKET(1 - (b), x, k) && !IN_BUCKET(b, x, k))
-#define OVER_OF(b, x) (status[x] == LIVE -> OVER(b, x, WIRE(flow[x])) + \
+#define OVER_OF(b, x) (IN_TABLE(x) -> OVER(b, x, WIRE(flow[x])) + \
 		       (NAT(flow[x]) && OVER(b, x, STACK(flow[x]))) : 0)
 
 inline settled()

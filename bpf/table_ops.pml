@@ -338,29 +338,35 @@ inline slot_take()
 	}
 }
 
-/* Who is faster than others takes it out. */
-inline state_remove(y)
+/* It is no look-up's business any more. */
+inline not_to_be_found(y)
+{
+	q = 0;
+	do
+	:: q < CPUS ->
+		if
+		:: must_find[q] == y -> must_find[q] = NONE
+		:: else
+		fi;
+		q++
+	:: else -> break
+	od;
+	q = 0
+}
+
+/* Who is faster than others takes it out; was: LIVE or ENDED. */
+inline state_take_out(y, was)
 {
 	atomic {
 #ifdef M_REMOVE_PLAIN
 		t = 1;
 #else
-		t = status[y] == LIVE;
+		t = status[y] == was;
 #endif
 		if
 		:: t ->
 			status[y] = DEAD;
-			q = 0;
-			do
-			:: q < CPUS ->
-				if
-				:: must_find[q] == y -> must_find[q] = NONE
-				:: else
-				fi;
-				q++
-			:: else -> break
-			od;
-			q = 0;
+			not_to_be_found(y);
 			k = WIRE(flow[y])
 		:: else
 		fi
@@ -375,10 +381,41 @@ inline state_remove(y)
 		:: NAT(flow[y]) -> k = STACK(flow[y]); unplace_key(y)
 		:: else
 		fi;
-		states--;
+		if
+#ifndef M_END_COUNTS
+		:: was == ENDED
+#endif
+		:: was == LIVE -> states--
+#ifdef M_END_COUNTS
+		:: was == ENDED -> states--
+#endif
+		fi;
 #ifndef M_REST_EARLY
 		slot_rest(y)
 #endif
+	:: else
+	fi
+}
+
+#define state_remove(y) state_take_out(y, LIVE)
+
+/* Of very many: it stays in its buckets, to be taken out later. */
+inline state_end(y)
+{
+#ifdef M_END_PLAIN
+	t = status[y] == LIVE;
+#endif
+	atomic {
+#ifndef M_END_PLAIN
+		t = status[y] == LIVE;
+#endif
+		if
+		:: t -> status[y] = ENDED; not_to_be_found(y)
+		:: else
+		fi
+	}
+	if
+	:: t -> states--
 	:: else
 	fi
 }

@@ -81,12 +81,14 @@ SEC("tc") int pf_purge(struct __sk_buff *skb)
 static long abandon_step(__u32 i, struct sweep_ctx *c)
 {
 	struct pf_state *s = slot(c->at);
+	__u32 st;
 
 	if (!s)
 		return 1;
 	c->at++;
-	if (s->peer[1].opts &&
-	    __sync_val_compare_and_swap(&s->status, PF_SLOT_LIVE, PF_SLOT_DEAD) == PF_SLOT_LIVE)
+	st = READ_ONCE(s->status);
+	if (s->peer[1].opts && (st == PF_SLOT_LIVE || st == PF_SLOT_ENDED) &&
+	    __sync_val_compare_and_swap(&s->status, st, PF_SLOT_DEAD) == st)
 		limiters_leave(s, 0);
 	return 0;
 }

@@ -158,6 +158,8 @@ def test_syn_flood(name, adaptive):
 
 MANY = 200000
 OTHERS = 5000
+ENDED = 5  # PF_SLOT_ENDED
+FLUSH_ON_AT = 256  # in struct pf_status
 
 
 def fill(lab, src, n):
@@ -173,37 +175,78 @@ def fill(lab, src, n):
     os.close(prog)
 
 
+class Offender:
+    """Two connections to port 80 are one too many."""
+
+    def __init__(self, lab, src):
+        self.lab, self.src = lab, src
+
+    def _segment(self, way, sport, flags, **numbers):
+        ends, ports = (self.src, GHOST_DST), (sport, 80)
+        if way == "out":
+            ends, ports = ends[::-1], ports[::-1]
+        p = IP(src=ends[0], dst=ends[1]) / TCP(sport=ports[0], dport=ports[1], flags=flags, **numbers)
+        return self.lab.pf.run("ext", way, raw(Ether(dst=MAC["ext"]) / p))[0] == -1
+
+    def connect(self, sport):
+        """Whether the last segment of it passed."""
+        eq(self._segment("in", sport, "S", seq=100), True)
+        eq(self._segment("out", sport, "SA", seq=500, ack=101), True)
+        return self._segment("in", sport, "A", seq=101, ack=501)
+
+
+FLUSH = (f"set limit states {MANY + 2 * OTHERS + 1000}\n"
+         "set timeout { udp.first 3000, adaptive.start 0, adaptive.end 0 }\n"
+         "table <bad> persist\nblock in quick from <bad>\npass in proto tcp to port 80 "
+         "keep state (max-src-conn 1, overload <bad> flush global)\npass in proto udp\n")
+
+
+def wait_for_flush(lab, left):
+    """Until so many states are left, and what has ended is out of the table."""
+    status = lab.pf.map("status")
+    wait_for("the flush", lambda: struct.unpack_from("=I", status.get(bytes(4)))[0] == left, 2,
+             0.0005)
+    took = time.monotonic()
+    wait_for("what has ended to be taken out", lambda: ENDED not in Table(lab.pf).status, 5)
+    t = Table(lab.pf)
+    eq((len(t.live), t.faults(), t.queue_faults(lab.pf)), (left, [], []))
+    eq(lab.pf.info()["current entries"], left)
+    return took
+
+
 @timeout(120)
 def test_flush_of_many():
     """All states of who offends end within a moment, and nobody else's."""
-    rules = (f"set limit states {MANY + OTHERS + 1000}\n"
-             "set timeout { udp.first 3000, adaptive.start 0, adaptive.end 0 }\n"
-             "table <bad> persist\nblock in quick from <bad>\npass in proto tcp to port 80 "
-             "keep state (max-src-conn 1, overload <bad> flush global)\npass in proto udp\n")
     other = "192.0.2.101"
-    with Lab(hosts=2, v6=False, rules=rules) as lab:
-        there, back = {"sport": 7, "dport": 80}, {"sport": 80, "dport": 7}
-
-        def segment(way, flags, ports, n, **numbers):
-            ends = (GHOST, GHOST_DST) if way == "in" else (GHOST_DST, GHOST)
-            moved = {k: v + n if v == 7 else v for k, v in ports.items()}
-            p = IP(src=ends[0], dst=ends[1]) / TCP(flags=flags, **moved, **numbers)
-            return lab.pf.run("ext", way, raw(Ether(dst=MAC["ext"]) / p))[0] == -1
-
+    with Lab(hosts=2, v6=False, rules=FLUSH) as lab:
+        offender = Offender(lab, GHOST)
         fill(lab, GHOST, MANY)
         fill(lab, other, OTHERS)
-        for n in (0, 1):
-            eq(segment("in", "S", there, n, seq=100), True)
-            eq(segment("out", "SA", back, n, seq=500, ack=101), True)
-            if n:
-                began = time.monotonic()
-            eq(segment("in", "A", there, n, seq=101, ack=501), not n)
+        eq(offender.connect(7), True)
+        began = time.monotonic()
+        eq(offender.connect(8), False)
+        took = wait_for_flush(lab, OTHERS) - began
+        print(f"note: {MANY} states ended within {took * 1000:.0f} ms")
+        contains(lab.pf.ctl("-k", other).stderr, f"killed {OTHERS} states")
+
+
+@timeout(120)
+def test_flushes_of_many():
+    """Who offends while the states of another one are taken out does not wait for that."""
+    second, other = "192.0.2.101", "192.0.2.102"
+    with Lab(hosts=2, v6=False, rules=FLUSH) as lab:
         status = lab.pf.map("status")
-        wait_for("the flush", lambda: struct.unpack_from("=I", status.get(bytes(4)))[0] == OTHERS,
-                 2, 0.0005)
-        print(f"note: {MANY} states ended within {(time.monotonic() - began) * 1000:.0f} ms")
-        time.sleep(0.2)
-        t = Table(lab.pf)
-        eq((len(t.live), t.faults(), t.queue_faults(lab.pf)), (OTHERS, [], []))
-        eq(lab.pf.info()["current entries"], OTHERS)
+        offenders = Offender(lab, GHOST), Offender(lab, second)
+        fill(lab, GHOST, MANY)
+        fill(lab, second, OTHERS)
+        fill(lab, other, OTHERS)
+        for o in offenders:
+            eq(o.connect(7), True)
+        eq(offenders[0].connect(8), False)
+        while struct.unpack_from("=I", status.get(bytes(4)))[0] > 2 * OTHERS + 1:
+            pass
+        eq(offenders[1].connect(8), False)
+        taking_out = struct.unpack_from("=I", status.get(bytes(4)), FLUSH_ON_AT)[0]
+        wait_for_flush(lab, OTHERS)
+        print(f"note: the pass was {('over', 'begun anew', 'the second one')[taking_out]}")
         contains(lab.pf.ctl("-k", other).stderr, f"killed {OTHERS} states")

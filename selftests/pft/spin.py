@@ -32,6 +32,8 @@ FULL = {"FLOWS0": A, "FLOWS1": B, "NS": 2, "REMOVERS": 2, "PL0": 0, "PL1": 1}
 PURGE = dict(CLOCK, PURGE=1, CPUS=3, FLOWS0=0, FLOWS1=A, LIMIT=1, READERS=2, REMOVERS=4, PL1=0)
 LIMIT = {"FLOWS0": A, "FLOWS1": B, "NS": 2, "LIMIT": 1}
 
+ENDED = {"FLOWS0": A, "NS": 2, "REMOVERS": 2, "PL1": 1, "ENDS": 1}
+
 # What the gate takes; some seconds each.
 SEARCHES = {
     "same": SAME,
@@ -47,6 +49,7 @@ SEARCHES = {
     "lost": {"FLOWS0": A, "NS": 2, "REMOVERS": 2, "PL1": 1, "LOSE": 1},
     "weak": {"FLOWS0": A, "NS": 2, "REMOVERS": 2, "WEAK": 1},
     "limit": LIMIT,
+    "ended": ENDED,
 }
 
 # Minutes each, for `make spin-deep'.
@@ -57,6 +60,9 @@ DEEP = {
     "reuse": dict(SAME, REUSE=1, TRIES=4),
     "same_wide": dict(SAME, PL1=2, REMOVERS=255),
     "lost_wide": dict(SAME, PL1=2, LOSE=1),
+    "ended_full": dict(FULL, ENDS=1),
+    "ended_nat": dict(NAT, ENDS=1),
+    "ended_clock": dict(CLOCK, ENDS=1),
 }
 
 # What is broken, and the search that must find it.
@@ -76,6 +82,8 @@ MUTATIONS = {
     "M_NOT_OWN": SEARCHES["equal_tags"],
     "M_VER_PLAIN": SEARCHES["weak"],
     "M_LIMIT_READ": LIMIT,
+    "M_END_COUNTS": ENDED,
+    "M_END_PLAIN": dict(ENDED, REMOVERS=255),
     "M_GRACE": CLOCK,
     "M_CLOCK_UNSIGNED": CLOCK,
     "M_NO_SECOND_LOOK": CLOCK,
