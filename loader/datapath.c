@@ -717,6 +717,8 @@ int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint
 	dp->status->next_source = old->status->next_source + (1U << 20);
 	/* the limit of before would refuse what is beyond it */
 	dp->config->state_limit = states;
+	/* what has ended but is not out yet has no copy that would count its end */
+	pf_datapath_purge(old, 0, old->config->slots);
 	copy_states(dp, old);
 	dp->config->state_limit = old->config->state_limit;
 	return 0;

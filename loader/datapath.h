@@ -98,7 +98,16 @@ int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint
  */
 int pf_datapath_grown(struct pf_datapath *dp, struct pf_datapath *old, struct pf_error_text *err);
 
-/* Ends the states in slots of [from, to) whose `kill` is set. */
+/* Does it count still, for its source, limiters and options?  What has ended does until it is out.
+ */
+static inline bool pf_state_counts(const struct pf_state *s)
+{
+	uint32_t status = __atomic_load_n(&s->status, __ATOMIC_ACQUIRE);
+
+	return status == PF_SLOT_LIVE || status == PF_SLOT_ENDED;
+}
+
+/* Ends the states in slots of [from, to) whose `kill` is set, and takes out what has ended. */
 void pf_datapath_purge(const struct pf_datapath *dp, uint32_t from, uint32_t to);
 
 /* The clock of states, in units of 1 << PF_TICK_SHIFT jiffies. */

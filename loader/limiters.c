@@ -382,7 +382,7 @@ static void unlink_states(const struct pf_datapath *dp, const bool *gone)
 		struct pf_state *s = &dp->states[i];
 		uint16_t limits = __atomic_load_n(&s->peer[1].opts, __ATOMIC_RELAXED);
 
-		if (!limits || __atomic_load_n(&s->status, __ATOMIC_ACQUIRE) != PF_SLOT_LIVE)
+		if (!limits || !pf_state_counts(s))
 			continue;
 		if (gone[PF_LIMITS_STATE(limits)])
 			limits &= 0xff00;

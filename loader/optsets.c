@@ -86,7 +86,7 @@ static bool collect(struct pf_optsets *s)
 	for (uint32_t i = 0; i < s->dp->config->slots; i++) {
 		const struct pf_state *st = &s->dp->states[i];
 
-		if (__atomic_load_n(&st->status, __ATOMIC_ACQUIRE) == PF_SLOT_LIVE)
+		if (pf_state_counts(st))
 			kept[st->peer[0].opts % PF_MAX_OPT_SETS] = 1;
 	}
 	for (uint32_t i = 1; i < PF_MAX_OPT_SETS; i++) {

@@ -47,7 +47,7 @@ static void add_states(const struct pf_datapath *dp, struct node *v, size_t n)
 		struct pf_src_key key = {.af = s->key.af};
 		struct node *node;
 
-		if (!link || __atomic_load_n(&s->status, __ATOMIC_ACQUIRE) != PF_SLOT_LIVE)
+		if (!link || !pf_state_counts(s))
 			continue;
 		key.addr = in ? s->stack.addr[1] : s->key.addr[0];
 		key.rule = o->flags & PF_OPTS_BY_RULE ? s->rule : 0;

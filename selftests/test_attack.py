@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from pft.check import at_least, cases, contains, eq, timeout
+from pft.check import at_least, cases, contains, eq, matches, timeout
 from pft import bpf
 from pft.lab import BUILD, DST, GHOST, GHOST_DST, MAC, Lab
 from pft.netns import wait_for
@@ -160,6 +160,7 @@ MANY = 200000
 OTHERS = 5000
 ENDED = 5  # PF_SLOT_ENDED
 FLUSH_ON_AT = 256  # in struct pf_status
+SWEEP_NS_AT = 200  # in struct pf_config
 
 
 def fill(lab, src, n):
@@ -250,3 +251,31 @@ def test_flushes_of_many():
         wait_for_flush(lab, OTHERS)
         print(f"note: the pass was {('over', 'begun anew', 'the second one')[taking_out]}")
         contains(lab.pf.ctl("-k", other).stderr, f"killed {OTHERS} states")
+
+
+def test_what_has_ended_does_not_grow():
+    """A larger table does not have it, and its rule has it no more."""
+    rules = "set limit states {}\nset keepcounters\npass in proto udp\n"
+    with Lab(hosts=2, v6=False, rules=rules.format(5000)) as lab:
+        fill(lab, GHOST, 1000)
+        config, status, states = (lab.pf.map(m) for m in ("config", "status", "states"))
+        c = bytearray(config.get(bytes(4)))
+        struct.pack_into("=I", c, SWEEP_NS_AT, 4000000000)
+        config.set(bytes(4), c)
+        time.sleep(0.1)
+        # as the first pass of a flush leaves them
+        for index in list(Table(lab.pf).live)[:600]:
+            at = struct.pack("=I", index)
+            slot = bytearray(states.get(at))
+            struct.pack_into("=I", slot, 40, ENDED)
+            states.set(at, slot)
+        now = bytearray(status.get(bytes(4)))
+        struct.pack_into("=I", now, 0, 400)
+        status.set(bytes(4), now)
+        matches(lab.pf.ctl("-vsr").stdout, "States: 1000 ", "they count until they are out")
+        lab.pf.load(rules.format(200000))
+        matches(lab.pf.ctl("-vsr").stdout, "States: 400 ")
+        t = Table(lab.pf)
+        eq((len(t.live), t.faults(), t.limit), (400, [], 200000))
+        contains(lab.pf.ctl("-F", "states").stderr, "400 states cleared")
+        matches(lab.pf.ctl("-vsr").stdout, "States: 0 ")
