@@ -267,21 +267,38 @@ static bool numbers_ok(const struct pf_saved_names *n, const struct pf_saved_sta
 	       v->ifname <= n->nifnames && v->gateway_if <= n->nifnames;
 }
 
-/* Ends in zeroes, and is a name that a rule may have. */
-static bool name_ok(const struct pf_saved_name *name)
+/* Ends in zeroes. */
+static bool text_ok(const struct pf_saved_name *name)
 {
 	size_t len = strnlen(name->text, sizeof(name->text));
 
 	for (size_t i = len; i < sizeof(name->text); i++)
 		if (name->text[i])
 			return false;
-	return len < sizeof(name->text) && pf_name_ok(name->text, sizeof(name->text));
+	return len && len < sizeof(name->text);
 }
 
-static void check_names(struct pf_cursor *c, const struct pf_saved_name *v, uint32_t n)
+/* A tag may have blanks, and what else a rule's may: see lib/modelread.c. */
+static bool tag_ok(const struct pf_saved_name *name)
+{
+	if (!text_ok(name))
+		return false;
+	for (const char *c = name->text; *c; c++)
+		if (*c == '"' || (unsigned char)*c < 0x20)
+			return false;
+	return true;
+}
+
+static bool ifname_ok(const struct pf_saved_name *name)
+{
+	return text_ok(name) && pf_name_ok(name->text, sizeof(name->text));
+}
+
+static void check_names(struct pf_cursor *c, const struct pf_saved_name *v, uint32_t n,
+			bool (*ok)(const struct pf_saved_name *name))
 {
 	for (uint32_t i = 0; v && i < n; i++)
-		if (!name_ok(&v[i]))
+		if (!ok(&v[i]))
 			pf_cursor_fail(c);
 }
 
@@ -307,8 +324,8 @@ static void get_names(struct pf_cursor *c, struct pf_saved_names *n, uint32_t *n
 	n->rules = get_array(c, n->nrules, sizeof(*n->rules));
 	n->tags = get_array(c, n->ntags, sizeof(*n->tags));
 	n->ifnames = get_array(c, n->nifnames, sizeof(*n->ifnames));
-	check_names(c, n->tags, n->ntags);
-	check_names(c, n->ifnames, n->nifnames);
+	check_names(c, n->tags, n->ntags, tag_ok);
+	check_names(c, n->ifnames, n->nifnames, ifname_ok);
 }
 
 struct visit {

@@ -147,6 +147,33 @@ def test_all_of_a_state_comes_back():
         eq([n["states"] for _, n in lab.pf.rule_numbers()[1:13]], [0] * 12)
 
 
+# Whatever stands in a tag, its state is no other one's misfortune.
+TAGS = ["a b", "<x>", "\u00fc!", "x" * 63]
+
+
+def test_tags_of_all_kinds():
+    rules = "".join(f'pass in proto udp to port {n} tag "{tag}"\n' for n, tag in enumerate(TAGS, 1))
+    rules += "".join(f'pass out proto udp tagged "{tag}"\n' for tag in TAGS)
+    rules = "block\n" + rules
+    with Lab(rules=rules, v6=False) as lab:
+        src, dst = lab.wire("src"), lab.wire("dst")
+
+        def through(n):
+            src.send(IP(src=GHOST, dst=GHOST_DST) / UDP(sport=1000, dport=n))
+            return dst.receive(lambda p: UDP in p and p[UDP].dport == n)
+        for n in range(1, len(TAGS) + 1):
+            assert through(n), TAGS[n - 1]
+        before = shown(lab.pf)
+        path = saved(lab)
+        reboot(lab.pf, rules)
+        eq(lab.pf.ctl("-L", path).stderr, f"{2 * len(TAGS)} states loaded\n")
+        lines_eq(shown(lab.pf), before)
+        # those that have gone out are asked for their tags anew
+        for n in range(1, len(TAGS) + 1):
+            lab.pf.ctl("-k", "key", "-k", f"udp {GHOST}:1000 -> {GHOST_DST}:{n}", "-i", "int")
+            assert through(n), TAGS[n - 1]
+
+
 OPTIONS = ("pass in proto udp from any to any port 1:9 keep state (max 3, if-bound, udp.first 3000)\n"
            "pass in on int proto udp to port 20 keep state (if-bound)\n"
            "pass in on ext proto udp to port 20 keep state (floating)\n"
