@@ -103,7 +103,7 @@ static void save_state(struct saver *sv, const struct pf_state *s)
 	const char *tag = s->flags & PF_SF_TAGGED ? pf_tag_name(&g->gens.tags, s->tag) : NULL;
 
 	v.s.flags &= PF_SF_ALL;
-	v.age = sv->now > s->creation ? (sv->now - s->creation) * 1000 / g->dp.config->hz : 0;
+	v.age = pf_state_age(s, sv->now) * 1000 / g->dp.config->hz;
 	for (int p = 0; p < 2; p++)
 		if ((int32_t)(tick - s->peer[p].last) > 0)
 			v.idle[p] = ticks_to_ms(&g->dp, tick - s->peer[p].last);

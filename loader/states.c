@@ -37,6 +37,14 @@ static uint64_t lifetime(const struct pf_datapath *dp, const struct pf_state *s)
 	return after;
 }
 
+/* In ticks of the kernel's: of one that was made since we have looked at the clock, none. */
+uint64_t pf_state_age(const struct pf_state *s, uint64_t now)
+{
+	int64_t age = (int64_t)(now - s->creation);
+
+	return age > 0 ? (uint64_t)age : 0;
+}
+
 static uint32_t expires_in(const struct pf_datapath *dp, const struct pf_state *s, uint32_t now)
 {
 	const struct pf_config *c = dp->config;
@@ -46,6 +54,8 @@ static uint32_t expires_in(const struct pf_datapath *dp, const struct pf_state *
 
 	if ((int32_t)(s->peer[1].last - last) > 0)
 		last = s->peer[1].last;
+	if ((int32_t)(last - now) > 0)
+		last = now;
 	left = (int64_t)after - (int32_t)(now - last);
 	return left <= 0 ? 0 : (uint32_t)((uint64_t)left * (1U << PF_TICK_SHIFT) / c->hz);
 }
@@ -96,7 +106,7 @@ void pf_states_fill(struct pf_states_query *q, const struct pf_state *s, struct 
 		out->packets[p] = s->peer[p].packets;
 		out->bytes[p] = s->peer[p].bytes;
 	}
-	out->age = (uint32_t)((q->now - s->creation) / dp->config->hz);
+	out->age = (uint32_t)(pf_state_age(s, q->now) / dp->config->hz);
 	out->expires = expires_in(dp, s, (uint32_t)(q->now >> PF_TICK_SHIFT));
 	out->rule = pf_generation_number(q->gen, s->rule);
 	out->anchor = s->anchor ? pf_generation_number(q->gen, s->anchor) : UINT32_MAX;

@@ -33,6 +33,9 @@ struct pf_states_query {
 /* The next of them at or behind slot *at, which moves on behind it; false at the end. */
 bool pf_states_next(struct pf_states_query *q, uint32_t *at, struct pf_wire_state *out);
 
+/* How long it is there, in jiffies. */
+uint64_t pf_state_age(const struct pf_state *s, uint64_t now);
+
 /* Where its packets in one direction go; NULL: where the routes lead. */
 const struct pf_hop *pf_state_gateway(const struct pf_datapath *dp, const struct pf_state *s);
 

@@ -8,12 +8,14 @@ import subprocess
 import time
 
 from pft import proto
-from pft.check import between, eq, lines_eq, matches
-from pft.lab import FW6_SRC, FW_SRC, PFCTL, SRC, SRC6, Lab
+from pft.check import at_least, between, eq, lines_eq, matches
+from pft.lab import FW6_SRC, FW_SRC, GHOST, PFCTL, SRC, SRC6, Lab
 from pft.netns import wait_for
 from pft.pfctl import before, limits_text, run, timeouts_text
+from scapy.layers.inet import IP, UDP
 
 IN, OUT = 1, 2  # enum pf_rule_dir
+AGE = 144  # in struct pf_wire_state
 
 
 def test_show_rules():
@@ -142,6 +144,36 @@ def test_show_states():
             # the rules change: a number that is none of theirs is not shown
             lab.pf.load("pass\n")
             matches(shown(f":{port} ", "-v")[1][0], r"33 bytes$")
+
+
+def test_states_made_meanwhile():
+    """A list that is read slowly has states that are younger than it: their age is nothing."""
+    rules = "set timeout udp.first 1000\npass in on ext proto udp\n"
+    with Lab(hosts=2, v6=False, rules=rules) as lab:
+        wire = lab.wire("src")
+
+        def more(first, last):
+            for port in range(first, last + 1):
+                wire.send(IP(src=GHOST, dst=FW_SRC) / UDP(sport=port, dport=53))
+            wait_for("states", lambda: lab.pf.info()["current entries"] == last, 30)
+        more(1, 3000)
+        with proto.Control(lab.pf) as c:
+            c.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            c.send(proto.frame(proto.STATES, proto.string("") + b"\xff" * 4))
+            kind, data = c.answer()
+            # more than a clock's tick later
+            time.sleep(0.3)
+            more(3001, 3100)
+            while kind == proto.DATA:
+                kind, some = c.answer()
+                data += some
+        eq(kind, proto.OK)
+        size = len(wire_state(17, 4, IN, *[[(GHOST, 1), (FW_SRC, 53)]] * 2))
+        at_least(len(data) // size, 3001, "some of the new ones are told")
+        for at in range(0, len(data), size):
+            age, expires = struct.unpack_from("=II", data, at + AGE)
+            between(age, 0, 60)
+            between(expires, 900, 1000)
 
 
 def test_expiry_is_adaptive():
