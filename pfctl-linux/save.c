@@ -55,11 +55,13 @@ static int write_states(struct pfctl *c, struct writer *w)
 	pf_buf_auto begin = {0};
 	pf_buf_auto end = {0};
 
+	if (pfctl_connect(c))
+		return 1;
 	pf_saved_begin(&w->file, &begin);
 	if (!begin.failed)
 		write_all(w, begin.data, begin.len);
 	/* what went wrong may be our own disk, and not what pfd says */
-	if (begin.failed || pfctl_connect(c) ||
+	if (begin.failed ||
 	    (pf_client_call(&c->client, PF_REQ_STATES_SAVE, NULL, saved_data, w, NULL) &&
 	     !w->err)) {
 		pfctl_warn("%s", begin.failed ? "out of memory" : c->client.error);

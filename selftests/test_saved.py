@@ -318,10 +318,11 @@ def test_the_file():
         r = lab.pf.ctl("-L", "/nonexistent/x", check=False)
         eq((r.returncode, r.stderr),
            (1, "pfctl-linux: /nonexistent/x: No such file or directory\n"))
-        # a pfd that ends in the middle leaves the old file as it was
+        # without a pfd the old file stays as it was
         lab.pf.stop()
         r = lab.pf.ctl("-S", path, check=False)
         eq(r.returncode, 1)
+        matches(r.stderr, r"\Apfctl-linux: pfd does not answer at .*: is it running\?\n\Z")
         with open(path, "rb") as f:
             eq(f.read(), data)
         eq([f for f in os.listdir(lab.dir) if f.startswith("states.")], [], "left behind")
