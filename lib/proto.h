@@ -19,7 +19,7 @@
 #define PF_PIN_DIR_DEFAULT "/sys/fs/bpf/pf"
 #define PF_LOG_DEFAULT	   "/var/log/pflog"
 
-#define PF_PROTO_MAGIC	   0x70664c38 /* "pfL8": the last digit is the version */
+#define PF_PROTO_MAGIC	   0x70664c39 /* "pfL9": the last digit is the version */
 #define PF_FRAME_MOST	   (1U << 20) /* bytes of payload */
 
 struct pf_frame {
@@ -132,6 +132,7 @@ struct pf_wire_state {
 	uint8_t pad[3];
 	uint8_t gateway[16];
 	char gateway_if[16]; /* "": the way to it says */
+	char tag[64];	     /* "": none */
 	char ifname[16];     /* that it is bound to; "all" */
 	char origin[16];     /* where it was made; "" if that is gone */
 };

@@ -36,6 +36,7 @@ static void put_frame(const struct pf_control *ctl, const struct pf_event *v, si
 		.gen = g->active,
 		.ifs = &g->ifs,
 		.bound = &g->bound,
+		.tags = &g->gens.tags,
 		.now = pf_datapath_jiffies(&g->dp),
 	};
 	int64_t offset = realtime_offset();

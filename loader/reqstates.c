@@ -23,6 +23,7 @@ static bool more_states(struct pf_client_conn *c)
 		.gen = g->active,
 		.ifs = &g->ifs,
 		.bound = &g->bound,
+		.tags = &g->gens.tags,
 		.now = c->states.now,
 		.ifindex = c->states.ifindex,
 		.rule = c->states.rule,

@@ -83,6 +83,7 @@ void pf_states_fill(struct pf_states_query *q, const struct pf_state *s, struct 
 	const struct pf_datapath *dp = q->dp;
 	const struct pf_state_key *keys[2] = {&s->key, &s->stack};
 	const struct pf_hop *hop;
+	const char *tag;
 
 	memset(out, 0, sizeof(*out));
 	out->id = s->id;
@@ -116,6 +117,9 @@ void pf_states_fill(struct pf_states_query *q, const struct pf_state *s, struct 
 		memcpy(out->gateway, &hop->addr, sizeof(out->gateway));
 		memcpy(out->gateway_if, hop->ifname, sizeof(out->gateway_if));
 	}
+	tag = s->flags & PF_SF_TAGGED ? pf_tag_name(q->tags, s->tag) : NULL;
+	if (tag)
+		strncpy(out->tag, tag, sizeof(out->tag) - 1);
 	snprintf(out->origin, sizeof(out->origin), "%s", interface_name(q, s->ifindex));
 	if (s->flags & PF_SF_IFBOUND)
 		snprintf(out->ifname, sizeof(out->ifname), "%s", *out->origin ? out->origin : "-");

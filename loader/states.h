@@ -22,6 +22,7 @@ struct pf_states_query {
 	const struct pf_generation *gen;
 	const struct pf_netifs *ifs;
 	const struct pf_bound *bound;
+	const struct pf_tags *tags;
 	uint64_t now;	  /* pf_datapath_jiffies() */
 	uint32_t ifindex; /* where they were made; 0 any */
 	uint32_t rule;	  /* its number in its own ruleset; ~0 any */

@@ -51,8 +51,7 @@ static int events_data(void *ctx, const void *payload, size_t len)
 		struct pf_wire_event e;
 
 		pf_get(&cur, &e, sizeof(e));
-		e.state.ifname[sizeof(e.state.ifname) - 1] = '\0';
-		e.state.origin[sizeof(e.state.origin) - 1] = '\0';
+		pfctl_state_names(&e.state);
 		if (cur.bad || print_event(c, &e))
 			break;
 	}

@@ -79,6 +79,8 @@ int pfctl_table(struct pfctl *c, const char *table, const char *command, char *c
 		size_t n, const char *file);
 
 /* The lines of one state. */
+/* All of them end, whatever pfd has said. */
+void pfctl_state_names(struct pf_wire_state *s);
 void pfctl_print_state(const struct pfctl *c, const struct pf_wire_state *s);
 
 /* Parts of pfctl_show(). */

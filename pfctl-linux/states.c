@@ -172,6 +172,8 @@ void pfctl_print_state(const struct pfctl *c, const struct pf_wire_state *s)
 			printf("   origif: %s\n", s->origin);
 		if (s->route)
 			print_gateway(s);
+		if (*s->tag)
+			printf("   tag: %s\n", s->tag);
 	}
 }
 
@@ -179,12 +181,12 @@ void pfctl_print_state(const struct pfctl *c, const struct pf_wire_state *s)
 
 /*
  * Not by way of jansson's objects: a million states are to be listed in three seconds.
- * All strings but the names of interfaces are made of letters and digits.
+ * All strings but tags and the names of interfaces are made of letters and digits.
  */
 
 /* A name with its quotes; the last one is often the next, too. */
 struct quoted {
-	char name[16];
+	char name[64];
 	char *text;
 };
 
@@ -258,6 +260,11 @@ static void json_rule(const char *name, uint32_t number)
 		printf(",\"%s\":%u", name, number);
 }
 
+static void json_flag(const char *name, const struct pf_wire_state *s, uint8_t flag)
+{
+	printf(",\"%s\":%s", name, s->flags & flag ? "true" : "false");
+}
+
 static void json_gateway(const struct pf_wire_state *s)
 {
 	static struct quoted interface;
@@ -275,7 +282,7 @@ static void json_gateway(const struct pf_wire_state *s)
 
 void pfctl_json_state(const struct pf_wire_state *s)
 {
-	static struct quoted interface, origin;
+	static struct quoted interface, origin, tag;
 	const char *proto = pf_proto_name(s->proto);
 	char number[8], a[8], b[8];
 
@@ -294,7 +301,18 @@ void pfctl_json_state(const struct pf_wire_state *s)
 	json_rule("rule", s->rule);
 	json_rule("anchor", s->anchor);
 	json_gateway(s);
-	printf(",\"loose\":%s}", s->flags & PF_WIRE_STATE_LOOSE ? "true" : "false");
+	printf(",\"tag\":%s", *s->tag ? quote(&tag, s->tag) : "null");
+	json_flag("loose", s, PF_WIRE_STATE_LOOSE);
+	json_flag("sloppy", s, PF_WIRE_STATE_SLOPPY);
+	putchar('}');
+}
+
+void pfctl_state_names(struct pf_wire_state *s)
+{
+	s->ifname[sizeof(s->ifname) - 1] = '\0';
+	s->origin[sizeof(s->origin) - 1] = '\0';
+	s->gateway_if[sizeof(s->gateway_if) - 1] = '\0';
+	s->tag[sizeof(s->tag) - 1] = '\0';
 }
 
 static int states_data(void *ctx, const void *payload, size_t len)
@@ -308,9 +326,7 @@ static int states_data(void *ctx, const void *payload, size_t len)
 		struct pf_wire_state s;
 
 		memcpy(&s, (const char *)payload + at, sizeof(s));
-		s.ifname[sizeof(s.ifname) - 1] = '\0';
-		s.origin[sizeof(s.origin) - 1] = '\0';
-		s.gateway_if[sizeof(s.gateway_if) - 1] = '\0';
+		pfctl_state_names(&s);
 		if (!c->json) {
 			pfctl_print_state(c, &s);
 			continue;

@@ -17,7 +17,7 @@ from pft.netns import wait_for
 from scapy.layers.inet import IP, UDP
 
 EVENTS_AT = 252  # in struct pf_config
-WIRE_EVENT = 248
+WIRE_EVENT = 312
 LINE = re.compile(r"^\d\d:\d\d:\d\d\.\d{6} (insert|update|delete) all (.*?)\s{2,}(\S+)$")
 
 

@@ -11,6 +11,7 @@ from scapy.layers.inet6 import IPv6
 from pft import proto
 from pft.check import between, eq
 from pft.lab import FW_DST, FW_SRC, GHOST, GHOST6, GHOST6_DST, GHOST_DST, REASONS, SRC, Lab
+from pft.netns import wait_for
 from pft.pfctl import LIMITS, TIMEOUTS, before, pfctl
 from test_pfctl_show import wire_state
 
@@ -52,7 +53,8 @@ def test_states():
                 break
         common = {"creatorid": "00000000", "interface": "all", "protocol": "udp",
                   "windows": None, "expires": 60, "packets": [1, 0], "bytes": [31, 0],
-                  "states": ["SINGLE", "NO_TRAFFIC"], "anchor": None, "gateway": None, "loose": False,
+                  "states": ["SINGLE", "NO_TRAFFIC"], "anchor": None, "gateway": None, "tag": None,
+                  "loose": False, "sloppy": False,
                   "source": GHOST, "source-port": 1}
         for s in got.values():
             between(s.pop("expires"), 50, 60)
@@ -73,6 +75,35 @@ def test_states():
         text = lab.pf.ctl("-ss", "-vv", "-i", "ext").stdout
         eq(re.search(r"id: (\w+) creatorid: (\w+)", text).groups(),
            (got["in"]["id"], got["in"]["creatorid"]))
+
+
+def test_tags():
+    """What a state has tagged, in the text with -vv; and that it is sloppy."""
+    rules = ('block\npass in on ext proto udp to port 53 tag "two words"\n'
+             "pass in on ext proto udp to port 54 tag T keep state (sloppy)\n"
+             "pass in on ext proto udp to port 55\nmatch in proto udp to port 56 tag M\n"
+             "pass in proto udp to port 56\npass out on int tagged T tag T2\npass out on int\n")
+    want = {(53, "in"): "two words", (54, "in"): "T", (55, "in"): None, (56, "in"): "M",
+            (54, "out"): "T2"}
+    with Lab(rules=rules) as lab:
+        wire = lab.wire("src")
+        for src, dst in ((GHOST, GHOST_DST), (GHOST6, GHOST6_DST)):
+            kind = IPv6 if ":" in src else IP
+            for port in range(53, 57):
+                wire.send(kind(src=src, dst=dst) / UDP(sport=1, dport=port))
+            wait_for("states", lambda: len([s for s in lab.pf.states() if f"{dst}" in s]) == 8)
+            found = [s for s in states(lab) if s["destination"] == dst]
+            eq({(s["destination-port"], s["direction"]): s["tag"] for s in found
+                if s["direction"] == "in" or s["tag"] == "T2"}, want)
+            eq([s["destination-port"] for s in found if s["sloppy"]], [54])
+        # a tag is kept by name, whatever the rules are now, and who tells it
+        lab.pf.load("block\n")
+        lab.pf.restart()
+        eq(sorted(s["tag"] or "" for s in states(lab) if s["direction"] == "in"),
+           ["", "", "M", "M", "T", "T", "two words", "two words"])
+        eq(len(re.findall(r"^   tag: two words$", lab.pf.ctl("-vvss").stdout, re.M)), 4,
+           "it goes on with the packet")
+        eq(len(re.findall("tag", lab.pf.ctl("-vss").stdout)), 0)
 
 
 def test_states_of_other_protocols():

@@ -244,7 +244,7 @@ def wire_state(number, af, way, *keys):
     for key in keys:
         out += struct.pack("!HH", *(port for _, port in key))
     out += struct.pack("=8B", number, af, way, 0, *((4, 2) if number == 6 else (2, 1)), 0, 0)
-    out += struct.pack("=6I4Q4I36x16s16s4x", *[0] * 10, 1, 2, 0, 0xffffffff, b"all", b"ext")
+    out += struct.pack("=6I4Q4I100x16s16s4x", *[0] * 10, 1, 2, 0, 0xffffffff, b"all", b"ext")
     return out
 
 
