@@ -180,6 +180,17 @@ int pfctl_address_add(struct pf_address_list *l, const char *text)
 	return put(l, af, &ip, (unsigned int)bits, neg);
 }
 
+int pfctl_addresses_check(const struct pf_address_list *how, const char *const *args, size_t n)
+{
+	struct pf_address_list l = *how;
+	int status = 0;
+
+	for (size_t i = 0; i < n && !status; i++)
+		status = pfctl_address_add(&l, args[i]);
+	pfctl_addresses_free(&l);
+	return status;
+}
+
 int pfctl_addresses_read(struct pf_address_list *l, const char *file)
 {
 	FILE *f = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");

@@ -278,18 +278,21 @@ static int parse(enum kind kind, const char *text, struct wanted *w, bool *none)
 	}
 }
 
-int pfctl_kill_check(const char *const *args, size_t nargs)
+int pfctl_kill_check(const struct pfctl *c, const char *const *args, size_t nargs)
 {
+	const struct pf_address_list hosts = {.no_dns = c->no_dns};
 	enum kind kind = nargs ? kind_of(args[0]) : HOST;
 	struct wanted w = {.label = NULL};
 	bool none;
 
 	if (kind == HOST)
-		return 0;
+		return pfctl_addresses_check(&hosts, args, nargs);
 	if (nargs != 2 || !*args[1]) {
 		pfctl_warn("no %s specified", kinds[kind]);
 		return 1;
 	}
+	if (kind == GATEWAY || kind == NAT)
+		return pfctl_addresses_check(&hosts, args + 1, 1);
 	return parse(kind, args[1], &w, &none);
 }
 

@@ -372,6 +372,7 @@ static const char *misplaced(const struct pfctl *c, const struct actions *a)
 
 static int check_options(const struct pfctl *c, const struct actions *a, int argc, char **argv)
 {
+	const struct pf_address_list sources = {.no_dns = c->no_dns};
 	const char *why;
 
 	if (!!a->table != !!a->table_command) {
@@ -395,7 +396,8 @@ static int check_options(const struct pfctl *c, const struct actions *a, int arg
 		pfctl_warn("-a %s: rules are loaded into one anchor, by its name", c->anchor);
 		return 1;
 	}
-	if (pfctl_kill_check(a->kill, a->nkill))
+	if (pfctl_kill_check(c, a->kill, a->nkill) ||
+	    pfctl_addresses_check(&sources, a->kill_sources, a->nkill_sources))
 		return 1;
 	if (a->table)
 		return pfctl_table_check(a->table, a->table_command, argv + optind,

@@ -51,7 +51,7 @@ __attribute__((format(printf, 2, 3))) void pfctl_say(const struct pfctl *c, cons
 int pfctl_table_check(const char *table, const char *command, char *const *args, size_t n,
 		      const char *file);
 int pfctl_level(const char *name);
-int pfctl_kill_check(const char *const *args, size_t nargs);
+int pfctl_kill_check(const struct pfctl *c, const char *const *args, size_t nargs);
 
 /* -o's argument: 0 and enum pf_optimize in c, or 1 with the reason said. */
 int pfctl_optimize(struct pfctl *c, const char *level);
@@ -168,6 +168,8 @@ void pfctl_addresses_free(struct pf_address_list *l);
  * "!" before it.  0, or 1 with the reason said.
  */
 int pfctl_address_add(struct pf_address_list *l, const char *text);
+/* Would they be added to a list like that, which is empty?  The same. */
+int pfctl_addresses_check(const struct pf_address_list *how, const char *const *args, size_t n);
 /* One a line, "#" begins a comment; "-" is standard input. */
 int pfctl_addresses_read(struct pf_address_list *l, const char *file);
 /* IPv4 first, then by address and length. */

@@ -115,6 +115,7 @@ static int take_out(struct pfctl *c, const struct pf_wire_entry *src,
 int pfctl_kill_sources(struct pfctl *c, const char *const *hosts, size_t nhosts)
 {
 	struct pf_address_list src = {.no_dns = c->no_dns}, dst = {.no_dns = c->no_dns};
+	size_t ndst = 0;
 	uint32_t killed = 0;
 	int status = pfctl_address_add(&src, hosts[0]);
 
@@ -124,13 +125,17 @@ int pfctl_kill_sources(struct pfctl *c, const char *const *hosts, size_t nhosts)
 		if (nhosts == 1)
 			status = take_out(c, &src.entry[i], NULL, &killed);
 		/* a name may have addresses of both families: only equal ones meet */
-		for (size_t j = 0; j < dst.n && !status; j++)
-			if (src.entry[i].af == dst.entry[j].af)
-				status = take_out(c, &src.entry[i], &dst.entry[j], &killed);
+		ndst = 0;
+		for (size_t j = 0; j < dst.n && !status; j++) {
+			if (src.entry[i].af != dst.entry[j].af)
+				continue;
+			ndst++;
+			status = take_out(c, &src.entry[i], &dst.entry[j], &killed);
+		}
 	}
 	if (!status)
 		pfctl_say(c, "killed %u src nodes from %zu sources and %zu destinations", killed,
-			  src.n, dst.n);
+			  src.n, ndst);
 	pfctl_addresses_free(&src);
 	pfctl_addresses_free(&dst);
 	return status;

@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 
-from pft.check import between, cases, contains, eq, lines_eq, matches
+from pft.check import absent, between, cases, contains, eq, lines_eq, matches
 from pft.lab import FW6_SRC, FW_SRC, PFCTL, SRC, SRC6, Lab
 from pft.netns import wait_for
 from pft.pfctl import limits_text, pfctl, run, timeouts_text
@@ -256,6 +256,14 @@ def test_mistake_prevents_all():
         if lab.pf.ctl("-si").stdout.startswith("Status: Enabled"):
             wrong.append("-e -f")
         eq(wrong, [], "it did what it should not")
+        lab.pf.load("pass\n", "-e")
+        eq(lab.src.ping(FW_SRC), True)
+        for args in (["-k", "192.0.2.0/33"], ["-k", SRC, "-k", "nonsense/8"], ["-k", ""],
+                     ["-k", "gateway", "-k", "::/129"], ["-k", "nat", "-k", "1.2"],
+                     ["-K", "192.0.2.0/x"], ["-K", SRC, "-K", "::/"], ["-k", "id", "-k", "x"]):
+            r = lab.pf.ctl("-N", "-F", "states", *args, check=False)
+            eq((r.returncode, len(lab.pf.states())), (1, 1), " ".join(args))
+            absent(r.stderr, "cleared")
 
 
 # --- loading ---

@@ -145,6 +145,8 @@ def test_kill():
         eq(counts(lab), [(OTHER, 2, 0)], "the new one's has ended")
         eq(lab.pf.ctl("-K", "0.0.0.0/0", "-K", GHOST_DST).stderr.strip(),
            "killed 0 src nodes from 1 sources and 1 destinations", "it is mapped to nothing")
+        eq(lab.pf.ctl("-K", GHOST, "-K", "::1").stderr.strip(),
+           "killed 0 src nodes from 1 sources and 0 destinations", "another family meets none")
         eq(lab.pf.ctl("-F", "Sources").stderr.strip(), "source tracking entries cleared")
         eq(counts(lab), [])
         eq(lab.pf.info()["current entries"], 2)
