@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NOBODYS 0x80000000U /* an ifindex is an int above 0 */
+#define NOBODYS	     0x80000000U /* an ifindex is an int above 0 */
+#define AWAITED_MOST 4096	 /* names that a file may have, so that it takes no hours */
 
 void pf_bound_open(struct pf_bound *b, const struct pf_datapath *dp)
 {
@@ -82,9 +83,22 @@ static void drop_empty(struct pf_bound *b)
 	b->nlost = kept;
 }
 
+static bool remember(struct pf_bound *b, const char *name, uint32_t number)
+{
+	struct pf_bound_lost *v = reallocarray(b->lost, b->nlost + 1, sizeof(*v));
+
+	if (!v)
+		return false;
+	b->lost = v;
+	v += b->nlost++;
+	*v = (struct pf_bound_lost){.number = number};
+	strncpy(v->name, name, sizeof(v->name) - 1);
+	return true;
+}
+
 void pf_bound_gone(struct pf_bound *b, const char *name, uint32_t ifindex)
 {
-	struct pf_bound_lost *l = find(b, name), *v;
+	struct pf_bound_lost *l = find(b, name);
 	uint32_t number;
 
 	if (l) {
@@ -96,13 +110,20 @@ void pf_bound_gone(struct pf_bound *b, const char *name, uint32_t ifindex)
 	drop_empty(b);
 	number = next_number(b);
 	rebind(b, ifindex, number);
-	v = reallocarray(b->lost, b->nlost + 1, sizeof(*v));
-	if (!v) /* they end by themselves */
-		return;
-	b->lost = v;
-	v += b->nlost++;
-	*v = (struct pf_bound_lost){.number = number};
-	strncpy(v->name, name, sizeof(v->name) - 1);
+	remember(b, name, number); /* if not, they end by themselves */
+}
+
+uint32_t pf_bound_await(struct pf_bound *b, const char *name)
+{
+	const struct pf_bound_lost *l = find(b, name);
+	uint32_t number;
+
+	if (l)
+		return l->number;
+	if (strlen(name) >= IFNAMSIZ || b->nlost >= AWAITED_MOST)
+		return 0;
+	number = next_number(b);
+	return remember(b, name, number) ? number : 0;
 }
 
 void pf_bound_come(struct pf_bound *b, const char *name, uint32_t ifindex)

@@ -98,6 +98,7 @@ static void save_state(struct saver *sv, const struct pf_state *s)
 {
 	const struct pf_engine *g = sv->g;
 	const struct pf_netif *i = pf_netif_by_index(&g->ifs, (int)s->ifindex);
+	const char *ifname = i ? i->name : pf_bound_name(&g->bound, s->ifindex);
 	uint32_t tick = (uint32_t)(sv->now >> PF_TICK_SHIFT);
 	struct pf_saved_state v = {.s = *s};
 	const char *tag = s->flags & PF_SF_TAGGED ? pf_tag_name(&g->gens.tags, s->tag) : NULL;
@@ -113,8 +114,8 @@ static void save_state(struct saver *sv, const struct pf_state *s)
 		v.tag = pf_saved_add_tag(&sv->block, tag);
 	else
 		v.s.flags &= (uint8_t)~PF_SF_TAGGED;
-	if (i && pf_name_ok(i->name, sizeof(i->name)))
-		v.ifname = pf_saved_add_ifname(&sv->block, i->name);
+	if (ifname && pf_name_ok(ifname, IFNAMSIZ))
+		v.ifname = pf_saved_add_ifname(&sv->block, ifname);
 	save_gateway(sv, s, &v);
 	take_matches(sv, &v);
 	if (pf_saved_state_ok(&v))
@@ -226,6 +227,17 @@ static uint32_t ifindex_of(const struct restorer *r, const char *name)
 	return 0;
 }
 
+/* A state that is bound waits for an interface that is not there. */
+static void give_interface(const struct restorer *r, const struct pf_saved_names *names,
+			   const struct pf_saved_state *v, struct pf_state *s)
+{
+	const char *name = v->ifname ? names->ifnames[v->ifname - 1].text : NULL;
+
+	s->ifindex = name ? ifindex_of(r, name) : 0;
+	if (name && r->bound && !s->ifindex)
+		s->ifindex = pf_bound_await(&r->g->bound, name);
+}
+
 /* A number of its own, for its further match rules are found by that. */
 static void give_matches(const struct restorer *r, const struct pf_saved_names *names,
 			 const struct pf_saved_state *v, struct pf_state *s)
@@ -239,6 +251,8 @@ static void give_matches(const struct restorer *r, const struct pf_saved_names *
 
 		if (id == PF_RULE_DEFAULT)
 			continue;
+		if (r->g->tables.rules.there[id])
+			s->flags |= PF_SF_METERED;
 		if (n < PF_MATCH_INLINE)
 			s->peer[n / 4].match[n % 4] = id;
 		else
@@ -250,6 +264,16 @@ static void give_matches(const struct restorer *r, const struct pf_saved_names *
 	    bpf_map_update_elem(pf_datapath_map(dp, "pf_match_more"), &s->id, &more, BPF_ANY))
 		n = PF_MATCH_INLINE;
 	s->nmatch = (uint8_t)n;
+}
+
+/* Do packets of the rule's states count, for its tables or its max-pkt-rate? */
+static bool is_metered(const struct pf_engine *g, uint32_t id)
+{
+	uint32_t rule = pf_generation_rule(g->active, id);
+	const struct pf_rule *v = rule == UINT32_MAX ? NULL : g->active->policy->rules[rule];
+
+	return v && (g->tables.rules.there[id] ||
+		     (v->keep_state && pf_rule_ext_of(v)->max_pkt_rate.limit));
 }
 
 static void insert(struct restorer *r, const struct pf_state *s)
@@ -326,7 +350,7 @@ static int restore_state(void *ctx, const struct pf_saved_names *names,
 			return tag;
 		s.tag = (uint16_t)tag;
 	}
-	s.ifindex = v->ifname ? ifindex_of(r, names->ifnames[v->ifname - 1].text) : 0;
+	give_interface(r, names, v, &s);
 	if (r->bound && !s.ifindex) {
 		r->n.refused++;
 		return 0;
@@ -339,6 +363,8 @@ static int restore_state(void *ctx, const struct pf_saved_names *names,
 		return 0;
 	}
 	s.peer[0].opts = (uint16_t)opts;
+	if (is_metered(r->g, s.rule))
+		s.flags |= PF_SF_METERED;
 	give_matches(r, names, v, &s);
 	insert(r, &s);
 	return 0;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """pfctl-linux -S and -L: states in a file, and back after what is a reboot to the firewall."""
 import hashlib
+import json
 import os
 import re
 import signal
@@ -10,7 +11,8 @@ import time
 
 from pft import proto
 from pft.check import between, cases, contains, eq, lines_eq, matches
-from pft.lab import DST, DST6, GHOST, GHOST_DST, MAC, PFCTL, SRC, SRC6, Lab
+from pft.inject import by, go, ip
+from pft.lab import DST, DST6, GHOST, GHOST6, GHOST6_DST, GHOST_DST, MAC, PFCTL, SRC, SRC6, Lab
 from pft.netns import hears_nothing, talks, wait_for
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
@@ -219,17 +221,78 @@ def test_options_of_states():
 
 
 def test_bound_to_what_is_not_there():
-    rules = "pass in proto udp keep state (if-bound)\n"
-    with Lab(hosts=2, rules=rules, v6=False) as lab:
-        lab.wire("src").send(IP(src=GHOST, dst=GHOST_DST) / UDP(sport=1000, dport=53))
-        wait_for("a state", lambda: len(lab.pf.states()) == 1)
+    """A state waits for its interface, which may come later than the file is loaded."""
+    mac = "02:00:00:00:03:02"
+    rules = "block\npass in on { ext late } proto udp keep state (if-bound)\n"
+    with Lab(hosts=2, rules=rules) as lab:
+        def make(index):
+            lab.fw.batch([f"link add late index {index} address {mac} type veth peer name late-p",
+                          "link set late up"])
+            wait_for("late", lambda: answers("late", FLOWS[0], mac) is not None)
+
+        def answers(dev, flow, mac=None):
+            try:
+                return go(lab, ip(*flow[::-1]) / UDP(sport=53, dport=1), dev, "out", mac)
+            except (OSError, AssertionError):
+                return None
+        make(70)
+        for flow in FLOWS:
+            eq(go(lab, ip(*flow) / UDP(sport=1, dport=53), "late", "in", mac), True)
+            eq(go(lab, ip(*flow) / UDP(sport=2, dport=53), "ext"), True)
         path = saved(lab)
-        lab.pf.ctl("-F", "states")
-        lab.fw.run("ip", "link", "set", "ext", "down")
-        lab.fw.run("ip", "link", "set", "ext", "name", "other")
-        r = lab.pf.ctl("-L", path)
-        contains(r.stderr, "0 states loaded\n")
-        eq(lab.pf.states(), [])
+        lab.fw.ip("link", "del", "late")
+        # what has gone is saved by its name, too
+        wait_for("its end", lambda: answers("late", FLOWS[0], mac) is None)
+        eq(bound(lab), ["ext", "ext", "late", "late"])
+        again = saved(lab, "again")
+        for file in (path, again):
+            reboot(lab.pf, rules)
+            eq(lab.pf.ctl("-L", file).stderr, "4 states loaded\n")
+            eq(bound(lab), ["ext", "ext", "late", "late"])
+            eq(lab.pf.ctl("-L", file).stderr, "0 states loaded\n4 states were there already\n")
+            eq(answers("ext", FLOWS[0]), False, "not at another one")
+            make(80)
+            for flow in FLOWS:
+                wait_for("its states", lambda f=flow: answers("late", f, mac))
+            eq([s["origif"] for s in json.loads(lab.pf.ctl("--json", "-ss").stdout)["states"]
+                if s["interface"] == "late"], ["late"] * 2)
+            lab.fw.ip("link", "del", "late")
+
+
+FLOWS = ((GHOST, GHOST_DST), (GHOST6, GHOST6_DST))
+
+
+def bound(lab):
+    return sorted(s.split()[0] for s in lab.pf.states() if " udp " in s)
+
+
+@cases(*((f"{emitter}, {name}", emitter, flow, net) for emitter in ("linear", "tree")
+         for name, flow, net in (("inet", FLOWS[0], "192.0.2.0/24"),
+                                 ("inet6", FLOWS[1], "2001:db8:1::/64"))))
+def test_counted_by_their_rules(_name, emitter, flow, net):
+    """By the tables that their rules name, and for max-pkt-rate, as before."""
+    by(emitter)
+    rules = (f"table <m> counters {{ {net} }}\ntable <p> counters {{ {net} }}\nblock\n"
+             + "".join(f"match in proto udp to port {53 + n % 2} tag t{n}\n" for n in range(24))
+             + "match in from <m>\npass in proto udp to port 53\n"
+             "pass in proto udp from <p> to port 54\npass in proto udp to port 55 "
+             "max-pkt-rate 4/1000\n")
+    with Lab(hosts=2, rules=rules) as lab:
+        def send(port):
+            return go(lab, ip(*flow) / UDP(sport=1, dport=port))
+
+        def counted():
+            tables = json.loads(lab.pf.ctl("--json", "-sT").stdout)["tables"]
+            return {t["name"]: sum(op["packets"] for op in t["counters"]["in"].values())
+                    for t in tables}
+        eq([send(port) for port in (53, 54, 55)], [True] * 3)
+        eq(counted(), {"m": 3, "p": 1})
+        path = saved(lab)
+        reboot(lab.pf, rules)
+        eq(lab.pf.ctl("-L", path).stderr, "3 states loaded\n")
+        eq([send(port) for port in (53, 54)], [True] * 2)
+        eq(counted(), {"m": 2, "p": 1})
+        eq([send(55) for _ in range(6)], [True] * 4 + [False] * 2)
 
 
 def test_rules_that_have_gone():
