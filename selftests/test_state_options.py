@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """keep state (...): timeouts and limits of a rule, sloppy tracking, if-bound states."""
+import json
 import os
 import re
+import time
 
 from pft.check import absent, between, cases, contains, eq, lines_eq, matches, timeout
 from pft.inject import at_once, by, go, ip
 from pft.lab import FW_SRC, GHOST, GHOST6, GHOST6_DST, GHOST_DST, Lab
 from pft.netns import wait_for
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
+from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, IPv6
 from scapy.packet import Raw, raw
 
 EMITTERS = cases(("linear",), ("tree",))
@@ -61,6 +63,82 @@ def test_timeouts(emitter):
         wait_for("its end", lambda: 1 not in expires(lab), 10)
         eq(sorted(expires(lab)), [2, 3])
         eq(go(lab, ip(GHOST_DST, GHOST) / UDP(sport=53, dport=1), "ext", "out"), False)
+
+
+def raw200(a, b):
+    p = ip(a, b)
+    p.setfieldval("nh" if ":" in a else "proto", 200)
+    return p / Raw(b"x")
+
+
+def echo(a, b, answer):
+    if ":" in a:
+        return ip(a, b) / (ICMPv6EchoReply if answer else ICMPv6EchoRequest)(id=7)
+    return ip(a, b) / ICMP(type=0 if answer else 8, id=7)
+
+
+def segment(a, b, back, flags, seq, ack):
+    ports = (80, 1000) if back else (1000, 80)
+    return ip(a, b) / TCP(sport=ports[0], dport=ports[1], flags=flags, seq=seq, ack=ack)
+
+
+# packets of one connection after the other, "<" those that go back, and the timeout that each
+# leaves behind; what makes the packet from its ends, its way and the rest
+LIVES = (
+    (segment, (("> S 100 0", "tcp.first"), ("< SA 500 101", "tcp.opening"),
+               ("> A 101 501", "tcp.established"), ("> FA 101 501", "tcp.closing"),
+               ("< A 501 102", "tcp.closing"), ("< FA 501 102", "tcp.finwait"),
+               ("> A 102 502", "tcp.closed"))),
+    (lambda a, b, back: ip(a, b) / UDP(sport=53 if back else 9, dport=9 if back else 53),
+     ((">", "udp.first"), (">", "udp.single"), ("<", "udp.single"), (">", "udp.multiple"))),
+    (echo, ((">", "icmp.first"), ("<", "icmp.error"), (">", "icmp.error"))),
+    (lambda a, b, _back: raw200(a, b),
+     ((">", "other.first"), (">", "other.single"), ("<", "other.single"), (">", "other.multiple"))))
+NAMES = sorted({name for _, life in LIVES for _, name in life})
+
+
+def only_state(lab, src):
+    """Timeout that is left of the only state that src has begun."""
+    found = [s["expires"] for s in json.loads(lab.pf.ctl("--json", "-ss").stdout)["states"]
+             if s["source"] == src]
+    eq(len(found), 1)
+    return found[0]
+
+
+@cases(*((f"{emitter}, {where}, {name}", emitter, where, a, b) for emitter in ("linear", "tree")
+         for where in ("global", "rule")
+         for name, a, b in (("inet", GHOST, GHOST_DST), ("inet6", GHOST6, GHOST6_DST))))
+def test_every_timeout(_name, emitter, where, a, b):
+    """What runs behind each packet of a connection; a load changes it for states that are there."""
+    by(emitter)
+
+    def rules(base):
+        values = ", ".join(f"{name} {base + 1000 * i}" for i, name in enumerate(NAMES))
+        own = f"keep state ({values})" if where == "rule" else ""
+        return f"block\n{f'set timeout {{ {values} }}' if not own else ''}\npass in on ext {own}\n"
+    with Lab(hosts=2, rules=rules(100000)) as lab:
+        for make, life in LIVES:
+            for what, name in life:
+                way, *rest = (int(x) if x.isdigit() else x for x in what.split())
+                back = way == "<"
+                ends = (b, a) if back else (a, b)
+                eq(go(lab, make(*ends, back, *rest), "ext", "out" if back else "in"), True, what)
+                want = 100000 + 1000 * NAMES.index(name)
+                between(only_state(lab, a), want - 5, want, f"{what}: {name}")
+            lab.pf.load(rules(200000))
+            # a rule's own are those that it was made with
+            base = 100000 if where == "rule" else 200000
+            want = base + 1000 * NAMES.index(life[-1][1])
+            between(only_state(lab, a), want - 10, want, "after a load")
+            lab.pf.load(rules(100000))
+            lab.pf.ctl("-F", "states")
+        go(lab, LIVES[1][0](a, b, False))
+        lab.pf.load("set timeout { interval 1, udp.first 1 }\nblock\n")
+        if where == "global":
+            wait_for("its end", lambda: a not in lab.pf.ctl("-ss").stdout, 10)
+        else:
+            time.sleep(3)
+            between(only_state(lab, a), 90000, 200000)
 
 
 def test_timeouts_outlive_their_rule():
