@@ -410,6 +410,9 @@ struct pf_config {
 	__u32 events;	   /* somebody listens to what becomes of states */
 	__u32 rule_tables; /* rules that pf_rule_tables has */
 	__u32 pad;
+	/* the loader's again: what counters were when they were cleared */
+	__u64 cleared[PF_CNT_MAX];
+	__u64 cleared_searches;
 };
 
 /* What the datapath alone writes, each on a cache line of its own. */
@@ -757,7 +760,7 @@ PF_ABI_ASSERT(sizeof(struct pf_bucket) == 64);
 PF_ABI_ASSERT(sizeof(struct pf_opt_set) == 200);
 PF_ABI_ASSERT(PF_CNT_LIMIT + LCNT_MAX == PF_CNT_MAX);
 PF_ABI_ASSERT(sizeof(struct pf_limbo_entry) == 8);
-PF_ABI_ASSERT(sizeof(struct pf_config) == 264);
+PF_ABI_ASSERT(sizeof(struct pf_config) == 272 + 8 * PF_CNT_MAX);
 PF_ABI_ASSERT(sizeof(struct pf_status) == 400);
 PF_ABI_ASSERT(sizeof(struct pf_src_key) == 24);
 PF_ABI_ASSERT(sizeof(struct pf_src_node) == 72);

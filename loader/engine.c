@@ -540,7 +540,7 @@ static uint64_t searches(const struct pf_engine *g, const struct pf_states_sum *
 
 static uint64_t counter(const struct pf_engine *g, uint32_t which)
 {
-	return since(pf_datapath_counter(&g->dp, which), g->base_counters[which]);
+	return since(pf_datapath_counter(&g->dp, which), g->dp.config->cleared[which]);
 }
 
 static uint32_t attached(const struct pf_engine *g)
@@ -565,7 +565,7 @@ void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 	out->since = since(now, c->since);
 	out->states = g->dp.status->states;
 	out->half_open = sum.half_open;
-	out->searches = since(searches(g, &sum), g->base_searches);
+	out->searches = since(searches(g, &sum), c->cleared_searches);
 	out->inserts = counter(g, PF_CNT_INSERTS);
 	out->removals = counter(g, PF_CNT_REMOVALS);
 	for (uint32_t i = 0; i < PF_WIRE_REASONS; i++)
@@ -596,13 +596,14 @@ void pf_engine_status(struct pf_engine *g, struct pf_wire_status *out)
 
 void pf_engine_clear_status(struct pf_engine *g)
 {
+	struct pf_config *c = g->dp.config;
 	struct pf_states_sum sum;
 
 	pf_states_sum(&g->dp, &sum);
 	for (uint32_t i = 0; i < PF_CNT_MAX; i++)
-		g->base_counters[i] = pf_datapath_counter(&g->dp, i);
-	g->base_searches = searches(g, &sum);
-	g->dp.config->since = pf_boot_seconds();
+		c->cleared[i] = pf_datapath_counter(&g->dp, i);
+	c->cleared_searches = searches(g, &sum);
+	c->since = pf_boot_seconds();
 }
 
 /* --- life --- */

@@ -43,10 +43,8 @@ struct pf_engine {
 	struct pf_resting resting;
 	struct pf_timer sweep;
 	struct pf_timer confirm;
-	struct pf_timer written;	    /* tables that the datapath writes */
-	struct pf_leaving leaving;	    /* ... and sources that are to leave them */
-	uint64_t base_counters[PF_CNT_MAX]; /* what they were when cleared */
-	uint64_t base_searches;
+	struct pf_timer written;   /* tables that the datapath writes */
+	struct pf_leaving leaving; /* ... and sources that are to leave them */
 };
 
 struct pf_engine_options {

@@ -297,12 +297,15 @@ def test_show_info():
         status, out = parts()
         matches(status, r"^Status: Enabled for 0 days 00:00:\d\d +Debug: err$")
         matches(lab.pf.ctl("-si").stdout, r"^  inserts +1 +\d\.\d/s$")
-        # -F info: all but what there is
+        # -F info: all but what there is; to another pfd as well, and to a larger table
         run(lab, "-F", "info", err="pf: statistics cleared\n")
-        status, out = parts()
-        eq(out.pop(None), {"current entries": 1, "half-open tcp": 0, "searches": 0, "inserts": 0,
-                           "removals": 0})
-        eq({k: v for k, v in out["Counters"].items() if v}, {})
+        for after in (lambda: None, lab.pf.restart,
+                      lambda: lab.pf.load("set limit states 150000\nblock\n")):
+            after()
+            status, out = parts()
+            eq(out.pop(None), {"current entries": 1, "half-open tcp": 0, "searches": 0,
+                               "inserts": 0, "removals": 0})
+            eq({k: v for k, v in out["Counters"].items() if v}, {})
 
 
 def test_show_timeouts_and_limits():
