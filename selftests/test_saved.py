@@ -259,6 +259,33 @@ def test_bound_to_what_is_not_there():
             lab.fw.ip("link", "del", "late")
 
 
+def test_counters_of_more_than_32_bits():
+    """Scenario rules_counter:4G: of a state, its rule and label, over a load that keeps them."""
+    rules = "set keepcounters\npass in proto udp label big\n"
+    packets, size = 2 ** 33 + 7, 2 ** 43 + 9
+    with Lab(hosts=2, rules=rules, v6=False) as lab:
+        eq(go(lab, ip(GHOST, GHOST_DST) / UDP(sport=1, dport=53)), True)
+        path = saved(lab)
+        lab.pf.ctl("-F", "states")
+        with open(path, "rb") as f:
+            data = bytearray(f.read())
+        # behind a header, the names of a block, and both keys
+        struct.pack_into("=QQ", data, 8 + 24 + 32 + 64 + 80, packets, size)
+        with open(path, "wb") as f:
+            f.write(summed(bytes(data)))
+        eq(lab.pf.ctl("-L", path).stderr, "1 states loaded\n")
+        contains(lab.pf.ctl("-ss", "-v").stdout, f"{packets}:0 pkts, {size}:0 bytes")
+        # with the packet of the first one
+        packets, size = packets + 1, size + 28
+        for end in (lab.pf.restart, lambda: lab.pf.ctl("-F", "states"),
+                    lambda: lab.pf.load(rules), lab.pf.restart):
+            contains(lab.pf.ctl("-sr", "-v").stdout, f"Packets: {packets}  Bytes: {size} ")
+            eq(lab.pf.ctl("-sl").stdout.split()[2:6], [str(packets), str(size)] * 2)
+            rule, = json.loads(lab.pf.ctl("--json", "-sr").stdout)["rules"]
+            eq((rule["packets-in"], rule["bytes-in"]), (packets, size))
+            end()
+
+
 FLOWS = ((GHOST, GHOST_DST), (GHOST6, GHOST6_DST))
 
 
