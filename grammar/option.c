@@ -125,9 +125,15 @@ static bool tag_name(struct pf_parser *p, const char **out)
 		pf_error(p, &loc, "tag too long (at most %d characters)", PF_TAG_SIZE - 1);
 		return false;
 	}
-	if (!*text || strpbrk(text, "\"\\\n")) {
+	if (!*text || strpbrk(text, "\"\\")) {
 		pf_error(p, &loc, "a tag cannot be empty, or hold quotes or backslashes");
 		return false;
+	}
+	for (const char *c = text; *c; c++) {
+		if ((unsigned char)*c < 0x20) {
+			pf_error(p, &loc, "a tag cannot hold control characters");
+			return false;
+		}
 	}
 	pf_label_lint(p, &loc, text, "tag");
 	*out = text;

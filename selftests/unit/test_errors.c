@@ -234,6 +234,10 @@ static void names_that_cannot_be(void **state)
 		 1},
 		{"block label \"a\tb\"\n",
 		 "1:13: a label cannot hold quotes or control characters\n", 1},
+		{"pass tag \"a\tb\"\n", "1:10: a tag cannot hold control characters\n", 1},
+		{"pass tagged \"a\001b\"\n", "1:13: a tag cannot hold control characters\n", 1},
+		{"pass tag 'a\"b'\n",
+		 "1:10: a tag cannot be empty, or hold quotes or backslashes\n", 1},
 	};
 
 	(void)state;
