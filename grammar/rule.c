@@ -63,12 +63,17 @@ void pf_options_init(struct pf_options *o)
 void pf_options_finish(struct pf_options *o)
 {
 	const uint32_t either = 1U << PF_TIMEOUT_ADAPTIVE_START | 1U << PF_TIMEOUT_ADAPTIVE_END;
-	uint64_t states = o->limit[PF_LIMIT_STATES];
 
-	if (o->timeout_set & either)
-		return;
-	o->timeout[PF_TIMEOUT_ADAPTIVE_START] = (uint32_t)(states * 6 / 10);
-	o->timeout[PF_TIMEOUT_ADAPTIVE_END] = (uint32_t)(states * 12 / 10);
+	if (!(o->timeout_set & either))
+		pf_timeouts_adapt(o->timeout, o->limit[PF_LIMIT_STATES]);
+}
+
+void pf_timeouts_adapt(uint32_t *timeout, uint32_t states)
+{
+	uint64_t tenth = states / 10, end = tenth * 12;
+
+	timeout[PF_TIMEOUT_ADAPTIVE_START] = (uint32_t)(tenth * 6);
+	timeout[PF_TIMEOUT_ADAPTIVE_END] = end > UINT32_MAX ? UINT32_MAX : (uint32_t)end;
 }
 
 const struct pf_rule_ext pf_rule_ext_none;

@@ -602,7 +602,13 @@ struct pf_table_def *pf_ruleset_find_table(const struct pf_ruleset *rs, const ch
 
 void pf_options_init(struct pf_options *o);
 
-/* adaptive.start and adaptive.end when the file does not say: 60 and 120 % of the states. */
+/* adaptive.start and adaptive.end when the file does not say. */
 void pf_options_finish(struct pf_options *o);
+
+/*
+ * 60 and 120 % of so many states, in tens as pfctl(8) has them.  Below ten none are left, which
+ * is no scaling: states of a full table that is so small would end as they are made.
+ */
+void pf_timeouts_adapt(uint32_t *timeout, uint32_t states);
 
 #endif /* PF_GRAMMAR_RULE_H */

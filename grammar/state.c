@@ -285,14 +285,8 @@ bool pf_state_finish(struct pf_parser *p)
 	if (!check(p, s, loc))
 		return false;
 	source_track(s);
-	if (s->opts.max && !(s->timeouts_given & adaptive)) {
-		uint64_t tenth = s->opts.max / 10;
-
-		s->opts.timeout[PF_TIMEOUT_ADAPTIVE_START] = (uint32_t)(tenth * 6);
-		s->opts.timeout[PF_TIMEOUT_ADAPTIVE_END] = tenth * 12 > UINT32_MAX
-								   ? UINT32_MAX
-								   : (uint32_t)(tenth * 12);
-	}
+	if (s->opts.max && !(s->timeouts_given & adaptive))
+		pf_timeouts_adapt(s->opts.timeout, s->opts.max);
 	if (!s->lock_given)
 		s->opts.if_bound = p->rs->options.if_bound;
 	if (!any_option(&s->opts))
