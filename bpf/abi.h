@@ -639,7 +639,8 @@ struct pf_pkt {
 	__u32 draws;	/* how many numbers were drawn */
 	__u64 once;	/* its number in the `once' rules that it has taken; 0: none yet */
 	__u32 nmatched; /* of `matched` */
-	__u32 pad2;
+	__u8 no_state;	/* it makes none, whatever its rule says */
+	__u8 pad2[3];
 	struct pf_rule_info rule;
 	struct pf_state_key key;
 	/* offsets from the start of the frame, lengths in bytes */

@@ -236,7 +236,7 @@ SEC("tc") int pf_icmp_error(struct __sk_buff *skb)
 		if (!sctp_quote_ok(s, from, q.seq))
 			return icmp_bad(skb, p, s, PF_NOTE_ICMP);
 	} else if (q.c.proto == IPPROTO_ICMP || q.c.proto == IPPROTO_ICMPV6) {
-		if ((s->dir != p->dir) != (q.role != ICMP_REPLY))
+		if (!icmp_direction_ok(s, p->dir == PF_IN ? PF_OUT : PF_IN, q.role))
 			return icmp_bad(skb, p, s, PF_NOTE_ICMP_WAY);
 	}
 	if (p->badopts && !(s->flags & PF_SF_ALLOWOPTS))
@@ -337,6 +337,7 @@ inline_always void pkt_reset(struct __sk_buff *skb, struct pf_pkt *p)
 	p->icmp_reply = 0;
 	p->icmp_error = 0;
 	p->keep_never = 0;
+	p->no_state = 0;
 	p->over = 0;
 	p->limited = 0;
 	p->frag = 0;
@@ -564,7 +565,7 @@ inline_always int to_be_translated(const struct pf_pkt *p)
 
 	if ((flags & (PF_RULE_FAIL | PF_RULE_BLOCK)) || !(flags & PF_RULE_KEEP) || p->limited)
 		return 0;
-	if (p->icmp_error || (p->badopts && !(flags & PF_RULE_ALLOWOPTS)))
+	if (p->no_state || (p->badopts && !(flags & PF_RULE_ALLOWOPTS)))
 		return 0;
 	return p->sport != p->sport_was || p->dport != p->dport_was ||
 	       !addr_equal(&p->src, &p->src_was) || !addr_equal(&p->dst, &p->dst_was);
@@ -627,7 +628,7 @@ SEC("tc") int pf_apply(struct __sk_buff *skb)
 		log_rule(skb, p, PF_BLOCK, PFRES_IPOPTIONS);
 		return drop(PFRES_IPOPTIONS);
 	}
-	if (!(flags & PF_RULE_KEEP) || p->frag == PF_FRAG_LATER || p->icmp_error) {
+	if (!(flags & PF_RULE_KEEP) || p->frag == PF_FRAG_LATER || p->no_state) {
 		if (flags & PF_RULE_LOG)
 			log_rule(skb, p, PF_PASS, PFRES_MATCH);
 		rule_count(p, 0);

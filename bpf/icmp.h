@@ -121,9 +121,12 @@ inline_always void icmp_set_ports(struct pf_pkt *p, const struct icmp_map *m)
 
 	p->icmp_error = m->role == ICMP_ERROR;
 	p->icmp_reply = m->role == ICMP_REPLY;
-	/* an answer makes no state, but for neighbours who speak first */
-	p->keep_never = p->icmp_reply &&
-			(p->proto != IPPROTO_ICMPV6 || p->icmp_type != ICMP6_ND_NA);
+	/*
+	 * An answer makes no state.  Neighbours may speak first, and more than once, and nobody
+	 * answers them: rules that keep state let them pass without one.
+	 */
+	p->no_state = p->icmp_error || (p->proto == IPPROTO_ICMPV6 && p->icmp_type == ICMP6_ND_NA);
+	p->keep_never = p->icmp_reply && !p->no_state;
 	p->sport = m->role == ICMP_REPLY ? type : id;
 	p->dport = m->role == ICMP_REPLY ? id : type;
 }
@@ -168,10 +171,13 @@ inline_always void key_set_ports(struct pf_pkt *p)
 	p->key.port[!(si & 1)] = bpf_htons(p->dport);
 }
 
-/* Does the message flow the way that its role in the state asks for? */
+/*
+ * Does the message flow the way that its role in the state asks for?  A sloppy one may have
+ * been made by a reply.
+ */
 inline_always int icmp_direction_ok(const struct pf_state *s, __u8 dir, enum icmp_role role)
 {
-	return (s->dir == dir) == (role != ICMP_REPLY);
+	return (s->dir == dir) == (role != ICMP_REPLY) || (s->flags & PF_SF_SLOPPY);
 }
 
 /* --- errors --- */

@@ -252,7 +252,7 @@ static bool judge_error(struct model *m, struct model_state *s, const struct mod
 		return drop(a, MODEL_R_BADSTATE);
 	if (q->proto == MODEL_P_SCTP && !model_sctp_quoted(s, from, q->seq))
 		return drop(a, MODEL_R_BADSTATE);
-	if ((q->proto == MODEL_P_ICMP || q->proto == MODEL_P_ICMP6) &&
+	if ((q->proto == MODEL_P_ICMP || q->proto == MODEL_P_ICMP6) && !s->sloppy &&
 	    (from == 0) != (model_icmp_role(p->af, q->icmp_type) != MODEL_REPLY))
 		return drop(a, MODEL_R_BADSTATE);
 	if (refuses_options(m, s, p, a))
@@ -283,8 +283,8 @@ static bool judge_known(struct model *m, struct model_state *s, const struct mod
 {
 	unsigned int from = s->dir != p->dir;
 
-	/* only answers come from who was asked */
-	if (model_is_icmp(p) &&
+	/* only answers come from who was asked, if it is known who that is */
+	if (model_is_icmp(p) && !s->sloppy &&
 	    (from == 1) != (model_icmp_role(p->af, p->icmp_type) == MODEL_REPLY))
 		return drop(a, MODEL_R_BADSTATE);
 	if (translates(s) && p->frag == MODEL_FRAG_FIRST)

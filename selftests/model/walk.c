@@ -400,6 +400,8 @@ static bool keeps_state(const struct pf_rule *r, const struct model_packet *p)
 {
 	if (!r || !r->keep_state || p->frag == MODEL_FRAG_LATER)
 		return false;
+	if (p->proto == MODEL_P_ICMP6 && p->icmp_type == MODEL_NA)
+		return false;
 	return !model_is_icmp(p) || model_icmp_role(p->af, p->icmp_type) != MODEL_ERROR;
 }
 
