@@ -331,6 +331,28 @@ def test_sloppy_established():
         eq(seg(lab, "FA", 70000000, 99, sport=7), False, "of the strict rule")
 
 
+@BOTH
+def test_sloppy_icmp(_name, a, b):
+    """The replies alone are seen, or before the query; so are errors about either."""
+    with Lab(hosts=2, rules="block\npass in keep state (sloppy)\n") as lab:
+        if ":" in a:
+            query = IPv6(src=b, dst=a) / ICMPv6EchoRequest(id=5)
+            reply = IPv6(src=a, dst=b) / ICMPv6EchoReply(id=5)
+            about = lambda p: IPv6(src=b, dst=a) / ICMPv6DestUnreach() / p  # noqa: E731
+        else:
+            query, reply = (IP(src=x, dst=y) / ICMP(type=t, id=5)
+                            for x, y, t in ((b, a, 8), (a, b, 0)))
+            about = lambda p: IP(src=b, dst=a) / ICMP(type=3, code=1) / p  # noqa: E731
+        eq([go(lab, reply) for _ in range(3)], [True] * 3)
+        eq(go(lab, query, way="out"), True)
+        eq(go(lab, about(reply), way="out"), True)
+        eq([go(lab, reply), len(lab.pf.states())], [True, 1])
+        eq(lab.pf.info()["state-mismatch"], 0)
+        lab.pf.ctl("-F", "states")
+        lab.pf.load("block\npass in\n")
+        eq(go(lab, reply), False, "another rule's")
+
+
 # --- if-bound ---
 
 @EMITTERS

@@ -4,7 +4,8 @@ import re
 import socket
 import time
 
-from pft.check import at_least, between, cases, contains, eq, lines_eq, matches
+from pft.check import absent, at_least, between, cases, contains, eq, lines_eq, matches
+from pft.inject import by
 from pft.lab import (DST, DST6, FW6_SRC, FW_SRC, GHOST, GHOST6, GHOST6_DST, GHOST_DST, MAC, SRC,
                      SRC6, Lab)
 from pft.netns import wait_for
@@ -321,6 +322,25 @@ def test_neighbour_discovery_through_the_multicast_group():
         eq(g.into(other), False, "for another group")
 
 
+@cases(("linear",), ("tree",))
+def test_neighbours_speak_first(emitter):
+    """Unasked, to all nodes or to one, and more than once: it passes by the rules, without a state
+    that what comes after it would flow the wrong way for."""
+    by(emitter)
+    for rules in ("block\npass inet6 proto icmp6 icmp6-type { neighbrsol neighbradv }\n",
+                  "block\npass inet6 keep state (sloppy)\n"):
+        with Lab(hosts=2, rules=rules) as lab:
+            g = Gate(lab)
+            for to in ("ff02::1", FW6_SRC):
+                na = IPv6(src=GHOST6, dst=to, hlim=255) / ICMPv6ND_NA(tgt=GHOST6, O=1)
+                eq([g.into(na) for _ in range(3)], [True] * 3, to)
+            absent(lab.pf.ctl("-ss").stdout, GHOST6)
+            for to in ("ff02::1:ff00:100", GHOST6):
+                ns = IPv6(src=FW6_SRC, dst=to, hlim=255) / ICMPv6ND_NS(tgt=GHOST6)
+                eq([g.out(ns), g.into(na), g.out(ns), g.into(na)], [True] * 4, to)
+            eq(lab.pf.info()["state-mismatch"], 0)
+
+
 def test_answers_to_all_nodes():
     """An echo request to ff02::1 is answered by each host from its own address; only with its id."""
     rules = "block\npass out on ext inet6 proto icmp6 icmp6-type echoreq\n"
@@ -533,6 +553,23 @@ def test_limit_is_exact():
         eq(len(lab.pf.states()), 6)
         eq(g.into(ip(GHOST, GHOST_DST) / UDP(sport=31, dport=53)), True)
         eq(g.into(ip(GHOST, GHOST_DST) / UDP(sport=41, dport=53)), False)
+
+
+def test_small_limits():
+    """Adaptive timeouts that nobody asked for leave the states of a small table some time."""
+    for n, start, end in ((1, 0, 0), (9, 0, 0), (19, 6, 12), (20, 12, 24)):
+        rules = f"set limit states {n}\nset timeout {{ interval 1, udp.first 600 }}\npass in on ext\n"
+        with Lab(hosts=2, v6=False, rules=rules) as lab:
+            g = Gate(lab)
+            text = lab.pf.ctl("-st").stdout
+            matches(text, rf"^adaptive.start +{start} states$")
+            matches(text, rf"^adaptive.end +{end} states$")
+            if n > 9:
+                continue
+            eq([g.into(ip(GHOST, GHOST_DST) / UDP(sport=p, dport=53)) for p in range(1, n + 2)],
+               [True] * n + [False])
+            time.sleep(2.5)
+            eq(len(lab.pf.states()), n)
 
 
 def test_refused_state_is_logged():
