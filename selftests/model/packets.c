@@ -79,6 +79,7 @@ static void gen_icmp_packet(struct rnd *r, const struct gen_ruleset *g, const st
 			    struct model_packet *p)
 {
 	static const uint8_t group[16] = {0xff, 2, [11] = 1, [12] = 0xff, [15] = 1};
+	static const uint8_t everybody[16] = {0xff, 2, [15] = 1};
 
 	p->icmp_type = p->af == PF_FAMILY_INET ? rnd_pick(r, gen_types4) : rnd_pick(r, gen_types6);
 	p->icmp_code = (uint8_t)rnd_below(r, 3);
@@ -93,6 +94,8 @@ static void gen_icmp_packet(struct rnd *r, const struct gen_ruleset *g, const st
 		p->ttl = 255;
 	if (p->af == PF_FAMILY_INET6 && p->icmp_type == MODEL_NS && rnd_percent(r, 50))
 		memcpy(p->dst.b, group, sizeof(group));
+	if (p->af == PF_FAMILY_INET6 && p->icmp_type == MODEL_NA && rnd_percent(r, 50))
+		memcpy(p->dst.b, everybody, sizeof(everybody));
 	if (model_icmp_role(p->af, p->icmp_type) == MODEL_ERROR)
 		gen_quote(r, g, p);
 }
@@ -275,8 +278,8 @@ static void follow_icmp(struct rnd *r, struct model_packet *p, bool back)
 	if (!back || rnd_percent(r, 10))
 		return;
 	for (size_t i = 0; i < sizeof(pairs) / 2; i++) {
-		if (p->icmp_type == pairs[i][0]) {
-			p->icmp_type = pairs[i][1];
+		if (p->icmp_type == pairs[i][0] || p->icmp_type == pairs[i][1]) {
+			p->icmp_type = pairs[i][p->icmp_type == pairs[i][0]];
 			return;
 		}
 	}
