@@ -573,17 +573,19 @@ inline_always enum parse_result parse_ip6(struct __sk_buff *skb, struct pf_pkt *
 
 struct tcp_opts {
 	__u8 b[40];
-	__u32 at, n;
+	__u32 at, n, scale;
 };
 
 /*
  * The window scale among n bytes of TCP options (RFC 7323 section 2.2), with
- * PF_WSCALE_FLAG; 0 if there is none.  The position and the end live in memory, where
- * the verifier does not follow them: else it would look at every way to get anywhere.
+ * PF_WSCALE_FLAG; 0 if there is none.  Of several the last counts, as at both ends of
+ * the connection.  The position, the end and what was found live in memory, where the
+ * verifier does not follow them: else it would look at every way to get anywhere.
  */
 inline_always __u32 tcp_opt_wscale(struct tcp_opts *o)
 {
 	WRITE_ONCE(o->at, 0);
+	WRITE_ONCE(o->scale, 0);
 	for (int guard = 0; guard < 40; guard++) {
 		__u32 i = READ_ONCE(o->at), n = READ_ONCE(o->n), kind, len;
 
@@ -596,7 +598,7 @@ inline_always __u32 tcp_opt_wscale(struct tcp_opts *o)
 		if (kind == 3 && len == 3 && i + 3 <= n) {
 			__u32 scale = o->b[i + 2];
 
-			return (scale > 14 ? 14 : scale) | PF_WSCALE_FLAG;
+			WRITE_ONCE(o->scale, (scale > 14 ? 14 : scale) | PF_WSCALE_FLAG);
 		}
 		if (kind == 1)
 			len = 1;
@@ -604,7 +606,7 @@ inline_always __u32 tcp_opt_wscale(struct tcp_opts *o)
 			break;
 		WRITE_ONCE(o->at, i + len);
 	}
-	return 0;
+	return READ_ONCE(o->scale);
 }
 
 /*

@@ -186,7 +186,8 @@ def test_picked_up_in_mid_stream(_name, a, b):
 
 def scaled(lab, mine, theirs):
     t = Talk(lab)
-    opt = [[("WScale", n)] if n is not None else [] for n in (mine, theirs)]
+    opt = [[("WScale", k) for k in (n if isinstance(n, tuple) else [n]) if k is not None]
+           for n in (mine, theirs)]
     eq(t.there("S", 100, options=opt[0], win=1000), True)
     eq(t.back("SA", 500, 101, options=opt[1], win=1000), True)
     eq(t.there("A", 101, 501, win=1000), True)
@@ -194,7 +195,8 @@ def scaled(lab, mine, theirs):
 
 
 @cases(("both", 3, 4, 8000), ("only_the_first", 3, None, 1000), ("only_the_second", None, 4, 1000),
-       ("zero", 0, 0, 1000), ("most", 14, 14, 1000 << 14), ("too_much", 15, 2, 1000 << 14))
+       ("zero", 0, 0, 1000), ("most", 14, 14, 1000 << 14), ("too_much", 15, 2, 1000 << 14),
+       ("the_last_counts", (0, 14, 3), 4, 8000))
 def test_window_scale(_name, mine, theirs, room):
     """RFC 7323 section 2: only if both SYNs have it, never on a SYN itself, no more than 14."""
     with Lab(hosts=2, rules=RULES) as lab:
