@@ -17,6 +17,66 @@ global_sub int count_inserted(const struct pf_state *s)
 	return 0;
 }
 
+/* What a growing table learns of a connection at the end. */
+struct settling {
+	struct pf_state_key key;
+	struct pf_state_peer peer[2];
+	__u64 id;
+	__u32 ifindex;
+	__u8 wscale[2];
+	__u8 flags;
+};
+
+/* Sides that have sent nothing meanwhile; the others' numbers are known better here. */
+inline_always void settle_peers(struct pf_state *s, const struct settling *w)
+{
+	if (!s->peer[0].seqlo && !s->peer[1].seqlo)
+		*(__u16 *)s->wscale = *(__u16 *)w->wscale;
+	for (int i = 0; i < 2; i++) {
+		if (s->peer[i].seqlo)
+			continue;
+		s->peer[i].seqlo = w->peer[i].seqlo;
+		s->peer[i].max_win = w->peer[i].max_win;
+		if (s->peer[!i].other_seqhi == 1)
+			s->peer[!i].other_seqhi = w->peer[!i].other_seqhi;
+	}
+}
+
+/*
+ * The state that the packet's data is had been copied while packets still moved it, so without
+ * its sequence numbers.  Now they stand still: the copy gets them, or it would take anybody's
+ * first segment for the connection's.
+ */
+noinline_sub int settle(struct __sk_buff *skb)
+{
+	struct settling w = {};
+	struct pf_tcp_lock *l;
+	struct pf_state *s;
+	__u32 found, stripe;
+
+	if (bpf_skb_load_bytes(skb, offsetof(struct pf_state, key), &w.key, sizeof(w.key)) ||
+	    bpf_skb_load_bytes(skb, offsetof(struct pf_state, peer), w.peer, sizeof(w.peer)) ||
+	    bpf_skb_load_bytes(skb, offsetof(struct pf_state, id), &w.id, sizeof(w.id)) ||
+	    bpf_skb_load_bytes(skb, offsetof(struct pf_state, ifindex), &w.ifindex, 4) ||
+	    bpf_skb_load_bytes(skb, offsetof(struct pf_state, wscale), w.wscale, 2) ||
+	    bpf_skb_load_bytes(skb, offsetof(struct pf_state, flags), &w.flags, 1))
+		return -1;
+	if (w.key.proto != IPPROTO_TCP || (w.flags & (PF_SF_LOOSE | PF_SF_SLOPPY)))
+		return 0;
+	found = state_look_up(&w.key, PF_IN, w.ifindex);
+	s = found ? slot(found - 1) : NULL;
+	if (!s || s->id != w.id || !(s->flags & PF_SF_LOOSE))
+		return 0;
+	stripe = s->index % PF_TCP_LOCKS;
+	l = bpf_map_lookup_elem(&pf_tcp_locks, &stripe);
+	if (!l)
+		return -1;
+	bpf_spin_lock(&l->lock);
+	settle_peers(s, &w);
+	bpf_spin_unlock(&l->lock);
+	return 0;
+}
+
 /*
  * Puts in the state that the packet's data is, a struct pf_state of status
  * EMBRYO; cb[0]: it is new, gets a number unless it has one, and counts for its
@@ -58,6 +118,8 @@ SEC("tc") int pf_insert(struct __sk_buff *skb)
 		rule_states_change(rule, opts, -1);
 	if (why == CREATE_OK && fresh)
 		count_inserted(s);
+	if (why != CREATE_OK && !fresh)
+		settle(skb);
 	return why;
 }
 

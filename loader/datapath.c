@@ -635,7 +635,8 @@ static int copy_sources(const struct pf_datapath *dp, const struct pf_datapath *
 
 /*
  * A copy of a TCP state falls behind while packets still move the original: it
- * takes up the sequence numbers again from the next segments that it sees.
+ * takes up the sequence numbers again from the next segments that it sees, or
+ * from the original when that is still.
  */
 static void loosen(struct pf_state *s)
 {
@@ -649,8 +650,12 @@ static void loosen(struct pf_state *s)
 	}
 }
 
-/* All live states of `old` that `dp` does not have: those that are bound, or the others. */
-static void copy_some(const struct pf_datapath *dp, const struct pf_datapath *old, bool bound)
+/*
+ * All live states of `old` that `dp` does not have: those that are bound, or the others.
+ * `still`: packets go by `dp` already.
+ */
+static void copy_some(const struct pf_datapath *dp, const struct pf_datapath *old, bool bound,
+		      bool still)
 {
 	for (uint32_t i = 0; i < old->config->slots; i++) {
 		struct pf_state s;
@@ -660,16 +665,17 @@ static void copy_some(const struct pf_datapath *dp, const struct pf_datapath *ol
 		s = old->states[i];
 		if (!(s.flags & PF_SF_IFBOUND) == bound)
 			continue;
-		loosen(&s);
+		if (!still)
+			loosen(&s);
 		pf_datapath_insert(dp, &s, false);
 	}
 }
 
 /* A floating one would keep bound ones of its key out, which it did not when it was made. */
-static void copy_states(const struct pf_datapath *dp, const struct pf_datapath *old)
+static void copy_states(const struct pf_datapath *dp, const struct pf_datapath *old, bool still)
 {
-	copy_some(dp, old, true);
-	copy_some(dp, old, false);
+	copy_some(dp, old, true, still);
+	copy_some(dp, old, false, still);
 }
 
 /* States of the table that goes give their limiters up: the copies have taken them anew. */
@@ -719,7 +725,7 @@ int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint
 	dp->config->state_limit = states;
 	/* what has ended but is not out yet has no copy that would count its end */
 	pf_datapath_purge(old, 0, old->config->slots);
-	copy_states(dp, old);
+	copy_states(dp, old, false);
 	dp->config->state_limit = old->config->state_limit;
 	return 0;
 }
@@ -728,7 +734,7 @@ int pf_datapath_grown(struct pf_datapath *dp, struct pf_datapath *old, struct pf
 {
 	int err;
 
-	copy_states(dp, old);
+	copy_states(dp, old, true);
 	abandon(old);
 	/* what was asked of the old one's sweep is this one's */
 	__atomic_store_n(&dp->status->flush_asked, 1, __ATOMIC_RELEASE);

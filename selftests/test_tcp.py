@@ -194,6 +194,27 @@ def scaled(lab, mine, theirs):
     return t
 
 
+@cases(("ipv4", GHOST, GHOST_DST, 150000), ("ipv6", GHOST6, GHOST6_DST, 150000))
+def test_larger_table(_name, a, b, limit):
+    """Its states know the sequence numbers: nobody's segment is taken for the connection's first."""
+    with Lab(hosts=2, rules=RULES) as lab:
+        t = Talk(lab, a, b)
+        eq(t.there("S", 100, options=[("WScale", 3)]), True)
+        eq(t.back("SA", 500, 101, options=[("WScale", 4)]), True)
+        eq(t.there("A", 101, 501), True)
+        eq(t.there("PA", 101, 501, b"x" * 10), True)
+        eq(t.back("A", 501, 111), True)
+        lab.pf.load(f"set limit states {limit}\n" + RULES)
+        eq(t.back("R", 3000000000), False)
+        eq(t.there("PA", 3000000000, 5, b"x"), False)
+        eq(t.back("A", 501 + (WIN << 3), 111, b"y"), False, "beyond the window")
+        t.at("ESTABLISHED:ESTABLISHED")
+        eq(t.there("PA", 111, 501, b"x" * 1000), True)
+        eq(t.back("A", 501, 1111, b"y" * 1000), True)
+        eq(t.back("A", 500 + (WIN << 3), 1111, b"y"), True)
+        eq(lab.pf.info()["state-mismatch"], 3)
+
+
 @cases(("both", 3, 4, 8000), ("only_the_first", 3, None, 1000), ("only_the_second", None, 4, 1000),
        ("zero", 0, 0, 1000), ("most", 14, 14, 1000 << 14), ("too_much", 15, 2, 1000 << 14),
        ("the_last_counts", (0, 14, 3), 4, 8000))
