@@ -303,7 +303,7 @@ static struct pf_table *new_table(const struct binder *b, const char *path, cons
 			       pf_table_called(path, name), t->limit_tables);
 	else
 		*err = pf_table_new(t, path, name, &table, b->e);
-	if (*err)
+	if (*err || !table)
 		return NULL;
 	if (def && def->counters)
 		*err = count_table(b, table, old && old->counters ? old->table : NULL);
