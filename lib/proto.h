@@ -138,6 +138,7 @@ struct pf_wire_state {
 };
 #define PF_WIRE_STATE_LOOSE  1
 #define PF_WIRE_STATE_SLOPPY 2
+#define PF_WIRE_STATE_SOURCE 4 /* a source node counts it */
 
 /* What has become of a state. */
 struct pf_wire_event {

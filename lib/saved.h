@@ -23,7 +23,7 @@
 #define PF_SAVED_MAGIC	     0x70665331 /* "pfS1" */
 #define PF_SAVED_VERSION     2
 
-#define PF_SAVED_MOST	     ((size_t)1 << 30) /* bytes */
+#define PF_SAVED_MOST	     ((size_t)4 << 30) /* bytes: all states that there can be */
 #define PF_SAVED_BLOCK_MOST  ((size_t)1 << 20)
 #define PF_SAVED_DIGEST_SIZE SHA256_DIGEST_LENGTH
 #define PF_SAVED_NAME_SIZE   64

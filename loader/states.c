@@ -97,7 +97,8 @@ void pf_states_fill(struct pf_states_query *q, const struct pf_state *s, struct 
 	out->af = s->key.af;
 	out->dir = s->dir;
 	out->flags = (uint8_t)((s->flags & PF_SF_LOOSE ? PF_WIRE_STATE_LOOSE : 0) |
-			       (s->flags & PF_SF_SLOPPY ? PF_WIRE_STATE_SLOPPY : 0));
+			       (s->flags & PF_SF_SLOPPY ? PF_WIRE_STATE_SLOPPY : 0) |
+			       (s->peer[0].source ? PF_WIRE_STATE_SOURCE : 0));
 	for (int p = 0; p < 2; p++) {
 		out->peer_state[p] = s->peer_state[p];
 		out->wscale[p] = s->wscale[p];

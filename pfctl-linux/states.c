@@ -126,6 +126,8 @@ static void print_details(const struct pf_wire_state *s, int first, int second)
 		fputs(", loose", stdout);
 	if (s->flags & PF_WIRE_STATE_SLOPPY)
 		fputs(", sloppy", stdout);
+	if (s->flags & PF_WIRE_STATE_SOURCE)
+		fputs(", source-track", stdout);
 	putchar('\n');
 }
 
@@ -304,6 +306,7 @@ void pfctl_json_state(const struct pf_wire_state *s)
 	printf(",\"tag\":%s", *s->tag ? quote(&tag, s->tag) : "null");
 	json_flag("loose", s, PF_WIRE_STATE_LOOSE);
 	json_flag("sloppy", s, PF_WIRE_STATE_SLOPPY);
+	json_flag("source-track", s, PF_WIRE_STATE_SOURCE);
 	putchar('}');
 }
 

@@ -54,7 +54,7 @@ def test_states():
         common = {"creatorid": "00000000", "interface": "all", "protocol": "udp",
                   "windows": None, "expires": 60, "packets": [1, 0], "bytes": [31, 0],
                   "states": ["SINGLE", "NO_TRAFFIC"], "anchor": None, "gateway": None, "tag": None,
-                  "loose": False, "sloppy": False,
+                  "loose": False, "sloppy": False, "source-track": False,
                   "source": GHOST, "source-port": 1}
         for s in got.values():
             between(s.pop("expires"), 50, 60)
