@@ -63,16 +63,18 @@ void pf_options_init(struct pf_options *o)
 void pf_options_finish(struct pf_options *o)
 {
 	const uint32_t either = 1U << PF_TIMEOUT_ADAPTIVE_START | 1U << PF_TIMEOUT_ADAPTIVE_END;
+	uint64_t states = o->limit[PF_LIMIT_STATES];
 
 	if (!(o->timeout_set & either))
-		pf_timeouts_adapt(o->timeout, o->limit[PF_LIMIT_STATES]);
+		pf_timeouts_adapt(o->timeout, o->limit[PF_LIMIT_STATES], states * 6 / 10,
+				  states * 12 / 10);
 }
 
-void pf_timeouts_adapt(uint32_t *timeout, uint32_t states)
+void pf_timeouts_adapt(uint32_t *timeout, uint32_t states, uint64_t start, uint64_t end)
 {
-	uint64_t tenth = states / 10, end = tenth * 12;
-
-	timeout[PF_TIMEOUT_ADAPTIVE_START] = (uint32_t)(tenth * 6);
+	if (end <= states)
+		end = states + 1ULL;
+	timeout[PF_TIMEOUT_ADAPTIVE_START] = (uint32_t)start;
 	timeout[PF_TIMEOUT_ADAPTIVE_END] = end > UINT32_MAX ? UINT32_MAX : (uint32_t)end;
 }
 

@@ -606,9 +606,9 @@ void pf_options_init(struct pf_options *o);
 void pf_options_finish(struct pf_options *o);
 
 /*
- * 60 and 120 % of so many states, in tens as pfctl(8) has them.  Below ten none are left, which
- * is no scaling: states of a full table that is so small would end as they are made.
+ * Those of a limit of so many states.  The end is behind it, whatever the rounding: the states of
+ * a small table that is full, or of a rule's, would end as they are made.
  */
-void pf_timeouts_adapt(uint32_t *timeout, uint32_t states);
+void pf_timeouts_adapt(uint32_t *timeout, uint32_t states, uint64_t start, uint64_t end);
 
 #endif /* PF_GRAMMAR_RULE_H */

@@ -274,6 +274,7 @@ bool pf_state_finish(struct pf_parser *p)
 	const uint32_t adaptive = 1U << PF_TIMEOUT_ADAPTIVE_START | 1U << PF_TIMEOUT_ADAPTIVE_END;
 	struct pf_loc *loc = &r->state_loc;
 	struct pf_state_opts *copy;
+	uint64_t tenth;
 
 	if (r->rule.action == PF_RULE_ACTION_PASS && !(r->seen & PF_SEEN_STATE)) {
 		r->rule.keep_state = PF_STATE_KEEP;
@@ -285,8 +286,10 @@ bool pf_state_finish(struct pf_parser *p)
 	if (!check(p, s, loc))
 		return false;
 	source_track(s);
-	if (s->opts.max && !(s->timeouts_given & adaptive))
-		pf_timeouts_adapt(s->opts.timeout, s->opts.max);
+	/* in tens, as pfctl(8) has them; below ten the global ones hold */
+	tenth = s->opts.max / 10;
+	if (tenth && !(s->timeouts_given & adaptive))
+		pf_timeouts_adapt(s->opts.timeout, s->opts.max, tenth * 6, tenth * 12);
 	if (!s->lock_given)
 		s->opts.if_bound = p->rs->options.if_bound;
 	if (!any_option(&s->opts))

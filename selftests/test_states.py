@@ -557,7 +557,7 @@ def test_limit_is_exact():
 
 def test_small_limits():
     """Adaptive timeouts that nobody asked for leave the states of a small table some time."""
-    for n, start, end in ((1, 0, 0), (9, 0, 0), (19, 6, 12), (20, 12, 24)):
+    for n, start, end in ((1, 0, 2), (4, 2, 5), (9, 5, 10), (19, 11, 22), (54321, 32592, 65185)):
         rules = f"set limit states {n}\nset timeout {{ interval 1, udp.first 600 }}\npass in on ext\n"
         with Lab(hosts=2, v6=False, rules=rules) as lab:
             g = Gate(lab)

@@ -456,6 +456,34 @@ static void adaptive_timeouts_as_written_stay(void **state)
 	assert_int_equal(most->options.limit[PF_LIMIT_STATES], PF_STATES_LARGEST);
 }
 
+/* Those that nobody asked for leave the states of a full table, or rule, some time. */
+static void adaptive_timeouts_end_behind_the_limit(void **state)
+{
+	static const struct {
+		const char *limit;
+		uint32_t start, end;
+	} of_all[] = {{"1", 0, 2}, {"4", 2, 5}, {"12", 7, 14}, {"54321", 32592, 65185}},
+	  of_rule[] = {{"9", 0, 0}, {"10", 6, 12}, {"12", 6, 13}, {"19", 6, 20}, {"105", 60, 120}};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(of_all) / sizeof(of_all[0]); i++) {
+		snprintf(text, sizeof(text), "set limit states %s\n", of_all[i].limit);
+		pf_ruleset_auto rs = parse_ok(text);
+
+		assert_int_equal(rs->options.timeout[PF_TIMEOUT_ADAPTIVE_START], of_all[i].start);
+		assert_int_equal(rs->options.timeout[PF_TIMEOUT_ADAPTIVE_END], of_all[i].end);
+	}
+	for (size_t i = 0; i < sizeof(of_rule) / sizeof(of_rule[0]); i++) {
+		snprintf(text, sizeof(text), "pass keep state (max %s)\n", of_rule[i].limit);
+		pf_ruleset_auto rs = parse_ok(text);
+		const struct pf_state_opts *o = pf_rule_ext_of(&pf_filter(rs)->v[0])->state;
+
+		assert_int_equal(o->timeout[PF_TIMEOUT_ADAPTIVE_START], of_rule[i].start);
+		assert_int_equal(o->timeout[PF_TIMEOUT_ADAPTIVE_END], of_rule[i].end);
+	}
+}
+
 static void optimizations(void **state)
 {
 	static const struct {
@@ -636,6 +664,7 @@ int main(void)
 		cmocka_unit_test(options_are_set),
 		cmocka_unit_test(options_have_openbsds_defaults),
 		cmocka_unit_test(adaptive_timeouts_as_written_stay),
+		cmocka_unit_test(adaptive_timeouts_end_behind_the_limit),
 		cmocka_unit_test(optimizations),
 		cmocka_unit_test(block_policy_is_of_its_place),
 		cmocka_unit_test(tables_are_defined),
