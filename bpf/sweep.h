@@ -137,6 +137,7 @@ noinline_sub void sources_sweep(struct pf_status *st, __u32 hz)
 #define FLUSH_AT_ONCE 1024    /* in a slice: so many are taken out by the first pass */
 #define FLUSH_ENDS    16384   /* ... and by the second one: some milliseconds */
 #define HURRY_NS      1000000 /* between two slices, instead of pf_config.sweep_ns */
+#define END_NS	      100000  /* ... of the first pass: while it lasts an offender goes on */
 
 struct flush_ctx {
 	struct pf_src_key who; /* whose state was the last that was to end; af 0: nobody's */
@@ -313,10 +314,15 @@ noinline_sub int sweep_slice(void)
 
 static int sweep_timer(void *map, __u32 *key, struct pf_sweeper *sw)
 {
-	struct pf_config *cfg = config();
 	int more = sweep_slice() == 2;
+	struct pf_config *cfg = config();
+	struct pf_status *st = status();
 
-	if (cfg)
+	if (!cfg || !st)
+		return 0;
+	if (st->flush_on == PF_FLUSH_END)
+		bpf_timer_start(&sw->timer, END_NS, 0);
+	else
 		bpf_timer_start(&sw->timer, more ? HURRY_NS : cfg->sweep_ns, 0);
 	return 0;
 }
