@@ -400,7 +400,7 @@ static int check_options(const struct pfctl *c, const struct actions *a, int arg
 	    pfctl_addresses_check(&sources, a->kill_sources, a->nkill_sources))
 		return 1;
 	if (a->table)
-		return pfctl_table_check(a->table, a->table_command, argv + optind,
+		return pfctl_table_check(c, a->table, a->table_command, argv + optind,
 					 (size_t)(argc - optind), a->rules);
 	return 0;
 }

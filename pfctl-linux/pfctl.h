@@ -48,8 +48,8 @@ __attribute__((format(printf, 1, 2))) void pfctl_warn(const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) void pfctl_say(const struct pfctl *c, const char *fmt, ...);
 
 /* The checks of an option's argument, before anything is done; 1 or -1 with the reason said. */
-int pfctl_table_check(const char *table, const char *command, char *const *args, size_t n,
-		      const char *file);
+int pfctl_table_check(const struct pfctl *c, const char *table, const char *command,
+		      char *const *args, size_t n, const char *file);
 int pfctl_level(const char *name);
 int pfctl_kill_check(const struct pfctl *c, const char *const *args, size_t nargs);
 

@@ -555,9 +555,10 @@ static bool number(const char *text, uint32_t *out)
 	return *text >= '0' && *text <= '9' && !*end && n <= UINT32_MAX;
 }
 
-int pfctl_table_check(const char *table, const char *command, char *const *args, size_t n,
-		      const char *file)
+int pfctl_table_check(const struct pfctl *c, const char *table, const char *command,
+		      char *const *args, size_t n, const char *file)
 {
+	const struct pf_address_list how = {.interfaces = true, .no_dns = c->no_dns};
 	const struct command *cmd = find(command);
 	uint32_t seconds;
 
@@ -569,6 +570,8 @@ int pfctl_table_check(const char *table, const char *command, char *const *args,
 		pfctl_warn("-T %s takes a number of seconds", command);
 	else if (cmd->takes == TAKES_NOTHING && (n || file))
 		pfctl_warn("-T %s takes no addresses", command);
+	else if (cmd->takes == TAKES_ADDRESSES)
+		return pfctl_addresses_check(&how, (const char *const *)args, n);
 	else
 		return 0;
 	return 1;

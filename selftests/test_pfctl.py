@@ -260,7 +260,8 @@ def test_mistake_prevents_all():
         eq(lab.src.ping(FW_SRC), True)
         for args in (["-k", "192.0.2.0/33"], ["-k", SRC, "-k", "nonsense/8"], ["-k", ""],
                      ["-k", "gateway", "-k", "::/129"], ["-k", "nat", "-k", "1.2"],
-                     ["-K", "192.0.2.0/x"], ["-K", SRC, "-K", "::/"], ["-k", "id", "-k", "x"]):
+                     ["-K", "192.0.2.0/x"], ["-K", SRC, "-K", "::/"], ["-k", "id", "-k", "x"],
+                     ["-t", "t", "-T", "add", SRC, "192.0.2.0/33"]):
             r = lab.pf.ctl("-N", "-F", "states", *args, check=False)
             eq((r.returncode, len(lab.pf.states())), (1, 1), " ".join(args))
             absent(r.stderr, "cleared")
