@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import signal
 import struct
 
 _NR = {"x86_64": 321, "aarch64": 280}.get(platform.machine(), 280)
@@ -201,7 +202,14 @@ def test_run(prog_fd, data, ifindex=0, repeat=1, mark=0, out_size=4096):
     struct.pack_into("=I", ctx, 40, ifindex)
     attr = bytearray(struct.pack("=IIIIQQIIIIQQIIII", prog_fd, 0, len(data), out_size, _ptr(din),
                                  _ptr(dout), repeat, 0, 192, 0, _ptr(ctx), 0, 0, 0, 0, 0))
-    bpf(PROG_TEST_RUN, attr)
+    # while another thread makes a child by vfork it blocks all signals, and the end of one
+    # before would interrupt this one in the midst of its packets
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD}) if repeat > 1 else None
+    try:
+        bpf(PROG_TEST_RUN, attr)
+    finally:
+        if masked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
     retval, _size_in, size_out = struct.unpack_from("=III", attr, 4)
     duration, = struct.unpack_from("=I", attr, 36)
     return ctypes.c_int32(retval).value, dout.raw[:size_out], duration
