@@ -237,10 +237,12 @@ DEBIAN_BUILD := make gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev \
 DEBIAN_TEST := libcmocka-dev libclang-rt-dev python3 python3-scapy iproute2 iputils-ping procps tcpdump mandoc \
 	ethtool netbase nftables iptables util-linux bsdextrautils spin
 DEBIAN_LINT := clang-format clang-tidy
+# selftests/test_kernels.py starts other kernels, where there is what starts them
+DEBIAN_VM := $(if $(wildcard ../shared/vm/vmtest.sh),qemu-system-x86 busybox-static kmod xz-utils)
 
 # Asks the network only for what is not there.
 deps:
-	$(Q)missing=; for p in $(DEBIAN_BUILD) $(DEBIAN_TEST) $(DEBIAN_LINT); do \
+	$(Q)missing=; for p in $(DEBIAN_BUILD) $(DEBIAN_TEST) $(DEBIAN_LINT) $(DEBIAN_VM); do \
 		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || \
 			missing="$$missing $$p"; \
 	done; \

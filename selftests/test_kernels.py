@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from pft.check import Skip, matches, timeout
+from pft.check import Skip, eq, matches, timeout
 from pft.lab import BUILD, ROOT
 
 VMTEST = os.environ.get("PF_VMTEST") or os.path.join(ROOT, "..", "shared", "vm", "vmtest.sh")
@@ -15,19 +15,16 @@ N_TESTS = 2
 
 
 def kernel(package, where):
-    """Debian's, unpacked; kept beside what was built."""
+    """Debian's, unpacked; kept beside what was built.  `make deps' has what starts it."""
     if not os.path.isfile(VMTEST):
         raise Skip(f"no {VMTEST} to start another kernel with")
-    for program in ("qemu-system-x86_64", "busybox"):
-        if not shutil.which(program):
-            raise Skip(f"there is no {program} (qemu-system-x86, busybox-static)")
     d = os.environ.get("PF_KERNEL") or os.path.join(RELEASE, "kernels", where)
     if not os.path.isdir(d):
         r = subprocess.run([VMTEST, "--fetch", package, d + ".new"], capture_output=True,
                            text=True, check=False)
         if r.returncode:
             shutil.rmtree(d + ".new", ignore_errors=True)
-            raise Skip(f"no kernel from Debian: {r.stderr.strip()[-200:]}")
+        eq(r.returncode, 0, r.stderr)
         os.rename(d + ".new", d)
     return d
 

@@ -152,16 +152,20 @@ def test_many_matches(_name, emitter, src, dst, net, _far):
         eq(c.of("a"), {"in/match": both(40, src), "out/match": both(40, src)})
 
 
+def translating(src, net):
+    """The address that `net' leaves as, and rules that say so, with a table of each."""
+    af, to = ("inet6", "2001:db8:2::99") if ":" in src else ("inet", "198.51.100.99")
+    return to, (f"table <real> counters {{ {net} }}\ntable <as> counters {{ {to} }}\n"
+                f"match out on ext {af} from <real> nat-to {to}\n")
+
+
 @ALL
 def test_translation(_name, emitter, src, dst, net, far):
     """Tables of what rules see before translation, and of what they see behind it."""
     by(emitter)
-    to = "2001:db8:2::99" if ":" in src else "198.51.100.99"
-    af = "inet6" if ":" in src else "inet"
-    rules = (f"table <real> counters {{ {net} }}\ntable <as> counters {{ {to} }}\n"
-             f"table <far> counters {{ {far} }}\n"
-             f"match out on ext {af} from <real> nat-to {to}\n"
-             "pass out on ext proto udp from <as> to <far>\n")
+    to, rules = translating(src, net)
+    rules += (f"table <far> counters {{ {far} }}\n"
+              "pass out on ext proto udp from <as> to <far>\n")
     with Lab(hosts=2, rules=rules) as lab:
         c = Counters(lab)
         eq(go(lab, udp(src, dst), "ext", "out"), True)
@@ -179,12 +183,9 @@ def test_translation(_name, emitter, src, dst, net, far):
 def test_translation_that_comes_to_nothing(_name, emitter, src, dst, net, _far):
     """What is blocked, or keeps no state, leaves as it came; rules have seen it translated."""
     by(emitter)
-    to = "2001:db8:2::99" if ":" in src else "198.51.100.99"
-    af = "inet6" if ":" in src else "inet"
-    rules = (f"table <real> counters {{ {net} }}\ntable <as> counters {{ {to} }}\n"
-             f"match out on ext {af} from <real> nat-to {to}\n"
-             "block out on ext proto udp from <as> to port 53\n"
-             "pass out on ext proto udp from <as> to port 54 no state\n")
+    to, rules = translating(src, net)
+    rules += ("block out on ext proto udp from <as> to port 53\n"
+              "pass out on ext proto udp from <as> to port 54 no state\n")
     with Lab(hosts=2, rules=rules) as lab:
         c = Counters(lab)
         eq(go(lab, udp(src, dst), "ext", "out"), False)
