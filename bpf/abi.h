@@ -210,6 +210,9 @@ enum pf_slot_status {
 	PF_SLOT_ENDED = 5, /* no packet's any more, but still to be taken out: see bpf/sweep.h */
 };
 
+/* COPY: of a state whose end has been counted and told already. */
+enum pf_kill_wish { PF_KILL_NOT, PF_KILL_STATE, PF_KILL_COPY };
+
 #define PF_SF_LOOSE	0x01 /* adopted in mid-stream: sequence windows not yet known */
 #define PF_SF_ALLOWOPTS 0x02 /* its rule lets IP options pass */
 #define PF_SF_SLOPPY	0x04 /* no sequence windows at all */
@@ -242,7 +245,7 @@ struct pf_state {
 	__u64 creation; /* jiffies */
 	__u32 anchor;	/* id of the anchor's rule that led to `rule`, 0 none */
 	__u16 tag;
-	__u8 kill;   /* userland's wish: the next sweep takes it out */
+	__u8 kill;   /* enum pf_kill_wish: userland's wish, which the next sweep fulfils */
 	__u8 nmatch; /* of peer[0].match, then peer[1].match, then of struct pf_match_more */
 };
 

@@ -709,8 +709,10 @@ global_sub int state_take_out(struct pf_state *s, __u32 was)
 	unplace_key(&s->key, s->index);
 	if (unlikely(s->flags & PF_SF_NAT))
 		unplace_key(&s->stack, s->index);
-	event(s, PF_EVENT_DELETE);
-	state_retire(s);
+	if (likely(READ_ONCE(s->kill) != PF_KILL_COPY)) {
+		event(s, PF_EVENT_DELETE);
+		state_retire(s);
+	}
 	if (unlikely(s->peer[0].opts))
 		rule_states_change(s->rule, s->peer[0].opts, -1);
 	if (unlikely(READ_ONCE(s->peer[0].source)))

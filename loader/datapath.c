@@ -18,6 +18,7 @@
 
 #include "bpf/datapath.skel.h"
 #include "bpf/states.skel.h"
+#include "copies.h"
 #include "netif.h"
 #include "pin.h"
 
@@ -727,6 +728,8 @@ int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint
 	pf_datapath_purge(old, 0, old->config->slots);
 	copy_states(dp, old, false);
 	dp->config->state_limit = old->config->state_limit;
+	/* see pf_copies_settle() */
+	old->config->sweep_slice = 0;
 	return 0;
 }
 
@@ -734,6 +737,7 @@ int pf_datapath_grown(struct pf_datapath *dp, struct pf_datapath *old, struct pf
 {
 	int err;
 
+	pf_copies_settle(dp, old);
 	copy_states(dp, old, true);
 	abandon(old);
 	/* what was asked of the old one's sweep is this one's */

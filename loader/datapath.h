@@ -88,7 +88,8 @@ int pf_datapath_insert(const struct pf_datapath *dp, const struct pf_state *s, b
 /*
  * A datapath for more states, which shares all but the state table with `old`
  * and has copies of its states.  It is not pinned yet, and nothing is attached:
- * that is for the caller, who then calls pf_datapath_grown().
+ * that is for the caller, who then calls pf_datapath_grown(); or goes back and gives
+ * `old' its sweep_slice again, for nothing expires there from now on.
  */
 int pf_datapath_grow(struct pf_datapath *dp, const struct pf_datapath *old, uint32_t states,
 		     struct pf_error_text *err);

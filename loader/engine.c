@@ -97,6 +97,7 @@ static int grow(struct pf_engine *g, uint32_t states, struct pf_error_text *e)
 			if (gens[i])
 				bpf_map_update_elem(gens[i]->program.jump, &slot, &apply, BPF_ANY);
 		relink(g, &g->dp, &ignored);
+		g->dp.config->sweep_slice = next.config->sweep_slice;
 		pf_datapath_close(&next);
 		free(old);
 		return err;

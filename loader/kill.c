@@ -161,7 +161,7 @@ int pf_states_kill(const struct pf_datapath *dp, const struct pf_kill *k, uint32
 
 		if (!pf_state_is_live(s) || (!matches(dp, k, s) && !is_other(&others, s)))
 			continue;
-		__atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&s->kill, PF_KILL_STATE, __ATOMIC_RELEASE);
 		if (!killed++)
 			from = i;
 		to = i + 1;

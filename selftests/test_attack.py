@@ -158,8 +158,10 @@ def test_syn_flood(name, adaptive):
 
 MANY = 200000
 OTHERS = 5000
+ROOM = MANY + 2 * OTHERS + 1000
 ENDED = 5  # PF_SLOT_ENDED
 FLUSH_ON_AT = 256  # in struct pf_status
+GROWS = 60000
 SWEEP_NS_AT = 200  # in struct pf_config
 
 
@@ -196,7 +198,7 @@ class Offender:
         return self._segment("in", sport, "A", seq=101, ack=501)
 
 
-FLUSH = (f"set limit states {MANY + 2 * OTHERS + 1000}\n"
+FLUSH = (f"set limit states {ROOM}\n"
          "set timeout { udp.first 3000, adaptive.start 0, adaptive.end 0 }\n"
          "table <bad> persist\nblock in quick from <bad>\npass in proto tcp to port 80 "
          "keep state (max-src-conn 1, overload <bad> flush global)\npass in proto udp\n")
@@ -251,6 +253,40 @@ def test_flushes_of_many():
         wait_for_flush(lab, OTHERS)
         print(f"note: the pass was {('over', 'begun anew', 'the second one')[taking_out]}")
         contains(lab.pf.ctl("-k", other).stderr, f"killed {OTHERS} states")
+
+
+def mappings(lab):
+    """How many maps pfd has in its memory: those of two state tables while one takes over."""
+    with open(f"/proc/{lab.pf.proc.pid}/maps", encoding="ascii") as f:
+        return f.read().count("bpf-map")
+
+
+@timeout(120)
+def test_flush_while_the_table_grows():
+    """States are copied then, while packets still go by the originals."""
+    rules = FLUSH.replace("\n", "\nset keepcounters\n", 1)
+    during = 0
+    with Lab(hosts=2, v6=False, rules=rules) as lab:
+        offender = Offender(lab, GHOST)
+        for n, delay in enumerate((0, 0.05, 0.1, 0.2)):
+            fill(lab, GHOST, GROWS)
+            eq(offender.connect(100 * n + 1), True)
+            maps = mappings(lab)
+            larger = rules.replace(str(ROOM), str(ROOM * (n + 2)), 1)
+            load = threading.Thread(target=lab.pf.load, args=(larger,))
+            load.start()
+            while mappings(lab) <= maps and load.is_alive():
+                time.sleep(0.001)
+            time.sleep(delay)
+            eq(offender.connect(100 * n + 2), False)
+            during += load.is_alive()
+            load.join()
+            wait_for("the flush", lambda: not lab.pf.info()["current entries"], 5)
+            t = Table(lab.pf)
+            eq((len(t.live), t.faults(), t.limit), (0, [], ROOM * (n + 2)))
+            eq([r["states"] for _, r in lab.pf.rule_numbers()], [0, 0, 0])
+            lab.pf.ctl("-t", "bad", "-T", "flush")
+    at_least(during, 1, "flushes while the table grew")
 
 
 def test_what_has_ended_does_not_grow():
